@@ -1,0 +1,180 @@
+/**
+ * What a custom resource tells the engine about itself: pure functions from what is to what should be.
+ *
+ * A `Definition` holds no state and does no I/O. `desired` says which objects should exist, in Kubernetes and in the
+ * external system; `status` says what a person should read. Everything else (comparing, ordering, writing, pruning,
+ * back-off) is the engine's.
+ */
+
+import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
+
+/** Whether the objects of one kind are known. */
+export type KindState =
+  /** Not listed yet. */
+  | { readonly phase: "pending" }
+  | { readonly phase: "synced" }
+  /** The API server does not serve this kind. */
+  | { readonly phase: "absent" }
+  /** Listing failed; what is known may be old. `denied` when the operator's Role does not allow it. */
+  | { readonly phase: "failed"; readonly message: string; readonly denied: boolean };
+
+/** What is, at one moment: consistent within a kind, never changed once made. */
+export interface Snapshot {
+  /** The object with this name in the operator's namespace. A Secret has `data` only where its content was asked for. */
+  get<T extends KubeObject>(resource: Resource<T>, name: string): T | undefined;
+  list<T extends KubeObject>(resource: Resource<T>): readonly T[];
+  kind(resource: Resource): KindState;
+  /** What was last observed for this custom resource in the external system. */
+  external(parentUid: string): ExternalState;
+}
+
+/** An object in the external system: its comparable fields, never a secret. */
+export interface ExternalObject {
+  readonly kind: string;
+  readonly name: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What is known of the external system on behalf of one custom resource. */
+export interface ExternalState {
+  /**
+   * `unknown`: never asked; `unreachable`: the last request failed (see `message`); `observed`: `objects` is complete
+   * for the kinds that the custom resource desires.
+   */
+  readonly phase: "unknown" | "unreachable" | "observed";
+  readonly reason?: string | undefined;
+  readonly message?: string | undefined;
+  readonly objects: readonly ExternalObject[];
+  /** Facts that only `status` reads, e.g. the version of the system. */
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+/** A child object whose every desired field is converged by server-side apply. */
+export interface AppliedChild {
+  readonly type: "applied";
+  readonly resource: Resource;
+  /** Complete but for the owner reference, which the engine adds. Empty values are left out, not written as "". */
+  readonly object: KubeObject & {
+    readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string };
+  };
+  /**
+   * Field paths that must not be set on the live object although nobody of ours set them, such as
+   * `["spec", "strategy", "rollingUpdate"]`; they are nulled by a merge patch before the apply.
+   */
+  readonly absent?: readonly (readonly string[])[];
+  /** Created with these contents once, and only the metadata kept right afterwards. */
+  readonly createOnly?: boolean;
+}
+
+/** A Secret whose values are made by us: created by POST, replaced only when `reissue` says why. */
+export interface GeneratedChild {
+  readonly type: "generated";
+  readonly resource: Resource;
+  /** The Secret without `data`. */
+  readonly object: KubeObject & {
+    readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string };
+  };
+  /** Why the values that are there have to be made again; absent when they serve. */
+  readonly reissue?: string | undefined;
+  /** Makes the value of `data` (base64 strings). Called while writing only, never while planning. */
+  readonly generate: () => Promise<Readonly<Record<string, string>>>;
+}
+
+/** An object in the external system. */
+export interface ExternalChild {
+  readonly type: "external";
+  readonly kind: string;
+  readonly name: string;
+  /** What the external object's `fields` must contain. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** What a write needs and nobody may see: never compared, never printed. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Taken over where it exists, never deleted. */
+  readonly singleton: boolean;
+}
+
+export type Child = AppliedChild | GeneratedChild | ExternalChild;
+
+/** Something in the custom resource that cannot be accepted; nothing is written for it until it is mended. */
+export interface Problem {
+  /** CamelCase, a constant of the definition. */
+  readonly reason: string;
+  /** The field at fault, e.g. `spec.user.password`. */
+  readonly field?: string | undefined;
+  /** What is wrong and what to do, without any secret. */
+  readonly message: string;
+}
+
+/** What should be. */
+export interface Desired {
+  readonly children: readonly Child[];
+  readonly problems: readonly Problem[];
+}
+
+/** A custom resource as it was read. */
+export interface Parent<Spec = unknown, Status = unknown> extends KubeObject {
+  readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string; readonly uid: string };
+  readonly spec?: Spec;
+  readonly status?: Status;
+}
+
+/** What `desired` may look at. */
+export interface DesiredContext {
+  readonly parent: Parent;
+  readonly snapshot: Snapshot;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** `metav1.Condition`. */
+export interface Condition {
+  readonly type: string;
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+  readonly observedGeneration?: number;
+}
+
+/** A write that failed and will be tried again, or a difference that is not ours to remove. */
+export interface Failure {
+  /** `Deployment controller`, or `DefaultRouter default-router`. */
+  readonly object: string;
+  /** `Conflict`, `Rejected`, `Forbidden`, `Unreachable`, ... */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What `status` may look at. */
+export interface StatusContext extends DesiredContext {
+  readonly desired: Desired;
+  /** Differences that the plan still finds, e.g. `Deployment controller`. */
+  readonly pending: readonly string[];
+  readonly failures: readonly Failure[];
+}
+
+/** A condition before the engine gives it its times. */
+export type ConditionDraft = Pick<Condition, "type" | "status" | "reason" | "message">;
+
+/** The status that a custom resource should have: its conditions in order, and its other fields. */
+export interface StatusDraft {
+  readonly conditions: readonly ConditionDraft[];
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A kind of custom resource. */
+export interface Definition {
+  readonly resource: Resource;
+  /** Name of the Lease that keeps a second operator of this kind from writing. */
+  readonly leaseName: string;
+  /** Every kind of child; listed and watched in the operator's namespace. */
+  readonly childResources: readonly Resource[];
+  /** Kinds whose objects are never deleted because nothing desires them any more: what holds data. */
+  readonly neverPruned: readonly Resource[];
+  /** Names of the Secrets whose content `desired` or the comparison needs. */
+  readonly secretNames: readonly string[];
+  /** Whether more than one object of this kind per namespace is refused (the oldest wins). */
+  readonly singleton: boolean;
+  desired(context: DesiredContext): Desired;
+  status(context: StatusContext): StatusDraft;
+}
