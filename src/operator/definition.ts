@@ -64,6 +64,11 @@ export interface AppliedChild {
   readonly absent?: readonly (readonly string[])[];
   /** Created with these contents once, and only the metadata kept right afterwards. */
   readonly createOnly?: boolean;
+  /**
+   * A Secret that pods read through their environment: every write that changes its `data` sets a fresh revision
+   * annotation in the same write, which the pod template repeats so that pods restart. Creation sets none.
+   */
+  readonly revisioned?: boolean;
 }
 
 /** A Secret whose values are made by us: created by POST, replaced only when `reissue` says why. */

@@ -1,0 +1,191 @@
+/**
+ * What differs between an object as it should be and as it is.
+ *
+ * Guarantees: only fields that are desired are looked at, so whatever others added (defaults of the API server,
+ * annotations, side-cars, an autoscaler's replicas) is no difference. Lists are matched as server-side apply matches
+ * them. Assumes that both objects were parsed from JSON.
+ */
+
+/** How server-side apply treats the value at a path; `undefined` means field by field. */
+export type MergeRule =
+  | { readonly type: "map"; readonly keys: readonly string[] }
+  | { readonly type: "set" }
+  | { readonly type: "atomic" };
+
+/** Tells the rule of a path made of field names only (no indices), e.g. `["spec", "ports"]`. */
+export type MergeRules = (path: readonly string[]) => MergeRule | undefined;
+
+/** A list, not within another list, that holds items of ours under changed keys, and what it should hold instead. */
+export interface RenamedItems {
+  readonly path: readonly string[];
+  readonly items: readonly unknown[];
+}
+
+/** What `compare` found. */
+export interface Comparison {
+  /** Readable paths, e.g. `spec.template.spec.containers[name=controller].image`. */
+  readonly paths: readonly string[];
+  /**
+   * Lists in which an item of ours stands under a changed key. An apply would add ours beside it, so that a renamed
+   * container would run twice: such a list has to be replaced first.
+   */
+  readonly renamed: readonly RenamedItems[];
+}
+
+/** Compares `desired` with `live`, field by field. */
+export function compare(desired: unknown, live: unknown, rules: MergeRules): Comparison {
+  const paths: string[] = [];
+  const renamed: RenamedItems[] = [];
+  walk(desired, live, { fields: [], text: "", inList: false, rules, paths, renamed });
+  return { paths, renamed };
+}
+
+/** Whether `live` contains everything that `desired` says. */
+export function contains(live: unknown, desired: unknown, rules: MergeRules = () => undefined): boolean {
+  return compare(desired, live, rules).paths.length === 0;
+}
+
+interface Position {
+  readonly fields: readonly string[];
+  readonly text: string;
+  /** Whether a list encloses this place, so that a correction has to be made in that list. */
+  readonly inList: boolean;
+  readonly rules: MergeRules;
+  readonly paths: string[];
+  readonly renamed: RenamedItems[];
+}
+
+/** Records differences; returns `live` with renamed items put right, where a list encloses it and there are any. */
+function walk(desired: unknown, live: unknown, at: Position): unknown {
+  if (desired === undefined) return undefined;
+  if (Array.isArray(desired)) return walkList(desired, live, at);
+  if (!isRecord(desired)) {
+    if (desired !== live) at.paths.push(at.text);
+    return undefined;
+  }
+  if (!isRecord(live)) {
+    if (Object.values(desired).some((value) => value !== undefined)) at.paths.push(at.text);
+    return undefined;
+  }
+  const corrected: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(desired)) {
+    const inner = walk(value, live[key], below(at, key));
+    if (inner !== undefined) corrected[key] = inner;
+  }
+  if (at.rules(at.fields)?.type === "atomic") {
+    for (const key of Object.keys(live)) {
+      if (desired[key] === undefined) at.paths.push(below(at, key).text);
+    }
+  }
+  return Object.keys(corrected).length === 0 ? undefined : { ...live, ...corrected };
+}
+
+function walkList(desired: readonly unknown[], live: unknown, at: Position): unknown {
+  const rule = at.rules(at.fields);
+  if (!Array.isArray(live)) {
+    if (desired.length > 0) at.paths.push(at.text);
+    return undefined;
+  }
+  if (rule?.type === "set") {
+    for (const item of desired) if (!live.includes(item)) at.paths.push(`${at.text}[${item}]`);
+    return undefined;
+  }
+  if (rule?.type !== "map") {
+    if (desired.length !== live.length) at.paths.push(at.text);
+    else {
+      desired.forEach((item, index) =>
+        walk(item, live[index], { ...at, inList: true, text: `${at.text}[${index}]` })
+      );
+    }
+    return undefined;
+  }
+  const missing: unknown[] = [];
+  const corrected = new Map<unknown, unknown>();
+  for (const item of desired) {
+    const found = live.find((candidate) => sameKeys(item, candidate, rule.keys));
+    const text = `${at.text}[${describeKeys(item, rule.keys)}]`;
+    if (found === undefined) {
+      at.paths.push(text);
+      missing.push(item);
+      continue;
+    }
+    const inner = walk(item, found, { ...at, inList: true, text });
+    if (inner !== undefined) corrected.set(found, inner);
+  }
+  const strays = live.filter((candidate) =>
+    !desired.some((item) => sameKeys(item, candidate, rule.keys)) &&
+    missing.some((item) => isSameUnderOtherKey(item, candidate, rule.keys, at))
+  );
+  if (strays.length === 0 && corrected.size === 0) return undefined;
+  const items = [
+    ...live.filter((item) => !strays.includes(item)).map((item) => corrected.get(item) ?? item),
+    ...(strays.length === 0 ? [] : missing),
+  ];
+  if (at.inList) return items;
+  at.renamed.push({ path: at.fields, items });
+  return undefined;
+}
+
+function isSameUnderOtherKey(desired: unknown, live: unknown, keys: readonly string[], at: Position): boolean {
+  if (!isRecord(desired) || !isRecord(live)) return false;
+  const rest = Object.entries(desired).filter(([key]) => !keys.includes(key));
+  if (rest.length === 0) return false;
+  const nested: Position = { ...at, paths: [], renamed: [] };
+  for (const [key, value] of rest) walk(value, live[key], below(nested, key));
+  return nested.paths.length === 0;
+}
+
+/**
+ * Which fields one field manager owns that it should not own any more.
+ *
+ * `fieldsV1` is the manager's entry in `metadata.managedFields`, `desired` is what it would apply next. Server-side
+ * apply removes such fields with the next apply, so each of them is a reason to make one.
+ */
+export function obsoleteFields(fieldsV1: Record<string, unknown>, desired: unknown, text = ""): string[] {
+  const found: string[] = [];
+  for (const [key, rest] of Object.entries(fieldsV1)) {
+    if (key === ".") continue;
+    const value = select(key, desired);
+    const path = `${text}${describeField(key)}`;
+    if (value === undefined) found.push(path.replace(/^\./, ""));
+    else if (isRecord(rest)) found.push(...obsoleteFields(rest, value, path));
+  }
+  return found;
+}
+
+function select(key: string, value: unknown): unknown {
+  const name = key.slice(2);
+  if (key.startsWith("f:")) return isRecord(value) ? value[name] : undefined;
+  if (!Array.isArray(value)) return undefined;
+  if (key.startsWith("k:")) {
+    const keys = JSON.parse(name) as Record<string, unknown>;
+    return value.find((item) => isRecord(item) && Object.entries(keys).every(([k, v]) => item[k] === v));
+  }
+  if (key.startsWith("v:")) return value.find((item) => item === JSON.parse(name));
+  return value[Number(name)];
+}
+
+function describeField(key: string): string {
+  const name = key.slice(2);
+  if (key.startsWith("f:")) return /^[\w-]+$/.test(name) ? `.${name}` : `[${name}]`;
+  if (!key.startsWith("k:")) return `[${name}]`;
+  return `[${Object.entries(JSON.parse(name)).map(([k, v]) => `${k}=${v}`).join(",")}]`;
+}
+
+function below(at: Position, key: string): Position {
+  const step = /^[\w-]+$/.test(key) ? `${at.text === "" ? "" : "."}${key}` : `[${key}]`;
+  return { ...at, fields: [...at.fields, key], text: `${at.text}${step}` };
+}
+
+function sameKeys(desired: unknown, live: unknown, keys: readonly string[]): boolean {
+  return isRecord(desired) && isRecord(live) && keys.every((key) => desired[key] === live[key]);
+}
+
+function describeKeys(item: unknown, keys: readonly string[]): string {
+  return isRecord(item) ? keys.map((key) => `${key}=${item[key]}`).join(",") : String(item);
+}
+
+/** Whether `value` is a JSON object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

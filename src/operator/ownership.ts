@@ -1,0 +1,82 @@
+/**
+ * Whose an object is.
+ *
+ * The controller owner reference decides. An annotation with the owner's uid, which travels with every object that we
+ * write, lets an object be recognised whose reference somebody stripped; it never overrides a living controller.
+ */
+
+import { apiVersionOf, type KubeObject, type OwnerReference, type Resource } from "../kubernetes/resource.ts";
+import type { Parent } from "./definition.ts";
+
+/** How this operator marks what it writes. */
+export interface Identity {
+  /** Field manager of every apply. */
+  readonly fieldManager: string;
+  /** Prefix of annotations, e.g. `iofog.org`. */
+  readonly annotationPrefix: string;
+}
+
+/** What an object is to a parent. */
+export type Ownership =
+  | { readonly type: "ours" }
+  /** Controlled by an earlier incarnation of the parent, at this index of its owner references. */
+  | { readonly type: "orphan"; readonly index: number; readonly reference: OwnerReference }
+  /** Somebody else's, or nobody's that is known. `owner` names the controller, if there is one. */
+  | { readonly type: "foreign"; readonly owner: string | undefined };
+
+/** Annotation with the uid of the custom resource that an object belongs to. */
+export function ownerAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/owner-uid`;
+}
+
+/** Annotation that changes with every write of ours to a Secret that pods read through their environment. */
+export function revisionAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/revision`;
+}
+
+/** The owner reference that every child carries. */
+export function ownerReference(resource: Resource, parent: Parent, blockOwnerDeletion: boolean): OwnerReference {
+  return {
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    name: parent.metadata.name,
+    uid: parent.metadata.uid,
+    controller: true,
+    ...(blockOwnerDeletion ? { blockOwnerDeletion } : {}),
+  };
+}
+
+/**
+ * What `object` is to `parent`.
+ *
+ * @param living The uids of all objects of the parent's kind, to tell an earlier incarnation from a rival.
+ */
+export function ownership(
+  object: KubeObject,
+  resource: Resource,
+  parent: Parent,
+  living: ReadonlySet<string>,
+  identity: Identity,
+): Ownership {
+  const references = object.metadata?.ownerReferences ?? [];
+  const index = references.findIndex((reference) => reference.controller === true);
+  const controller = references[index];
+  const marked = object.metadata?.annotations?.[ownerAnnotation(identity)];
+  if (controller === undefined) {
+    const ours = marked !== undefined && (marked === parent.metadata.uid || !living.has(marked));
+    return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
+  }
+  if (controller.uid === parent.metadata.uid) return { type: "ours" };
+  const sameKind = controller.kind === resource.kind && controller.apiVersion.split("/")[0] === resource.group;
+  if (sameKind && controller.name === parent.metadata.name && !living.has(controller.uid)) {
+    return { type: "orphan", index, reference: controller };
+  }
+  return { type: "foreign", owner: `${controller.kind} ${controller.name}` };
+}
+
+/** Whether `object` was made for `parent` by us, and may therefore be pruned. */
+export function isChildOf(object: KubeObject, parent: Parent, identity: Identity): boolean {
+  const controller = object.metadata?.ownerReferences?.find((reference) => reference.controller === true);
+  const marked = object.metadata?.annotations?.[ownerAnnotation(identity)] === parent.metadata.uid;
+  return marked && (controller === undefined || controller.uid === parent.metadata.uid);
+}

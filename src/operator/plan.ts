@@ -1,0 +1,339 @@
+/**
+ * The difference between what is and what should be, as a list of writes. Nothing else decides anything.
+ *
+ * Guarantees: pure; the same input gives the same plan. Nothing is planned for a parent that is being deleted, for
+ * one whose spec has a problem, or for an object that is not ours. An object is only deleted when its kind is listed
+ * in full and the object says that it was made for this parent.
+ */
+
+import type { KubeObject, Resource } from "../kubernetes/resource.ts";
+import { compare, isRecord, type MergeRules, obsoleteFields, type RenamedItems } from "./compare.ts";
+import type {
+  AppliedChild,
+  Child,
+  Definition,
+  Desired,
+  DesiredContext,
+  ExternalChild,
+  Failure,
+  GeneratedChild,
+  Parent,
+  Snapshot,
+  StatusDraft,
+} from "./definition.ts";
+import { type Identity, isChildOf, ownerAnnotation, ownerReference, ownership, revisionAnnotation } from "./ownership.ts";
+import { describeTarget, type ExternalWrite, type KubernetesWrite, type Write } from "./write.ts";
+
+/** What a plan is made from. */
+export interface PlanInput {
+  readonly definition: Definition;
+  readonly snapshot: Snapshot;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly identity: Identity;
+  readonly rules: (resource: Resource) => MergeRules;
+  /** False where the API server refuses `blockOwnerDeletion` (OwnerReferencesPermissionEnforcement). */
+  readonly blockOwnerDeletion: boolean;
+  /** Writes that failed lately: why, and whether they have to wait. Keyed as `describeTarget` says. */
+  readonly failures: ReadonlyMap<string, Failure & { readonly waiting: boolean }>;
+}
+
+/** What to do for one parent. */
+export interface ParentPlan {
+  readonly parent: Parent;
+  /** In waves: what stands in one wave can be written in parallel. */
+  readonly waves: readonly (readonly KubernetesWrite[])[];
+  readonly external: readonly ExternalWrite[];
+  /** What cannot be written now, and why. */
+  readonly failures: readonly Failure[];
+  /** The status to store; absent for a parent that is being deleted. */
+  readonly status?: StatusDraft;
+  readonly desired: Desired;
+}
+
+const nothing: Desired = { children: [], problems: [] };
+
+/** Plans for every parent of one kind. */
+export function plan(input: PlanInput): readonly ParentPlan[] {
+  const parents = input.snapshot.list(input.definition.resource) as readonly Parent[];
+  const living = new Set(parents.map((parent) => parent.metadata.uid));
+  return parents.map((parent) => planParent(input, parent, parents, living));
+}
+
+function planParent(
+  input: PlanInput,
+  parent: Parent,
+  parents: readonly Parent[],
+  living: ReadonlySet<string>,
+): ParentPlan {
+  if (parent.metadata.deletionTimestamp !== undefined) {
+    return { parent, waves: [], external: [], failures: [], desired: nothing };
+  }
+  const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
+  const desired = refuseRival(input.definition, parent, parents) ?? input.definition.desired(context);
+  const writes: Write[] = [];
+  const failures: Failure[] = [];
+  const pending: string[] = [];
+  const note = (write: Write | undefined) => {
+    if (write === undefined) return;
+    const target = describeTarget(write);
+    pending.push(target);
+    const failure = input.failures.get(target);
+    if (failure !== undefined) failures.push(failure);
+    if (failure?.waiting !== true) writes.push(write);
+  };
+  if (desired.problems.length === 0) {
+    for (const child of desired.children) {
+      const outcome = child.type === "external"
+        ? planExternal(input, parent, child)
+        : planChild(input, parent, child, living);
+      if (outcome === undefined) continue;
+      if ("reason" in outcome) {
+        failures.push(outcome);
+        pending.push(outcome.object);
+      } else note(outcome);
+    }
+    for (const write of obsolete(input, parent, desired.children)) note(write);
+  }
+  const status = input.definition.status({ ...context, desired, pending, failures });
+  return {
+    parent,
+    waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
+    external: writes.filter((write) => write.world === "external"),
+    failures,
+    status,
+    desired,
+  };
+}
+
+/** Where only one object of a kind may live in a namespace, the oldest does. */
+function refuseRival(definition: Definition, parent: Parent, parents: readonly Parent[]): Desired | undefined {
+  if (!definition.singleton) return undefined;
+  const [oldest] = [...parents].sort((a, b) => age(a).localeCompare(age(b)));
+  if (oldest === undefined || oldest === parent) return undefined;
+  return {
+    children: [],
+    problems: [{
+      reason: "Conflict",
+      message: `${definition.resource.kind} ${oldest.metadata.name} is older and manages this namespace; ` +
+        `delete one of the two, or move this one to a namespace of its own`,
+    }],
+  };
+}
+
+function age(parent: Parent): string {
+  return `${parent.metadata.creationTimestamp ?? ""} ${parent.metadata.uid}`;
+}
+
+function planChild(
+  input: PlanInput,
+  parent: Parent,
+  child: AppliedChild | GeneratedChild,
+  living: ReadonlySet<string>,
+): KubernetesWrite | Failure | undefined {
+  const { resource } = child;
+  const { name, namespace } = child.object.metadata;
+  const object = `${resource.kind} ${name}`;
+  const unavailable = unavailableKind(input.snapshot, resource);
+  if (unavailable !== undefined) return { object, ...unavailable };
+  const live = input.snapshot.get(resource, name);
+  const target = { world: "kubernetes", resource, namespace, name } as const;
+  const wanted = complete(input, parent, child, live);
+  if (live === undefined) {
+    const paths = ["missing"];
+    if (child.type === "generated") return { ...target, verb: "create", object: wanted, paths, generate: child.generate };
+    if (child.createOnly) return { ...target, verb: "create", object: wanted, paths };
+    return { ...target, verb: "apply", object: wanted, paths };
+  }
+  const owner = ownership(live, input.definition.resource, parent, living, input.identity);
+  if (owner.type === "foreign") {
+    return {
+      object,
+      reason: "Conflict",
+      message: `${object} exists and ${owner.owner === undefined ? "is not ours" : `belongs to ${owner.owner}`}; ` +
+        `delete or rename it so that it can be made for ${input.definition.resource.kind} ${parent.metadata.name}`,
+    };
+  }
+  if (live.metadata?.deletionTimestamp !== undefined) {
+    const finalizers = live.metadata.finalizers ?? [];
+    return {
+      object,
+      reason: "Terminating",
+      message: `${object} is being deleted` +
+        (finalizers.length === 0 ? "" : ` and waits for its finalizers ${finalizers.join(", ")}`) +
+        `; it is made again once it is gone`,
+    };
+  }
+  if (owner.type === "orphan") {
+    const reference = ownerReference(input.definition.resource, parent, input.blockOwnerDeletion);
+    const path = `/metadata/ownerReferences/${owner.index}`;
+    return {
+      ...target,
+      verb: "adopt",
+      live,
+      paths: ["metadata.ownerReferences"],
+      operations: [
+        { op: "test", path: "/metadata/uid", value: live.metadata?.uid },
+        { op: "test", path: `${path}/uid`, value: owner.reference.uid },
+        { op: "replace", path, value: reference },
+      ],
+    };
+  }
+  const rules = input.rules(resource);
+  const onlyMetadata = child.type === "generated" || child.createOnly === true;
+  if (child.type === "generated" && child.reissue !== undefined) {
+    const { managedFields: _, ...metadata } = live.metadata ?? {};
+    return {
+      ...target,
+      verb: "replace",
+      live,
+      paths: [child.reissue],
+      object: { ...live, metadata },
+      generate: child.generate,
+    };
+  }
+  const comparable = onlyMetadata ? metadataOf(wanted) : wanted;
+  const found = compare(comparable, live, rules);
+  const owned = live.metadata?.managedFields?.find((entry) =>
+    entry.manager === input.identity.fieldManager && entry.operation === "Apply" && !entry.subresource
+  );
+  const stale = obsoleteFields(owned?.fieldsV1 ?? {}, comparable);
+  const absent = child.type === "applied" ? (child.absent ?? []).filter((path) => at(live, path) !== undefined) : [];
+  const paths = [...found.paths, ...stale, ...absent.map((path) => path.join("."))];
+  if (paths.length === 0) return undefined;
+  return {
+    ...target,
+    verb: "apply",
+    live,
+    paths,
+    object: comparable,
+    precondition: { uid: live.metadata?.uid ?? "", resourceVersion: live.metadata?.resourceVersion ?? "" },
+    before: correction(comparable, absent, found.renamed),
+    freshRevision: child.type === "applied" && child.revisioned === true && paths.some((path) => /^data\b/.test(path)),
+  };
+}
+
+/** Why a kind cannot be judged now; undefined when it is listed. */
+function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, "object"> | undefined {
+  const state = snapshot.kind(resource);
+  switch (state.phase) {
+    case "synced":
+      return undefined;
+    case "pending":
+      return { reason: "NotListed", message: `${resource.plural} have not been listed yet` };
+    case "absent":
+      return { reason: "NotServed", message: `the API server does not serve ${resource.plural} (${resource.group})` };
+    case "failed":
+      return { reason: state.denied ? "Forbidden" : "ListFailed", message: state.message };
+  }
+}
+
+/** The desired object with what every child carries: owner, its mark, and a revision that stays until data change. */
+function complete(
+  input: PlanInput,
+  parent: Parent,
+  child: AppliedChild | GeneratedChild,
+  live: KubeObject | undefined,
+): KubeObject & { metadata: NonNullable<KubeObject["metadata"]> } {
+  const revision = revisionAnnotation(input.identity);
+  const kept = child.type === "applied" && child.revisioned ? live?.metadata?.annotations?.[revision] : undefined;
+  return {
+    ...child.object,
+    metadata: {
+      ...child.object.metadata,
+      annotations: {
+        ...child.object.metadata.annotations,
+        [ownerAnnotation(input.identity)]: parent.metadata.uid,
+        ...(kept === undefined ? {} : { [revision]: kept }),
+      },
+      ownerReferences: [ownerReference(input.definition.resource, parent, input.blockOwnerDeletion)],
+    },
+  };
+}
+
+function metadataOf(object: KubeObject): KubeObject & { metadata: NonNullable<KubeObject["metadata"]> } {
+  return { apiVersion: object.apiVersion, kind: object.kind, metadata: object.metadata ?? {} };
+}
+
+/** The merge patch that nulls `absent` fields and replaces lists with renamed items. */
+function correction(
+  desired: KubeObject,
+  absent: readonly (readonly string[])[],
+  renamed: readonly RenamedItems[],
+): Record<string, unknown> | undefined {
+  if (absent.length === 0 && renamed.length === 0) return undefined;
+  const patch: Record<string, unknown> = {};
+  for (const path of absent) {
+    const parentPath = path.slice(0, -1);
+    const siblings = at(desired, parentPath);
+    set(patch, parentPath, { ...(isRecord(siblings) ? siblings : {}), [path.at(-1) ?? ""]: null });
+  }
+  for (const { path, items } of renamed) set(patch, path, items);
+  return patch;
+}
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, key) => isRecord(inner) ? inner[key] : undefined, value);
+}
+
+function set(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  if (rest.length === 0) {
+    target[key] = value;
+    return;
+  }
+  const inner = target[key];
+  const next = isRecord(inner) ? inner : {};
+  target[key] = next;
+  set(next, rest, value);
+}
+
+function planExternal(input: PlanInput, parent: Parent, child: ExternalChild): ExternalWrite | undefined {
+  const state = input.snapshot.external(parent.metadata.uid);
+  if (state.phase !== "observed") return undefined;
+  const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
+  if (observed === undefined) {
+    return { world: "external", verb: "create", child, observed, paths: ["missing"] };
+  }
+  const { paths } = compare(child.fields, observed.fields, () => undefined);
+  return paths.length === 0 ? undefined : { world: "external", verb: "update", child, observed, paths };
+}
+
+/** Objects that were made for this parent and that nothing desires any more. */
+function obsolete(input: PlanInput, parent: Parent, children: readonly Child[]): readonly KubernetesWrite[] {
+  const kept = new Set(children.flatMap((child) =>
+    child.type === "external" ? [] : [`${child.resource.plural}/${child.object.metadata.name}`]
+  ));
+  return input.definition.childResources
+    .filter((resource) => !input.definition.neverPruned.includes(resource))
+    .filter((resource) => input.snapshot.kind(resource).phase === "synced")
+    .flatMap((resource) =>
+      input.snapshot.list(resource)
+        .filter((object) => !kept.has(`${resource.plural}/${object.metadata?.name}`))
+        .filter((object) => object.metadata?.deletionTimestamp === undefined)
+        .filter((object) => isChildOf(object, parent, input.identity))
+        .map((live): KubernetesWrite => ({
+          world: "kubernetes",
+          verb: "delete",
+          resource,
+          namespace: parent.metadata.namespace,
+          name: live.metadata?.name ?? "",
+          live,
+          paths: ["no longer wanted"],
+          precondition: { uid: live.metadata?.uid ?? "", resourceVersion: live.metadata?.resourceVersion ?? "" },
+        }))
+    );
+}
+
+/**
+ * A RoleBinding can only be made when its Role exists, unless one may `bind`; pods of a workload that is made before
+ * its ServiceAccount are retried with growing delays. Deletions come last, so that nothing is missing meanwhile.
+ */
+function inWaves(writes: readonly KubernetesWrite[]): readonly (readonly KubernetesWrite[])[] {
+  const late = new Set(["Deployment", "StatefulSet", "RoleBinding"]);
+  const first = writes.filter((write) => write.verb !== "delete" && !late.has(write.resource.kind));
+  const second = writes.filter((write) => write.verb !== "delete" && late.has(write.resource.kind));
+  const last = writes.filter((write) => write.verb === "delete");
+  return [first, second, last].filter((wave) => wave.length > 0);
+}
