@@ -42,7 +42,7 @@ export function isApiStatus(body: unknown): boolean {
 export function statusError(body: unknown, request: FailedRequest): ApiError {
   const parsed = statusSchema.safeParse(body);
   if (!parsed.success) {
-    return new ApiError(`${request.subject}: HTTP ${request.status}, not from a Kubernetes API server`, {
+    return new ApiError(`${request.subject}: HTTP ${request.status} without details`, {
       status: request.status,
       reason: reasonOf(request.status),
       retryAfterMs: request.retryAfterMs,
