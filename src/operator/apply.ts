@@ -1,0 +1,140 @@
+/**
+ * Carries out one write to the Kubernetes API.
+ *
+ * Guarantees: a write that arrives late, from a process that was paused or has lost its Lease, changes nothing, since
+ * each carries the uid and resourceVersion of what the plan saw, or may only create. The fence is looked at before
+ * each request as well, to be quick about it. Never throws for what a server may answer: failures are values.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError, isStatus } from "../kubernetes/errors.ts";
+import type { KubeObject, ObjectMeta } from "../kubernetes/resource.ts";
+import type { Failure } from "./definition.ts";
+import { type Identity, revisionAnnotation } from "./ownership.ts";
+import { describeTarget, type KubernetesWrite } from "./write.ts";
+
+/** What came of a write. */
+export type Outcome =
+  /** `object` is what the server stored; undefined after a deletion. */
+  | { readonly type: "written"; readonly object: KubeObject | undefined }
+  /** The object is not what the plan saw: read it again and plan anew. */
+  | { readonly type: "outdated" }
+  /** Writing is not allowed to this process now; nothing was sent. */
+  | { readonly type: "fenced" }
+  /** The namespace is going away: everything ends. */
+  | { readonly type: "terminating" }
+  /** The server refuses `blockOwnerDeletion` from us. */
+  | { readonly type: "blockOwnerDeletionRefused" }
+  | {
+    readonly type: "failed";
+    readonly failure: Failure;
+    /** False when only a change of the desired object or of permissions can help: wait long. */
+    readonly retryable: boolean;
+    readonly retryAfterMs?: number | undefined;
+  };
+
+export interface ApplyContext {
+  readonly client: KubernetesClient;
+  readonly clock: Clock;
+  readonly identity: Identity;
+  /** Whether this process may write now. */
+  readonly mayWrite: () => boolean;
+  readonly signal: AbortSignal;
+  /** Told of every request about to be sent that was generated from a secret value. */
+  readonly onSecret: (value: string) => void;
+}
+
+/** Carries out `write`. */
+export async function applyWrite(write: KubernetesWrite, context: ApplyContext): Promise<Outcome> {
+  if (!context.mayWrite()) return { type: "fenced" };
+  try {
+    const object = await send(write, context);
+    return object === "fenced" ? { type: "fenced" } : { type: "written", object };
+  } catch (error) {
+    return outcomeOf(error, write);
+  }
+}
+
+async function send(write: KubernetesWrite, context: ApplyContext): Promise<KubeObject | undefined | "fenced"> {
+  const { client, identity, signal } = context;
+  const { resource, namespace, name } = write;
+  const fieldManager = identity.fieldManager;
+  switch (write.verb) {
+    case "apply": {
+      let precondition: Partial<ObjectMeta> = write.precondition ?? { resourceVersion: "1" };
+      if (write.before !== undefined && write.precondition !== undefined) {
+        const patch = { ...write.before, metadata: { ...write.precondition } };
+        const patched = await client.patch(resource, { namespace, name }, { type: "merge", patch }, {
+          fieldManager,
+          signal,
+        });
+        precondition = { uid: write.precondition.uid, resourceVersion: patched.metadata?.resourceVersion };
+      }
+      const object = withMetadata(write.object, {
+        ...precondition,
+        ...(write.freshRevision
+          ? { annotations: { ...write.object.metadata.annotations, [revisionAnnotation(identity)]: context.clock.uuid() } }
+          : {}),
+      });
+      return await client.apply(resource, object, { fieldManager, force: true, signal });
+    }
+    case "create":
+    case "replace": {
+      const data = await write.generate?.();
+      for (const value of Object.values(data ?? {})) context.onSecret(value);
+      // Making a key takes long enough for a Lease to be lost.
+      if (!context.mayWrite()) return "fenced";
+      const object = { ...write.object, ...(data === undefined ? {} : { data }) } as KubeObject;
+      return write.verb === "create"
+        ? await client.create(resource, object, { fieldManager, signal })
+        : await client.replace(resource, object, { fieldManager, signal });
+    }
+    case "adopt":
+      return await client.patch(resource, { namespace, name }, { type: "json", operations: write.operations }, {
+        fieldManager,
+        signal,
+      });
+    case "delete":
+      try {
+        return await client.delete(resource, { namespace, name }, {
+          preconditions: write.precondition,
+          propagationPolicy: "Background",
+          signal,
+        });
+      } catch (error) {
+        if (isStatus(error, 404)) return undefined;
+        throw error;
+      }
+  }
+}
+
+function withMetadata(object: KubeObject & { readonly metadata: ObjectMeta }, more: Partial<ObjectMeta>): KubeObject {
+  return { ...object, metadata: { ...object.metadata, ...more } };
+}
+
+function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
+  if (!(error instanceof ApiError)) {
+    return failed(write, "InternalError", error instanceof Error ? error.message : String(error), true);
+  }
+  if (error.hasCause("NamespaceTerminating")) return { type: "terminating" };
+  if (error.status === 409 || error.status === 404) return { type: "outdated" };
+  // A JSON patch whose `test` does not hold is a 422 that says nothing about the desired object.
+  if (error.status === 422 && write.verb === "adopt") return { type: "outdated" };
+  if (error.status === 403 && error.message.includes("blockOwnerDeletion")) {
+    return { type: "blockOwnerDeletionRefused" };
+  }
+  if (error.status === 403) {
+    return failed(write, "Forbidden", `${error.message}; grant it in the operator's Role`, false);
+  }
+  if (error.status === 422 || error.status === 400) return failed(write, "Rejected", error.message, false);
+  if (error.reason === "Aborted") return { type: "fenced" };
+  return {
+    ...failed(write, error.status === 0 ? error.reason : "ServerError", error.message, error.retryable),
+    retryAfterMs: error.retryAfterMs,
+  };
+}
+
+function failed(write: KubernetesWrite, reason: string, message: string, retryable: boolean) {
+  return { type: "failed", failure: { object: describeTarget(write), reason, message }, retryable } as const;
+}

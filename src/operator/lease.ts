@@ -1,0 +1,199 @@
+/**
+ * Keeps at most one operator writing, with the Lease and the timings that client-go's leader election uses, so that
+ * the Go operator and this one never write at the same time.
+ *
+ * Guarantees: `held` turns false by itself when the Lease could not be renewed in time, judged by this process's own
+ * monotonic clock, never by comparing clocks of two machines. The process stays and acquires the Lease again. Where
+ * the Role does not allow Leases, it works without one, and says so once: the preconditions of each write still keep
+ * two writers from undoing each other.
+ *
+ * States: waiting (another holds it) -> held -> waiting (could not renew) ...; or absent (Leases not allowed).
+ */
+
+import type { Clock } from "../clock.ts";
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { isStatus } from "../kubernetes/errors.ts";
+import { Lease } from "../kubernetes/generated/coordination_v1.ts";
+
+/** Seconds after which others may take an unrenewed Lease (client-go: LeaseDuration). */
+export const leaseDurationSeconds = 15;
+/** Milliseconds without a renewal after which the holder stops writing (client-go: RenewDeadline). */
+export const renewDeadlineMs = 10_000;
+/** Milliseconds between tries (client-go: RetryPeriod). */
+export const retryPeriodMs = 2_000;
+
+export interface LeaseOptions {
+  readonly client: KubernetesClient;
+  readonly clock: Clock;
+  readonly namespace: string;
+  readonly name: string;
+  /** Who we are: unique for this process. */
+  readonly identity: string;
+  readonly observer: LeaseObserver;
+}
+
+/** What a Lease tells whoever runs it. */
+export interface LeaseObserver {
+  acquired(name: string): void;
+  lost(name: string): void;
+  /** Told when it is known who else holds it, once for each holder. */
+  heldBy(name: string, holder: string): void;
+  /** Told once when the Role does not allow Leases. */
+  forbidden(name: string): void;
+}
+
+/** One Lease. */
+export class LeaseHolder {
+  readonly #options: LeaseOptions;
+  #lease: Lease | undefined;
+  /** What was last seen of the record, and when: a record that does not change for its duration is dead. */
+  #seen: { readonly record: string; readonly at: number } | undefined;
+  #renewedAt: number | undefined;
+  #forbidden = false;
+  #holder: string | undefined;
+  #announced = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Whether this process may write. */
+  get held(): boolean {
+    if (this.#forbidden) return true;
+    return this.#renewedAt !== undefined && this.#options.clock.monotonic() - this.#renewedAt < renewDeadlineMs;
+  }
+
+  /** Who else holds the Lease, as far as is known. */
+  get holder(): string | undefined {
+    return this.held ? undefined : this.#holder;
+  }
+
+  /** Acquires and renews until `signal` aborts; gives the Lease back then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      await this.attempt(signal);
+      await clock.sleep(this.#forbidden ? 30_000 : retryPeriodMs * (0.9 + 0.2 * clock.random()), signal);
+    }
+  }
+
+  /** Tries once to acquire or renew; returns whether the Lease is held. */
+  async attempt(signal: AbortSignal): Promise<boolean> {
+    const { client, clock, name, observer } = this.#options;
+    const startedAt = clock.monotonic();
+    try {
+      this.#lease ??= await this.#read(signal);
+      const stored = this.#lease === undefined
+        ? await client.create(Lease, this.#record(undefined), { signal, deadlineMs: renewDeadlineMs / 2 })
+        : this.#mayTake(this.#lease)
+        ? await client.replace(Lease, this.#record(this.#lease), { signal, deadlineMs: renewDeadlineMs / 2 })
+        : undefined;
+      this.#forbidden = false;
+      if (stored === undefined) {
+        // Somebody else's: read it afresh next time.
+        this.#lease = undefined;
+      } else {
+        this.#lease = stored;
+        this.#renewedAt = startedAt;
+        this.#holder = undefined;
+      }
+    } catch (error) {
+      this.#lease = undefined;
+      if (isStatus(error, 409) && await this.#isTaken(signal)) this.#renewedAt = undefined;
+      if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
+        if (!this.#forbidden) observer.forbidden(name);
+        this.#forbidden = true;
+      }
+    }
+    this.#announce();
+    return this.held;
+  }
+
+  /** Gives the Lease back, so that a successor need not wait for it to run out. */
+  async release(): Promise<void> {
+    if (this.#forbidden || !this.held || this.#lease === undefined) return;
+    const now = microTime(this.#options.clock.now());
+    this.#renewedAt = undefined;
+    try {
+      await this.#options.client.replace(Lease, {
+        ...this.#lease,
+        spec: {
+          ...this.#lease.spec,
+          holderIdentity: "",
+          leaseDurationSeconds: 1,
+          renewTime: now,
+          acquireTime: now,
+        },
+      }, { deadlineMs: 3_000 });
+    } catch {
+      // It runs out by itself.
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<Lease | undefined> {
+    const { client, namespace, name } = this.#options;
+    try {
+      return await client.get(Lease, { namespace, name }, { signal, deadlineMs: renewDeadlineMs / 2 });
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  /** After a conflict: whether another process holds the Lease now. */
+  async #isTaken(signal: AbortSignal): Promise<boolean> {
+    try {
+      this.#lease = await this.#read(signal);
+      return this.#lease !== undefined && this.#lease.spec?.holderIdentity !== this.#options.identity;
+    } catch {
+      return false;
+    }
+  }
+
+  #mayTake(lease: Lease): boolean {
+    const { clock, identity, observer, name } = this.#options;
+    const holder = lease.spec?.holderIdentity ?? "";
+    const record = JSON.stringify(lease.spec);
+    if (this.#seen?.record !== record) this.#seen = { record, at: clock.monotonic() };
+    if (holder === "" || holder === identity) return true;
+    const durationMs = (lease.spec?.leaseDurationSeconds ?? leaseDurationSeconds) * 1000;
+    if (clock.monotonic() - this.#seen.at >= durationMs) return true;
+    if (this.#holder !== holder) observer.heldBy(name, holder);
+    this.#holder = holder;
+    return false;
+  }
+
+  #record(lease: Lease | undefined): Lease {
+    const { clock, identity, name, namespace } = this.#options;
+    const now = microTime(clock.now());
+    const ours = lease?.spec?.holderIdentity === identity;
+    return {
+      ...lease,
+      metadata: { ...lease?.metadata, name, namespace },
+      spec: {
+        ...lease?.spec,
+        holderIdentity: identity,
+        leaseDurationSeconds,
+        renewTime: now,
+        acquireTime: ours ? lease?.spec?.acquireTime ?? now : now,
+        leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (lease === undefined || ours ? 0 : 1),
+      },
+    };
+  }
+
+  #announce(): void {
+    if (this.#forbidden || this.held === this.#announced) return;
+    this.#announced = this.held;
+    if (this.held) this.#options.observer.acquired(this.name);
+    else this.#options.observer.lost(this.name);
+  }
+}
+
+/** `metav1.MicroTime`. */
+function microTime(ms: number): string {
+  return new Date(ms).toISOString().replace("Z", "000Z");
+}

@@ -1,0 +1,315 @@
+/**
+ * What is, kept up to date: every object of the kinds that matter, in one namespace, by list and watch.
+ *
+ * Guarantees: a list is taken whole or not at all; an object never goes back to an older version than one that this
+ * process has seen or written, unless a consistent read says so (etcd was restored); what could not be listed is
+ * said to be unknown and keeps its last state. The watch only makes things faster: each kind is listed again at its
+ * own interval, so an event that got lost does no lasting harm.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError, isStatus } from "../kubernetes/errors.ts";
+import type { KubeObject, Resource } from "../kubernetes/resource.ts";
+import { backoffMs } from "./backoff.ts";
+import type { ExternalState, KindState, Snapshot } from "./definition.ts";
+
+/** A kind to keep. */
+export interface StoredKind {
+  readonly resource: Resource;
+  /** Milliseconds after which the list is taken again. */
+  readonly relistMs: number;
+  /**
+   * Only metadata is listed and watched, and these objects alone are read in full: how Secrets are kept, so that
+   * those of other people in the namespace never enter this process.
+   */
+  readonly contentOf?: readonly string[];
+}
+
+/** What a store tells whoever runs it. */
+export interface StoreObserver {
+  /** An object appeared, changed or (`object` undefined) went away. */
+  changed(resource: Resource, name: string, object: KubeObject | undefined, previous: KubeObject | undefined): void;
+  /** The state of a kind changed. */
+  kindChanged(resource: Resource, state: KindState): void;
+  /** A list or event was older than what this process knows. */
+  stale(resource: Resource): void;
+  /** A watch ended and is opened again. */
+  watchEnded(resource: Resource, reason: string): void;
+}
+
+export interface StoreOptions {
+  readonly client: KubernetesClient;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly kinds: readonly StoredKind[];
+  /** Of managedFields, only the entry that this manager applied is kept: it tells which fields to give up. */
+  readonly fieldManager: string;
+  readonly observer: StoreObserver;
+}
+
+/** Milliseconds between two looks for a kind that is not served or not allowed. */
+const absentRetryMs = 5_000;
+
+const unobserved: ExternalState = { phase: "unknown", objects: [], facts: {} };
+
+/** The state of the world, as far as it is known. */
+export class Store {
+  readonly #options: StoreOptions;
+  readonly #kinds = new Map<string, Kind>();
+  readonly #external = new Map<string, ExternalState>();
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    for (const stored of options.kinds) {
+      this.#kinds.set(keyOf(stored.resource), { stored, state: { phase: "pending" }, objects: new Map() });
+    }
+  }
+
+  /** Whether every kind was tried at least once. */
+  get ready(): boolean {
+    return [...this.#kinds.values()].every((kind) => kind.state.phase !== "pending");
+  }
+
+  /** Lists every kind once; failures end up in the state of the kind. */
+  async listAll(signal?: AbortSignal): Promise<void> {
+    await Promise.all([...this.#kinds.values()].map(async (kind) => {
+      try {
+        await this.#list(kind, signal);
+      } catch (error) {
+        this.#failed(kind, error);
+      }
+    }));
+  }
+
+  /** Lists and watches every kind until `signal` aborts. */
+  async follow(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#kinds.values()].map((kind) => this.#follow(kind, signal)));
+  }
+
+  snapshot(): Snapshot {
+    const objects = new Map([...this.#kinds].map(([key, kind]) => [key, new Map(kind.objects)]));
+    const states = new Map([...this.#kinds].map(([key, kind]) => [key, kind.state]));
+    const external = new Map(this.#external);
+    return {
+      get: <T extends KubeObject>(resource: Resource<T>, name: string) =>
+        objects.get(keyOf(resource))?.get(name) as T | undefined,
+      list: <T extends KubeObject>(resource: Resource<T>) =>
+        [...objects.get(keyOf(resource))?.values() ?? []] as unknown as readonly T[],
+      kind: (resource) => states.get(keyOf(resource)) ?? { phase: "absent" },
+      external: (uid) => external.get(uid) ?? unobserved,
+    };
+  }
+
+  /** Takes in the answer to a write or a read of our own, which is newer than what a watch has told so far. */
+  observe(resource: Resource, object: KubeObject): void {
+    const kind = this.#kinds.get(keyOf(resource));
+    if (kind !== undefined) this.#put(kind, object);
+  }
+
+  /** Takes in that an object is gone. */
+  forget(resource: Resource, name: string): void {
+    const kind = this.#kinds.get(keyOf(resource));
+    if (kind !== undefined) this.#remove(kind, name);
+  }
+
+  /** Reads one object again, consistently, whatever version that gives. */
+  async refresh(resource: Resource, name: string, signal?: AbortSignal): Promise<void> {
+    const kind = this.#kinds.get(keyOf(resource));
+    if (kind !== undefined) await this.#verify(kind, name, signal);
+  }
+
+  /** Takes in what was observed in the external system. Returns whether it differs from before. */
+  setExternal(parentUid: string, state: ExternalState): boolean {
+    const before = this.#external.get(parentUid) ?? unobserved;
+    this.#external.set(parentUid, state);
+    return JSON.stringify(before) !== JSON.stringify(state);
+  }
+
+  async #follow(kind: Kind, signal: AbortSignal): Promise<void> {
+    const { clock, observer } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        let version: string | undefined = await this.#list(kind, signal);
+        failures = 0;
+        const relistAt = clock.monotonic() + kind.stored.relistMs;
+        while (version !== undefined && clock.monotonic() < relistAt && !signal.aborted) {
+          version = await this.#watch(kind, version, relistAt - clock.monotonic(), signal);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failed(kind, error);
+        const absent = kind.state.phase === "absent" || (kind.state.phase === "failed" && kind.state.denied);
+        await clock.sleep(absent ? absentRetryMs : backoffMs(failures++, clock), signal);
+        observer.watchEnded(kind.stored.resource, "list failed");
+      }
+    }
+  }
+
+  /** Returns the version from which to go on, or undefined when only a new list helps. */
+  async #watch(kind: Kind, from: string, forMs: number, signal: AbortSignal): Promise<string | undefined> {
+    const { client, clock, namespace, observer } = this.#options;
+    const { resource } = kind.stored;
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    signal.addEventListener("abort", end);
+    const timer = clock.sleep(forMs, ended.signal).then(end);
+    let version = from;
+    const startedAt = clock.monotonic();
+    try {
+      const query = { namespace, resourceVersion: from, metadataOnly: kind.stored.contentOf !== undefined };
+      for await (const event of client.watch(resource, query, { signal: ended.signal })) {
+        if (event.type === "BOOKMARK") {
+          version = event.resourceVersion;
+          continue;
+        }
+        version = event.object.metadata?.resourceVersion ?? version;
+        const name = event.object.metadata?.name ?? "";
+        if (event.type === "DELETED") this.#gone(kind, event.object);
+        else if (this.#wantsContent(kind, name)) await this.#read(kind, event.object, signal);
+        else this.#put(kind, event.object);
+      }
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      observer.watchEnded(resource, error instanceof ApiError ? error.reason : "error");
+      if (isStatus(error, 410) || !(error instanceof ApiError)) return undefined;
+      // A watch that fails at once would otherwise be opened again in a tight loop.
+      if (clock.monotonic() - startedAt < 1_000) await clock.sleep(backoffMs(0, clock), signal);
+      return undefined;
+    } finally {
+      signal.removeEventListener("abort", end);
+      end();
+      await timer;
+    }
+    if (clock.monotonic() - startedAt < 1_000 && !signal.aborted) await clock.sleep(backoffMs(0, clock), signal);
+    return version;
+  }
+
+  async #list(kind: Kind, signal: AbortSignal | undefined): Promise<string> {
+    const { client, namespace } = this.#options;
+    const { resource, contentOf } = kind.stored;
+    const query = { namespace, metadataOnly: contentOf !== undefined };
+    const { items, resourceVersion } = await client.list(resource, query, { signal });
+    const listed = new Set<string>();
+    for (const object of items) {
+      const name = object.metadata?.name ?? "";
+      listed.add(name);
+      const known = kind.objects.get(name);
+      if (known !== undefined && isOlder(object.metadata?.resourceVersion, known)) {
+        await this.#doubt(kind, name, signal);
+      } else if (this.#wantsContent(kind, name)) await this.#read(kind, object, signal);
+      else this.#put(kind, object);
+    }
+    for (const [name, known] of [...kind.objects]) {
+      if (listed.has(name)) continue;
+      if (isOlder(resourceVersion, known)) await this.#doubt(kind, name, signal);
+      else this.#remove(kind, name);
+    }
+    this.#setState(kind, { phase: "synced" });
+    return resourceVersion;
+  }
+
+  /** A list is older than what we know of this object: only a read of the object itself can tell. */
+  async #doubt(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<void> {
+    this.#options.observer.stale(kind.stored.resource);
+    await this.#verify(kind, name, signal);
+  }
+
+  async #verify(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<void> {
+    const { client, namespace } = this.#options;
+    try {
+      const object = await client.get(kind.stored.resource, { namespace, name }, { signal });
+      this.#put(kind, object, true);
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error;
+      this.#remove(kind, name);
+    }
+  }
+
+  #wantsContent(kind: Kind, name: string): boolean {
+    return kind.stored.contentOf?.includes(name) ?? false;
+  }
+
+  async #read(kind: Kind, metadata: KubeObject, signal: AbortSignal | undefined): Promise<void> {
+    const name = metadata.metadata?.name ?? "";
+    const known = kind.objects.get(name);
+    const version = metadata.metadata?.resourceVersion;
+    if (known !== undefined && (known.metadata?.resourceVersion === version || isOlder(version, known))) return;
+    await this.#verify(kind, name, signal);
+  }
+
+  #put(kind: Kind, object: KubeObject, consistent = false): void {
+    const name = object.metadata?.name ?? "";
+    const previous = kind.objects.get(name);
+    const version = object.metadata?.resourceVersion;
+    if (previous !== undefined && previous.metadata?.resourceVersion === version) return;
+    if (previous !== undefined && !consistent && isOlder(version, previous)) {
+      this.#options.observer.stale(kind.stored.resource);
+      return;
+    }
+    const kept = trim(object, this.#options.fieldManager);
+    kind.objects.set(name, kept);
+    this.#options.observer.changed(kind.stored.resource, name, kept, previous);
+  }
+
+  /** A deletion that is older than what we know is that of an earlier incarnation. */
+  #gone(kind: Kind, object: KubeObject): void {
+    const name = object.metadata?.name ?? "";
+    const known = kind.objects.get(name);
+    if (known === undefined || known.metadata?.uid !== object.metadata?.uid) return;
+    this.#remove(kind, name);
+  }
+
+  #remove(kind: Kind, name: string): void {
+    const previous = kind.objects.get(name);
+    if (previous === undefined) return;
+    kind.objects.delete(name);
+    if (previous.metadata?.uid !== undefined) this.#external.delete(previous.metadata.uid);
+    this.#options.observer.changed(kind.stored.resource, name, undefined, previous);
+  }
+
+  #failed(kind: Kind, error: unknown): void {
+    if (isStatus(error, 404)) {
+      for (const name of [...kind.objects.keys()]) kind.objects.delete(name);
+      return this.#setState(kind, { phase: "absent" });
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    this.#setState(kind, { phase: "failed", message, denied: isStatus(error, 403) });
+  }
+
+  #setState(kind: Kind, state: KindState): void {
+    const before = kind.state;
+    kind.state = state;
+    if (before.phase !== state.phase) this.#options.observer.kindChanged(kind.stored.resource, state);
+  }
+}
+
+interface Kind {
+  readonly stored: StoredKind;
+  state: KindState;
+  readonly objects: Map<string, KubeObject>;
+}
+
+/** `group/plural`, unique among the kinds of one API server. */
+export function keyOf(resource: Resource): string {
+  return `${resource.group}/${resource.plural}`;
+}
+
+/** Resource versions of one API server are decimal numbers that grow (KEP-5504); others are never called older. */
+function isOlder(version: string | undefined, known: KubeObject): boolean {
+  const than = known.metadata?.resourceVersion;
+  if (version === undefined || than === undefined) return false;
+  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false;
+  return BigInt(version) < BigInt(than);
+}
+
+function trim(object: KubeObject, fieldManager: string): KubeObject {
+  const entries = object.metadata?.managedFields;
+  if (entries === undefined) return object;
+  const ours = entries.filter((entry) =>
+    entry.manager === fieldManager && entry.operation === "Apply" && !entry.subresource
+  );
+  const { managedFields: _, ...metadata } = object.metadata ?? {};
+  return { ...object, metadata: ours.length === 0 ? metadata : { ...metadata, managedFields: ours } };
+}
