@@ -1,0 +1,207 @@
+/**
+ * Finds the programs of a Kubernetes control plane, or gets them.
+ *
+ * Order: `KUBEBUILDER_ASSETS` (each program by itself: envtest has no kube-controller-manager), our cache, archives
+ * that others publish, `go build`. What is got is put into the cache in one step, by one process at a time: a process
+ * that is killed in the middle leaves nothing that a later one would take for a program.
+ */
+
+import {
+  type BinaryName,
+  binaryNames,
+  type BinarySource,
+  kubernetesVersion,
+  type Search,
+} from "./binary_source.ts";
+import { buildSource } from "./build.ts";
+import { type Progress, reportWhile } from "./progress.ts";
+import { publishedSource } from "./published.ts";
+
+/** Paths of the programs. */
+export interface Binaries {
+  readonly etcd: string;
+  readonly kubeApiserver: string;
+  readonly kubeControllerManager: string;
+  /** Only where one happened to be beside the others or on PATH: nothing needs it. */
+  readonly kubectl?: string | undefined;
+}
+
+/** What the search reads of its surroundings. */
+export interface Surroundings {
+  env(name: string): string | undefined;
+  readonly os: string;
+  /** As Go names it, e.g. `amd64`. */
+  readonly arch: string;
+  /** Places that get programs into `cacheDirectory`, best first. */
+  sourcesInto(cacheDirectory: string): readonly BinarySource[];
+}
+
+/** This machine. */
+export const thisMachine: Surroundings = {
+  env: (name) => Deno.env.get(name),
+  os: Deno.build.os,
+  arch: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+  sourcesInto: (cacheDirectory) => [
+    publishedSource({ directory: cacheDirectory, os: thisMachine.os, arch: thisMachine.arch }),
+    buildSource({ directory: cacheDirectory, os: thisMachine.os, arch: thisMachine.arch }),
+  ],
+};
+
+/** Options of `findBinaries`. */
+export interface FindBinariesOptions {
+  readonly progress?: Progress | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** @default this machine */
+  readonly surroundings?: Surroundings | undefined;
+}
+
+/**
+ * Finds or gets the programs; the first time may take minutes and then says so through `progress`.
+ *
+ * @throws Error that says where was looked and what to install or set; the reason of `signal` when that aborts.
+ */
+export async function findBinaries(options: FindBinariesOptions = {}): Promise<Binaries> {
+  const { progress, signal, surroundings = thisMachine } = options;
+  signal?.throwIfAborted();
+  if (surroundings.os === "windows") {
+    throw new Error("The local test cluster runs on Linux and macOS only; on Windows use WSL.");
+  }
+  const assets = surroundings.env("KUBEBUILDER_ASSETS");
+  const cache = cacheDirectory(surroundings);
+  const search = new BinarySearch({ progress, signal });
+  if (assets === undefined || assets === "") search.remark("KUBEBUILDER_ASSETS is not set");
+  else await search.ask(directorySource(assets, "KUBEBUILDER_ASSETS="));
+  await search.ask(directorySource(cache), "silently");
+  if (!search.complete) {
+    await withLock(cache, options, async () => {
+      // Another process may have got them while we waited for the lock.
+      await search.ask(directorySource(cache));
+      await removeLeftovers(cache);
+      for (const source of surroundings.sourcesInto(cache)) {
+        if (!search.complete) await search.ask(source);
+      }
+    });
+  }
+  return search.result(await findKubectl(surroundings, [assets ?? "", cache]));
+}
+
+/** Where what we get is kept: one directory per version and machine, under the XDG cache directory. */
+export function cacheDirectory(surroundings: Surroundings): string {
+  const xdg = surroundings.env("XDG_CACHE_HOME");
+  const home = surroundings.env("HOME");
+  // The specification tells to ignore a relative path.
+  const root = xdg?.startsWith("/") ? xdg : home === undefined || home === "" ? undefined : `${home}/.cache`;
+  if (root === undefined) {
+    throw new Error(
+      "There is no place to keep the programs of the local test cluster: set HOME or XDG_CACHE_HOME.",
+    );
+  }
+  return `${root}/iofog-operator/kubernetes-v${kubernetesVersion}-${surroundings.os}-${surroundings.arch}`;
+}
+
+/** The answers so far. */
+class BinarySearch {
+  readonly #paths = new Map<BinaryName, string>();
+  readonly #remarks: string[] = [];
+
+  constructor(private readonly options: Omit<Search, "missing">) {}
+
+  get #missing(): readonly BinaryName[] {
+    return binaryNames.filter((name) => !this.#paths.has(name));
+  }
+
+  get complete(): boolean {
+    return this.#missing.length === 0;
+  }
+
+  remark(text: string): void {
+    this.#remarks.push(text);
+  }
+
+  async ask(source: BinarySource, remarks: "aloud" | "silently" = "aloud"): Promise<void> {
+    if (this.complete) return;
+    const found = await source({ ...this.options, missing: this.#missing });
+    for (const [name, path] of found.paths) {
+      if (!this.#paths.has(name)) this.#paths.set(name, path);
+    }
+    if (found.remark !== undefined && remarks === "aloud") this.remark(found.remark);
+  }
+
+  result(kubectl: string | undefined): Binaries {
+    const etcd = this.#paths.get("etcd");
+    const kubeApiserver = this.#paths.get("kube-apiserver");
+    const kubeControllerManager = this.#paths.get("kube-controller-manager");
+    if (etcd === undefined || kubeApiserver === undefined || kubeControllerManager === undefined) {
+      throw new Error(
+        `The local test cluster lacks ${this.#missing.join(", ")} (Kubernetes ${kubernetesVersion}).\n` +
+          this.#remarks.map((text) => `  - ${text}\n`).join("") +
+          "Install Go 1.25 or later (https://go.dev/dl/) and start again, or put the programs into one directory " +
+          "and set KUBEBUILDER_ASSETS to it.",
+      );
+    }
+    return { etcd, kubeApiserver, kubeControllerManager, kubectl };
+  }
+}
+
+/** The programs that lie in a directory. `label` stands before its name in a remark. */
+function directorySource(directory: string, label = ""): BinarySource {
+  return async ({ missing }) => {
+    const paths = new Map<BinaryName, string>();
+    for (const name of missing) {
+      const path = `${directory}/${name}`;
+      if (await isExecutable(path)) paths.set(name, path);
+    }
+    const lacking = missing.filter((name) => !paths.has(name));
+    return {
+      paths,
+      remark: lacking.length === 0 ? undefined : `${label}${directory} has no ${lacking.join(", ")}`,
+    };
+  };
+}
+
+async function findKubectl(
+  surroundings: Surroundings,
+  directories: readonly string[],
+): Promise<string | undefined> {
+  for (const directory of [...directories, ...(surroundings.env("PATH") ?? "").split(":")]) {
+    if (directory !== "" && await isExecutable(`${directory}/kubectl`)) return `${directory}/kubectl`;
+  }
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    const info = await Deno.stat(path);
+    return info.isFile && ((info.mode ?? 0o111) & 0o111) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** The lock is the kernel's and ends with its holder, so there are no stale ones. */
+async function withLock(
+  directory: string,
+  options: FindBinariesOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  using file = await Deno.open(`${directory}/.lock`, { create: true, write: true });
+  if (!await file.tryLock(true)) {
+    await reportWhile(options.progress, "waiting for another process that gets the programs", async () => {
+      while (!await file.tryLock(true)) {
+        options.signal?.throwIfAborted();
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    });
+  }
+  await work();
+}
+
+/** Only called under the lock: nobody writes these any more. */
+async function removeLeftovers(directory: string): Promise<void> {
+  for await (const entry of Deno.readDir(directory)) {
+    if (entry.name.startsWith(".partial-")) {
+      await Deno.remove(`${directory}/${entry.name}`, { recursive: true });
+    }
+  }
+}

@@ -1,0 +1,7 @@
+/** The local cluster of dev mode and of the tests, and what plays the parts that it lacks. */
+
+export * from "./binaries.ts";
+export * from "./cluster.ts";
+export * from "./kubeconfig.ts";
+export * from "./progress.ts";
+export * from "./supervised_process.ts";
