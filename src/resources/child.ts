@@ -1,0 +1,76 @@
+/**
+ * The forms of a child that component builders return, and what they read from a live Secret.
+ */
+
+import type { AppliedChild } from "../operator/definition.ts";
+import type { Snapshot } from "../operator/definition.ts";
+import { apiVersionOf, type KubeObject, type ObjectMeta, type Resource } from "../kubernetes/resource.ts";
+import { secrets } from "./kinds.ts";
+
+/** Set by the engine on a `revisioned` Secret whenever its data change; repeated by the pods that read it. */
+export const REVISION_ANNOTATION = "iofog.org/revision";
+
+/** Metadata of a child: the engine adds the owner reference. */
+export type ChildMeta = ObjectMeta & { readonly name: string; readonly namespace: string };
+
+/** A child that is kept equal to `body` by server-side apply. */
+export function applied(
+  resource: Resource,
+  metadata: ChildMeta,
+  body: Readonly<Record<string, unknown>> = {},
+  how: Pick<AppliedChild, "absent" | "createOnly" | "revisioned"> = {},
+): AppliedChild {
+  return { type: "applied", resource, object: manifest(resource, metadata, body), ...how };
+}
+
+/** A complete object of type `resource`. */
+export function manifest(
+  resource: Resource,
+  metadata: ChildMeta,
+  body: Readonly<Record<string, unknown>>,
+): AppliedChild["object"] {
+  return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata, ...body };
+}
+
+/** A Secret as it is read. */
+export interface SecretObject extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** `data` of a Secret for `values`; an empty text stays, since a pod that refers to a missing key does not start. */
+export function secretData(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, encodeBase64(value)]));
+}
+
+/** The decoded `data` of a live Secret; undefined where the Secret is not there. */
+export function secretValues(snapshot: Snapshot, name: string): Readonly<Record<string, string>> | undefined {
+  const secret = snapshot.get<SecretObject>(secrets, name);
+  if (secret === undefined) return undefined;
+  return Object.fromEntries(
+    Object.entries(secret.data ?? {}).map(([key, value]) => [key, decodeBase64(value)]),
+  );
+}
+
+/**
+ * Annotations of a pod template that make its pods start again when one of these Secrets changes. A Secret that has
+ * not changed since its creation adds none, so that a fresh install restarts nothing.
+ */
+export function revisionAnnotations(
+  snapshot: Snapshot,
+  secretNames: readonly string[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    secretNames.flatMap((name) => {
+      const revision = snapshot.get(secrets, name)?.metadata?.annotations?.[REVISION_ANNOTATION];
+      return revision === undefined ? [] : [[`${REVISION_ANNOTATION}-${name}`, revision]];
+    }),
+  );
+}
+
+function encodeBase64(text: string): string {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function decodeBase64(encoded: string): string {
+  return new TextDecoder().decode(Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0)));
+}

@@ -1,0 +1,128 @@
+/**
+ * What the three components of a control plane have in common: what they are built from, and the objects that differ
+ * only in a name.
+ *
+ * Names, labels, selectors and ports are a contract with the CLIs, the Port Manager and existing clusters (selectors
+ * cannot be changed): facts/controlplane.md 2.1.
+ */
+
+import type { Child, Snapshot } from "../../operator/definition.ts";
+import type { KubeObject } from "../../kubernetes/resource.ts";
+import { applied, type ChildMeta } from "../child.ts";
+import { roleBindings, roles, serviceAccounts, services } from "../kinds.ts";
+import type { Images } from "./images.ts";
+import type { ControlPlaneSpec, ServiceType } from "./schema.ts";
+
+/** All that a component is built from. */
+export interface Inputs {
+  readonly namespace: string;
+  readonly spec: ControlPlaneSpec;
+  /** Images for what the spec leaves open. */
+  readonly images: Images;
+  readonly snapshot: Snapshot;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Whether the Controller accepted the password of this very spec. */
+  readonly passwordProved: boolean;
+}
+
+/** Something that is not there yet: what waits for it, why, and what to do. */
+export interface Waiting {
+  /** `controller`, `router` or `port-manager`. */
+  readonly component: string;
+  /** A constant of `reasons.ts`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Metadata of a child with a fixed name. */
+export function metaOf(inputs: Inputs, name: string, labels?: Readonly<Record<string, string>>): ChildMeta {
+  return { name, namespace: inputs.namespace, ...(labels && { labels: { ...labels } }) };
+}
+
+/** The identity of a component's pods, with the Secret to pull images with. */
+export function serviceAccount(inputs: Inputs, name: string): Child {
+  const { pullSecret } = inputs.spec.images;
+  return applied(
+    serviceAccounts,
+    metaOf(inputs, name),
+    pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] },
+  );
+}
+
+/** `rbac.authorization.k8s.io/v1` PolicyRule. */
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** A Role, and its binding to the ServiceAccount of the same name. */
+export function permissions(inputs: Inputs, name: string, rules: readonly PolicyRule[]): Child[] {
+  return [
+    applied(roles, metaOf(inputs, name), { rules }),
+    applied(roleBindings, metaOf(inputs, name), {
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+      subjects: [{ kind: "ServiceAccount", name }],
+    }),
+  ];
+}
+
+/** A port of a Service: where it listens, and where that leads to in the pod. */
+export interface ServicePort {
+  readonly port: number;
+  readonly targetPort: number;
+}
+
+/** A Service whose ports are named `<name>0`, `<name>1`, ... */
+export function service(
+  inputs: Inputs,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  exposure: { readonly type: ServiceType; readonly address?: string | undefined },
+  ports: readonly ServicePort[],
+): Child {
+  const loadBalanced = exposure.type === "LoadBalancer";
+  return applied(services, metaOf(inputs, name, labels), {
+    spec: {
+      type: exposure.type,
+      ...(loadBalanced && { externalTrafficPolicy: "Local" }),
+      ...(loadBalanced && exposure.address !== undefined && { loadBalancerIP: exposure.address }),
+      selector: { ...labels },
+      ports: ports.map((port, index) => ({ name: `${name}${index}`, protocol: "TCP", ...port })),
+    },
+  });
+}
+
+interface ServiceObject extends KubeObject {
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly hostname?: string; readonly ip?: string }[];
+    };
+  };
+}
+
+/** The address that the cloud gave to a LoadBalancer Service: its host name, else its IP address. */
+export function loadBalancerAddress(snapshot: Snapshot, name: string): string | undefined {
+  const ingress = snapshot.get<ServiceObject>(services, name)?.status?.loadBalancer?.ingress?.[0];
+  return ingress?.hostname || ingress?.ip || undefined;
+}
+
+/** An entry of a container's environment; nothing when there is no value. */
+export function env(name: string, value: string | undefined): readonly unknown[] {
+  return value === undefined ? [] : [{ name, value }];
+}
+
+export function envFromSecret(name: string, secret: string, key: string): unknown {
+  return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
+}
+
+export function envFromField(name: string, fieldPath: string): unknown {
+  return { name, valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } } };
+}
+
+/** The strategies of the component's Deployments. */
+export const rollingUpdate = { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } };
+export const recreate = { type: "Recreate" };
+/** Has to go before a Deployment can become `recreate`: the API server refuses both, and its default is nobody's. */
+export const rollingUpdateField = ["spec", "strategy", "rollingUpdate"] as const;

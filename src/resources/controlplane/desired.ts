@@ -1,0 +1,178 @@
+/**
+ * What a ControlPlane should be made of, and what it waits for: one reading of the custom resource and the snapshot
+ * for the plan and for the status.
+ *
+ * Pure apart from the thunks that make keys. A spec that is accepted never makes anything here throw.
+ */
+
+import type { Desired, DesiredContext, Problem } from "../../operator/definition.ts";
+import { secrets } from "../kinds.ts";
+import * as component from "./component.ts";
+import type { Inputs, Waiting } from "./component.ts";
+import { CONTROLLER, controllerChildren, DATABASE_SECRET, TOKENS_SECRET } from "./controller.ts";
+import { externalChildren } from "./external.ts";
+import { defaultImages, type Images } from "./images.ts";
+import { CREDENTIALS_SECRET, portManagerChildren, portManagerWaiting } from "./port_manager.ts";
+import * as reasons from "./reasons.ts";
+import {
+  authorityEndsSoon,
+  ROUTER_CA,
+  ROUTER_LEAVES,
+  routerChildren,
+  type RouterEndpoint,
+  routerEndpoint,
+  routerWaiting,
+} from "./router.ts";
+import { CONTROLLER_API_PORT, parseSpec } from "./schema.ts";
+
+/** Names of the Secrets whose content `desired` reads. */
+export const secretNames: readonly string[] = [
+  DATABASE_SECRET,
+  TOKENS_SECRET,
+  CREDENTIALS_SECRET,
+  ROUTER_CA,
+  ...ROUTER_LEAVES,
+];
+
+/** Names in `ExternalState.facts` that are read here. */
+export const facts = {
+  /** E-mail address of the user that was once signed up or logged in for this custom resource. */
+  establishedEmail: "establishedEmail",
+  /** `metadata.generation` of the spec whose password the Controller last accepted. */
+  authenticatedGeneration: "authenticatedGeneration",
+} as const;
+
+/** Where a control plane is reached; undefined where that is not known. */
+export interface Addresses {
+  /** Host name or IP address of the Controller outside of the cluster: only a LoadBalancer has one. */
+  readonly controller: string | undefined;
+  /** URL of the Controller's API: outside of the cluster where an address is known, else inside. */
+  readonly controllerEndpoint: string;
+  readonly router: RouterEndpoint | undefined;
+}
+
+/** Something that a person should know and that stops nothing. */
+export interface Warning {
+  /** A constant of `reasons.ts`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What one look at a ControlPlane tells. */
+export type Assessment =
+  & { readonly warnings: readonly Warning[] }
+  & (
+    | { readonly accepted: false; readonly problems: readonly Problem[] }
+    | {
+      readonly accepted: true;
+      readonly inputs: Inputs;
+      readonly addresses: Addresses;
+      readonly waiting: readonly Waiting[];
+    }
+  );
+
+/** Reads the custom resource and what it waits for. `images` run where the spec names none. */
+export function assess(context: DesiredContext, images: Images = defaultImages): Assessment {
+  const { parent, snapshot, now } = context;
+  const parsed = parseSpec(parent.spec);
+  const unknown = unknownFieldsWarning(parsed.unknownFields);
+  if ("problems" in parsed) return { accepted: false, problems: parsed.problems, warnings: unknown };
+  const external = snapshot.external(parent.metadata.uid);
+  const established = external.facts[facts.establishedEmail];
+  if (established !== undefined && established !== parsed.spec.user.email) {
+    return { accepted: false, problems: [emailProblem(established)], warnings: unknown };
+  }
+  const inputs: Inputs = {
+    namespace: parent.metadata.namespace,
+    spec: parsed.spec,
+    images,
+    snapshot,
+    now,
+    passwordProved: external.facts[facts.authenticatedGeneration] === String(parent.metadata.generation),
+  };
+  return {
+    accepted: true,
+    inputs,
+    addresses: addressesOf(inputs),
+    waiting: [...controllerWaiting(inputs), ...routerWaiting(inputs), ...portManagerWaiting(inputs)],
+    warnings: [...unknown, ...pullSecretWarning(inputs), ...authorityWarning(inputs)],
+  };
+}
+
+/** What should be: nothing new while the spec cannot be accepted. */
+export function desired(context: DesiredContext, images: Images = defaultImages): Desired {
+  const assessment = assess(context, images);
+  if (!assessment.accepted) return { children: [], problems: assessment.problems };
+  const { inputs } = assessment;
+  return {
+    children: [
+      ...routerChildren(inputs),
+      ...controllerChildren(inputs),
+      ...portManagerChildren(inputs),
+      ...externalChildren(inputs),
+    ],
+    problems: [],
+  };
+}
+
+function emailProblem(established: string): Problem {
+  return {
+    reason: reasons.EMAIL_CHANGED,
+    field: "spec.user.email",
+    message:
+      `cannot be changed: all that was deployed belongs to the user ${established}, and another one would not ` +
+      `see it. Set it back to ${established}`,
+  };
+}
+
+function addressesOf(inputs: Inputs): Addresses {
+  const controller = inputs.spec.services.controller.type === "LoadBalancer"
+    ? component.loadBalancerAddress(inputs.snapshot, CONTROLLER)
+    : undefined;
+  const host = controller ?? `${CONTROLLER}.${inputs.namespace}.svc`;
+  return {
+    controller,
+    controllerEndpoint: `http://${host.includes(":") ? `[${host}]` : host}:${CONTROLLER_API_PORT}`,
+    router: routerEndpoint(inputs.spec, inputs.snapshot),
+  };
+}
+
+function controllerWaiting(inputs: Inputs): Waiting[] {
+  if (inputs.spec.services.controller.type !== "LoadBalancer") return [];
+  if (component.loadBalancerAddress(inputs.snapshot, CONTROLLER) !== undefined) return [];
+  return [{
+    component: CONTROLLER,
+    reason: reasons.ADDRESS_PENDING,
+    message: `Service ${CONTROLLER} has no load balancer address yet. Where the cluster gives none, set ` +
+      "spec.services.controller.type to NodePort or ClusterIP",
+  }];
+}
+
+function unknownFieldsWarning(fields: readonly string[]): Warning[] {
+  if (fields.length === 0) return [];
+  return [{
+    reason: reasons.UNKNOWN_FIELDS,
+    message:
+      `not known and not used: ${fields.slice(0, 10).join(", ")}${
+        fields.length > 10 ? ", ..." : ""
+      }. Correct or ` +
+      "remove them",
+  }];
+}
+
+function pullSecretWarning(inputs: Inputs): Warning[] {
+  const { pullSecret } = inputs.spec.images;
+  const { snapshot } = inputs;
+  if (pullSecret === undefined || snapshot.kind(secrets).phase !== "synced") return [];
+  if (snapshot.get(secrets, pullSecret) !== undefined) return [];
+  return [{
+    reason: reasons.PULL_SECRET_MISSING,
+    message: `Secret ${pullSecret}, named in spec.images.pullSecret, is not there: create it as ` +
+      "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
+  }];
+}
+
+function authorityWarning(inputs: Inputs): Warning[] {
+  const message = authorityEndsSoon(inputs);
+  return message === undefined ? [] : [{ reason: reasons.CA_ENDS_SOON, message }];
+}

@@ -1,0 +1,47 @@
+/**
+ * What a control plane owns in the Controller: its user, and the default router that agents connect to
+ * (facts/controlplane.md 4.4).
+ */
+
+import type { Child } from "../../operator/definition.ts";
+import type { Inputs } from "./component.ts";
+import { decodePassword } from "./password.ts";
+import { previousPassword } from "./port_manager.ts";
+import { routerEndpoint } from "./router.ts";
+
+/** Kinds of objects in the Controller. */
+export const USER = "User";
+export const DEFAULT_ROUTER = "DefaultRouter";
+
+/** The objects in the Controller; the default router only once its address is known. */
+export function externalChildren(inputs: Inputs): Child[] {
+  const endpoint = routerEndpoint(inputs.spec, inputs.snapshot);
+  return [
+    user(inputs),
+    ...(endpoint === undefined ? [] : [
+      {
+        type: "external" as const,
+        kind: DEFAULT_ROUTER,
+        name: "default-router",
+        fields: { ...endpoint },
+        singleton: true,
+      },
+    ]),
+  ];
+}
+
+function user(inputs: Inputs): Child {
+  const { email, name, surname, password } = inputs.spec.user;
+  const previous = previousPassword(inputs);
+  return {
+    type: "external",
+    kind: USER,
+    name: email,
+    fields: { email, firstName: name, lastName: surname, authenticated: true },
+    secrets: {
+      password: decodePassword(password),
+      ...(previous !== undefined && { previousPassword: previous }),
+    },
+    singleton: true,
+  };
+}

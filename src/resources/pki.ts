@@ -1,0 +1,293 @@
+/**
+ * Certificate authorities and the server certificates that they sign, for Secrets of type `kubernetes.io/tls`.
+ *
+ * Guarantees: what is made has the shape that the Go operators made (RSA 2048, SHA-256, a random serial number of up to
+ * 128 bits, five years of 365 days, PKCS#1 keys). Examination is synchronous and remembers its verdicts, so that it can
+ * run at every pass; it never throws. Nothing here reads a clock, and no reason holds anything of a key.
+ */
+
+import "reflect-metadata";
+import { Buffer } from "node:buffer";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+
+/** Decoded `data` of a Secret that holds a certificate: PEM text by key. */
+export interface CertificateData {
+  readonly "tls.crt"?: string | undefined;
+  readonly "tls.key"?: string | undefined;
+  readonly "ca.crt"?: string | undefined;
+}
+
+/** Whether something that is there can be used; if not, why. */
+export type Verdict = { readonly usable: true } | { readonly usable: false; readonly reason: string };
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const VALIDITY_MS = 5 * 365 * DAY_MS;
+/** A server certificate is made again when it ends within this time. */
+export const RENEWAL_MS = 30 * DAY_MS;
+
+const KEY_ALGORITHM = {
+  name: "RSASSA-PKCS1-v1_5",
+  hash: "SHA-256",
+  publicExponent: new Uint8Array([1, 0, 1]),
+  modulusLength: 2048,
+};
+
+/** Makes a self-signed certificate authority that is valid from `now` (milliseconds since the epoch). */
+export async function makeCa(commonName: string, now: number): Promise<CertificateData> {
+  const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    ...validFrom(now),
+    name: new x509.Name([{ CN: [commonName] }]),
+    keys,
+    signingAlgorithm: KEY_ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      keyUsage(x509.KeyUsageFlags.keyCertSign),
+      extendedKeyUsage(),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { "tls.crt": pem(certificate), "tls.key": await privateKeyPem(keys.privateKey) };
+}
+
+/**
+ * Makes a server certificate for `names` (host names or IP addresses; the first is the common name), signed by `ca`
+ * and valid from `now` (milliseconds since the epoch). Rejects when `ca` is not usable.
+ */
+export async function makeLeaf(
+  ca: CertificateData,
+  names: readonly [string, ...string[]],
+  now: number,
+): Promise<CertificateData> {
+  const authority = new x509.X509Certificate(ca["tls.crt"] ?? "");
+  const [signingKey, keys] = await Promise.all([
+    importPrivateKey(ca["tls.key"] ?? ""),
+    crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]),
+  ]);
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...validFrom(now),
+    subject: new x509.Name([{ CN: [names[0]] }]),
+    // The name as it is encoded in the authority: TLS libraries compare the bytes.
+    issuer: authority.subjectName,
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm: KEY_ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      keyUsage(0),
+      extendedKeyUsage(),
+      await authorityKeyIdentifier(authority),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: isIpAddress(name) ? "ip" as const : "dns" as const, value: name })),
+      ),
+    ],
+  });
+  return {
+    "tls.crt": pem(certificate),
+    "tls.key": await privateKeyPem(keys.privateKey),
+    "ca.crt": ca["tls.crt"],
+  };
+}
+
+/** Whether `data` holds a certificate authority that can sign at `now` (milliseconds since the epoch). */
+export function examineCa(data: CertificateData, now: number): Verdict {
+  const pair = examinePair(data);
+  if (typeof pair === "string") return unusable(pair);
+  if (!pair.certificate.ca) return unusable("its certificate is not a certificate authority");
+  if (pair.keyType !== "rsa") return unusable(`its key is of type ${pair.keyType}, where RSA is needed`);
+  if (now >= pair.notAfter) return unusable(`its certificate ended ${dayOf(pair.notAfter)}`);
+  return USABLE;
+}
+
+/**
+ * Whether `data` holds a server certificate that serves: signed by `ca` (which is usable), for exactly `names`, with
+ * its own key, and not within `RENEWAL_MS` of its end at `now` (milliseconds since the epoch).
+ */
+export function examineLeaf(
+  data: CertificateData,
+  ca: CertificateData,
+  names: readonly string[],
+  now: number,
+): Verdict {
+  const pair = examinePair(data);
+  if (typeof pair === "string") return unusable(pair);
+  if (!isSignedBy(data["tls.crt"] ?? "", pair.certificate, ca["tls.crt"] ?? "")) {
+    return unusable("its certificate was not signed by the certificate authority that is there");
+  }
+  if (data["ca.crt"] !== ca["tls.crt"]) {
+    return unusable("ca.crt is not the certificate authority that is there");
+  }
+  const found = pair.names.join(", ");
+  const wanted = [...new Set(names.map(canonicalName))].sort().join(", ");
+  if (found !== wanted) return unusable(`its certificate is for ${found || "no name"}, not for ${wanted}`);
+  if (now >= pair.notAfter - RENEWAL_MS) return unusable(`its certificate ends ${dayOf(pair.notAfter)}`);
+  return USABLE;
+}
+
+/** What a certificate says of itself. */
+export interface CertificateFacts {
+  /** Host names and IP addresses that it is for, in canonical form, sorted. */
+  readonly names: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** Reads the first certificate of a PEM text; undefined when there is none. */
+export function inspectCertificate(pemText: string): CertificateFacts | undefined {
+  const certificate = readCertificate(pemText);
+  return certificate && {
+    names: subjectNames(certificate),
+    notBefore: Date.parse(certificate.validFrom),
+    notAfter: Date.parse(certificate.validTo),
+  };
+}
+
+/** Whether `name` is an IPv4 or IPv6 address. */
+export function isIpAddress(name: string): boolean {
+  return canonicalIp(name) !== undefined;
+}
+
+interface Pair extends CertificateFacts {
+  readonly certificate: X509Certificate;
+  readonly keyType: string;
+}
+
+/** The certificate and key in `data`, when they belong together; else what is wrong. */
+function examinePair(data: CertificateData): Pair | string {
+  const { "tls.crt": certificatePem, "tls.key": keyPem } = data;
+  if (certificatePem === undefined || certificatePem === "") return "it has no tls.crt";
+  if (keyPem === undefined || keyPem === "") return "it has no tls.key";
+  return pairs.remember(`${certificatePem}\n${keyPem}`, () => {
+    const certificate = readCertificate(certificatePem);
+    const facts = inspectCertificate(certificatePem);
+    if (certificate === undefined || facts === undefined) {
+      return "its tls.crt is not a certificate in PEM form";
+    }
+    const key = readPrivateKey(keyPem);
+    if (key === undefined) return "its tls.key is not a private key in PEM form";
+    if (!certificate.checkPrivateKey(key)) return "its tls.key does not belong to its tls.crt";
+    return { ...facts, certificate, keyType: key.asymmetricKeyType ?? "unknown" };
+  });
+}
+
+function isSignedBy(certificatePem: string, certificate: X509Certificate, caPem: string): boolean {
+  return signatures.remember(`${certificatePem}\n${caPem}`, () => {
+    const authority = readCertificate(caPem);
+    return authority !== undefined && certificate.checkIssued(authority) &&
+      certificate.verify(authority.publicKey);
+  });
+}
+
+/** Remembers what was computed for the last few keys. */
+class Memory<T> {
+  readonly #values = new Map<string, T>();
+  constructor(readonly size: number) {}
+
+  remember(key: string, compute: () => T): T {
+    const known = this.#values.get(key);
+    const value = known ?? compute();
+    this.#values.delete(key);
+    this.#values.set(key, value);
+    const oldest = this.#values.keys().next();
+    if (this.#values.size > this.size && !oldest.done) this.#values.delete(oldest.value);
+    return value;
+  }
+}
+
+/** More certificates than one control plane has. */
+const REMEMBERED = 16;
+const pairs = new Memory<Pair | string>(REMEMBERED);
+const signatures = new Memory<boolean>(REMEMBERED);
+
+const USABLE: Verdict = { usable: true };
+
+function unusable(reason: string): Verdict {
+  return { usable: false, reason };
+}
+
+function readCertificate(pemText: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pemText);
+  } catch {
+    return undefined;
+  }
+}
+
+function readPrivateKey(pemText: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pemText);
+  } catch {
+    return undefined;
+  }
+}
+
+/** From `subjectAltName`, e.g. `DNS:a.example, IP Address:2001:DB8:0:0:0:0:0:1`. */
+function subjectNames(certificate: X509Certificate): string[] {
+  const entries = (certificate.subjectAltName ?? "").split(", ").filter((entry) => entry !== "");
+  const names = entries.map((entry) => canonicalName(entry.replace(/^(DNS|IP Address):/, "")));
+  return [...new Set(names)].sort();
+}
+
+function canonicalName(name: string): string {
+  return canonicalIp(name) ?? name;
+}
+
+function canonicalIp(name: string): string | undefined {
+  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(name)) {
+    return name.split(".").every((part) => Number(part) <= 255) ? name : undefined;
+  }
+  if (!/^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(name)) return undefined;
+  return URL.canParse(`http://[${name}]`) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : undefined;
+}
+
+function dayOf(milliseconds: number): string {
+  return `on ${new Date(milliseconds).toISOString().slice(0, 10)}`;
+}
+
+function validFrom(now: number): { notBefore: Date; notAfter: Date } {
+  const start = Math.floor(now / 1000) * 1000;
+  return {
+    notBefore: new Date(start),
+    notAfter: new Date(start + VALIDITY_MS),
+  };
+}
+
+function keyUsage(more: x509.KeyUsageFlags | 0): x509.KeyUsagesExtension {
+  const flags = x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment | more;
+  return new x509.KeyUsagesExtension(flags, true);
+}
+
+function extendedKeyUsage(): x509.ExtendedKeyUsageExtension {
+  return new x509.ExtendedKeyUsageExtension([
+    x509.ExtendedKeyUsage.serverAuth,
+    x509.ExtendedKeyUsage.clientAuth,
+  ]);
+}
+
+/** The identifier that the authority gives itself, or else the one computed from its key. */
+function authorityKeyIdentifier(
+  authority: x509.X509Certificate,
+): Promise<x509.AuthorityKeyIdentifierExtension> {
+  const own = authority.getExtension(x509.SubjectKeyIdentifierExtension);
+  return own === null
+    ? x509.AuthorityKeyIdentifierExtension.create(authority.publicKey)
+    : Promise.resolve(new x509.AuthorityKeyIdentifierExtension(own.keyId));
+}
+
+function pem(certificate: x509.X509Certificate): string {
+  return `${certificate.toString("pem").trimEnd()}\n`;
+}
+
+async function privateKeyPem(key: CryptoKey): Promise<string> {
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", key));
+  return createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" })
+    .export({ format: "pem", type: "pkcs1" })
+    .toString();
+}
+
+function importPrivateKey(pemText: string): Promise<CryptoKey> {
+  const pkcs8 = new Uint8Array(createPrivateKey(pemText).export({ format: "der", type: "pkcs8" }));
+  return crypto.subtle.importKey("pkcs8", pkcs8, KEY_ALGORITHM, false, ["sign"]);
+}
