@@ -1,0 +1,269 @@
+/**
+ * Carries requests to one Controller: the only file of this layer that calls `fetch`.
+ *
+ * Guarantees: every request ends (deadline, the caller's signal, `close()`); at most `concurrency` are under way; every
+ * body is read to its end or cancelled; redirects are not followed (they would take the token elsewhere); every failure
+ * is a `ControllerError`. A GET is sent a second time when the connection was reset before the answer began.
+ *
+ * Deno obeys HTTP_PROXY and HTTPS_PROXY for loopback addresses too. Plain HTTP to loopback goes past them here; for
+ * HTTPS on loopback NO_PROXY must name the host, since Deno can name no other way.
+ */
+
+import { type Clock, systemClock } from "../clock.ts";
+import { type Answer, badResponse, readAnswer } from "./answer.ts";
+import { ControllerError } from "./errors.ts";
+import { escapeLiquid } from "./liquid.ts";
+import { failedConnection, isConnectionReset } from "./unreachable.ts";
+
+/** One call of the API. */
+export interface ControllerRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Path below `/api/v3` with its parameters as `:name`, e.g. `/config/:key`; also what metrics are told. */
+  readonly route: string;
+  /** Values for the route's parameters, unescaped and not empty. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+  readonly bodyJson?: unknown;
+  /** Whether the Controller renders the body's strings as Liquid templates; then they are escaped. */
+  readonly templated?: boolean | undefined;
+  /** The whole value of the header. */
+  readonly authorization?: string | undefined;
+  /** Values in the body that no error message may show. */
+  readonly secrets?: readonly string[] | undefined;
+  readonly abortSignal?: AbortSignal | undefined;
+}
+
+/** One HTTP exchange, for metrics. */
+export interface ControllerRequestRecord {
+  readonly method: string;
+  /** The route with its parameters as `:name`. */
+  readonly route: string;
+  /** HTTP status; 0 when no answer came. */
+  readonly status: number;
+  /** Until the body was read, or the failure. */
+  readonly durationMs: number;
+}
+
+/** Like the global `fetch`, with the options that are used here. */
+export type FetchFunction = (
+  url: string,
+  init: RequestInit & { client: Deno.HttpClient },
+) => Promise<Response>;
+
+/** How a transport behaves. */
+export interface ControllerTransportOptions {
+  /** `http` or `https`, with or without `/api/v3`, e.g. `http://controller.iofog.svc.cluster.local:51121`. */
+  readonly baseUrl: string;
+  /** Certificate authorities to trust besides the public ones. */
+  readonly caPem?: string | undefined;
+  /** Milliseconds until a request is given up, its repetition and its wait for a turn included. @default 10000 */
+  readonly deadlineMs?: number | undefined;
+  /** Requests under way at once. @default 4 */
+  readonly concurrency?: number | undefined;
+  /** Called after every HTTP exchange. */
+  readonly onRequest?: ((record: ControllerRequestRecord) => void) | undefined;
+  readonly clock?: Clock | undefined;
+  /** Where a test can break things. @default globalThis.fetch */
+  readonly fetch?: FetchFunction | undefined;
+}
+
+/** Carries requests. */
+export interface ControllerTransport {
+  /** The parsed JSON of a success, or undefined where it has no body; throws a `ControllerError`. */
+  performRequest(request: ControllerRequest): Promise<unknown>;
+  /** Closes connections; requests under way are aborted. */
+  close(): void;
+}
+
+/**
+ * A transport; nothing is sent before the first request.
+ *
+ * @throws TypeError when `baseUrl` is no http(s) address, or carries credentials, a query or a fragment, or when
+ * `caPem` is no certificate.
+ */
+export function createControllerTransport(options: ControllerTransportOptions): ControllerTransport {
+  return new FetchTransport(options);
+}
+
+class FetchTransport implements ControllerTransport {
+  readonly #base: string;
+  readonly #client: Deno.HttpClient;
+  readonly #options: ControllerTransportOptions;
+  readonly #clock: Clock;
+  readonly #fetch: FetchFunction;
+  readonly #deadlineMs: number;
+  readonly #closing = new AbortController();
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(options: ControllerTransportOptions) {
+    const base = baseOf(options.baseUrl);
+    this.#base = base.href;
+    this.#client = createClient(base, options.caPem);
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    this.#deadlineMs = options.deadlineMs ?? 10_000;
+    this.#free = options.concurrency ?? 4;
+  }
+
+  async performRequest(request: ControllerRequest): Promise<unknown> {
+    const path = pathOf(request);
+    const subject = `${request.method} ${path}`;
+    const end = new AbortController();
+    const signal = this.#limit(request, subject, end.signal);
+    try {
+      await this.#takeTurn(signal);
+      try {
+        const answer = await this.#exchange(request, path, subject, signal);
+        return readAnswer(answer, subject, [request.authorization ?? "", ...(request.secrets ?? [])]);
+      } finally {
+        this.#giveTurn();
+      }
+    } finally {
+      end.abort();
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#client.close();
+  }
+
+  /** Aborts, with a `ControllerError` as reason, on the deadline, the caller's signal and `close()`, until `end`. */
+  #limit(request: ControllerRequest, subject: string, end: AbortSignal): AbortSignal {
+    const limit = new AbortController();
+    const abort = (message: string, code: "Aborted" | "DeadlineExceeded") =>
+      limit.abort(new ControllerError(`${subject}: ${message}`, { status: 0, code }));
+    for (
+      const [signal, message] of [
+        [this.#closing.signal, "the client was closed"],
+        [request.abortSignal, "aborted"],
+      ] as const
+    ) {
+      if (signal?.aborted) abort(message, "Aborted");
+      signal?.addEventListener("abort", () => abort(message, "Aborted"), { signal: end });
+    }
+    void this.#clock.sleep(this.#deadlineMs, end).then(() => {
+      if (!end.aborted) {
+        abort(`no answer from ${this.#base} within ${this.#deadlineMs} ms`, "DeadlineExceeded");
+      }
+    });
+    return limit.signal;
+  }
+
+  async #exchange(
+    request: ControllerRequest,
+    path: string,
+    subject: string,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#send(request, path, subject, signal);
+      } catch (cause) {
+        if (signal.aborted) throw signal.reason;
+        if (cause instanceof ControllerError) throw cause;
+        if (attempt > 1 || request.method !== "GET" || !isConnectionReset(cause)) {
+          throw failedConnection(cause, subject, this.#base);
+        }
+      }
+    }
+  }
+
+  async #send(
+    request: ControllerRequest,
+    path: string,
+    subject: string,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const headers = new Headers({ accept: "application/json", "user-agent": "iofog-operator" });
+    if (request.authorization !== undefined) headers.set("authorization", request.authorization);
+    const init: RequestInit & { client: Deno.HttpClient } = {
+      method: request.method,
+      headers,
+      redirect: "manual",
+      signal,
+      client: this.#client,
+    };
+    if (request.bodyJson !== undefined) {
+      headers.set("content-type", "application/json");
+      init.body = JSON.stringify(request.templated ? escapeLiquid(request.bodyJson) : request.bodyJson);
+    }
+    const startedAt = this.#clock.monotonic();
+    let status = 0;
+    try {
+      const response = await this.#fetch(`${this.#base}${path}`, init);
+      status = response.status;
+      const text = await response.text().catch(() => {
+        throw signal.aborted ? signal.reason : badResponse(subject, status, `${status}, cut off`);
+      });
+      return { status, contentType: response.headers.get("content-type") ?? "", text };
+    } finally {
+      const durationMs = this.#clock.monotonic() - startedAt;
+      this.#options.onRequest?.({ method: request.method, route: request.route, status, durationMs });
+    }
+  }
+
+  async #takeTurn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const proceed = () => {
+        signal.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(proceed), 1);
+        reject(signal.reason);
+      };
+      this.#waiting.push(proceed);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  #giveTurn(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}
+
+function baseOf(baseUrl: string): URL {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError("the Controller's address must be an http or https URL, e.g. http://host:51121");
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw new TypeError("the Controller's address must not hold credentials, a query or a fragment");
+  }
+  url.pathname = `${url.pathname.replace(/\/+$/, "").replace(/\/api\/v3$/, "")}/api/v3`;
+  return url;
+}
+
+function createClient(base: URL, caPem: string | undefined): Deno.HttpClient {
+  const host = base.hostname.replace(/^\[|\]$/g, "");
+  const isLoopback = host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+  const options: Deno.CreateHttpClientOptions = {
+    caCerts: caPem === undefined ? [] : [caPem],
+    http2: false,
+    poolMaxIdlePerHost: 4,
+    // The Controller closes an idle connection after 5 s; ours should go first.
+    poolIdleTimeout: 4_000,
+  };
+  if (isLoopback && base.protocol === "http:") {
+    options.proxy = { transport: "tcp", hostname: host, port: Number(base.port || 80) };
+  }
+  return Deno.createHttpClient(options);
+}
+
+function pathOf(request: ControllerRequest): string {
+  return request.route.replace(/:(\w+)/g, (_, name: string) => {
+    const value = request.parameters?.[name] ?? "";
+    // An empty segment would be another route.
+    if (value === "") throw new TypeError(`${request.method} ${request.route}: ${name} must not be empty`);
+    return encodeURIComponent(value);
+  });
+}

@@ -1,0 +1,46 @@
+/** Says why a connection to the Controller failed and what to do about it, from what Deno's fetch says. */
+
+import { ControllerError } from "./errors.ts";
+
+/** What Deno says (part of it), what that means, and the remedy. */
+const causes: readonly (readonly [RegExp, string])[] = [
+  [/Connection refused/, "connection refused; check that the Controller runs, and its port"],
+  [/dns error/, "its name cannot be resolved; check the address and DNS"],
+  [/UnknownIssuer/, "its certificate is from an unknown authority; trust that authority's certificate"],
+  [
+    /CaUsedAsEndEntity/,
+    "its certificate is an authority's own, which Deno refuses; give the Controller a leaf certificate",
+  ],
+  [/not valid for name/, "its certificate is for other names; use one of those as the address"],
+  [/Expired|NotValidYet/, "its certificate is not valid now; renew it, or set this machine's clock"],
+  [/invalid peer certificate/, "its certificate cannot be verified"],
+  [/InvalidContentType|corrupt message/, "it does not speak TLS; check http or https in the address"],
+  [/unreachable|timed out/i, "there is no route to it; check the network, HTTPS_PROXY and NO_PROXY"],
+  [/NotCapable|Requires net access/, "this process may not use the network there; run it with --allow-net"],
+];
+
+/** The `ControllerError` for a failure of `fetch` on a request to `server`. */
+export function failedConnection(cause: unknown, subject: string, server: string): ControllerError {
+  const text = describeFailure(cause);
+  const known = causes.find(([pattern]) => pattern.test(text))?.[1] ?? "the connection broke";
+  return new ControllerError(`${subject}: cannot use ${server}: ${known}`, {
+    status: 0,
+    code: "Unreachable",
+    cause,
+  });
+}
+
+/**
+ * Whether an established connection broke before the answer began. The Controller closes idle connections after 5 s
+ * (shared/facts/controller-api.md 1.3), so a pooled one may be gone by the time that it is used.
+ */
+export function isConnectionReset(cause: unknown): boolean {
+  const text = describeFailure(cause);
+  return !text.includes("(Connect)") && /reset by peer|closed before message|Broken pipe/i.test(text);
+}
+
+function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const inner = error.cause === undefined ? "" : ` ${describeFailure(error.cause)}`;
+  return `${error.name} ${error.message}${inner}`;
+}
