@@ -5,3 +5,6 @@ export * from "./cluster.ts";
 export * from "./kubeconfig.ts";
 export * from "./progress.ts";
 export * from "./supervised_process.ts";
+export * from "./kubelet.ts";
+export { type LoadBalancerAddress, playedMessage } from "./played_status.ts";
+export * from "./audit.ts";
