@@ -1,0 +1,60 @@
+/**
+ * What the stand-in remembers, and nothing else: a test may look at it, change it, or hand it to the next stand-in.
+ *
+ * Passwords and tokens stand here in the clear: it is a stand-in for tests.
+ */
+
+/** A row of the Users table. */
+export interface User {
+  readonly id: number;
+  firstName: string;
+  lastName: string;
+  readonly email: string;
+  password: string;
+}
+
+/** A row of the AccessTokens table. */
+export interface Token {
+  readonly token: string;
+  readonly userId: number;
+  /** Milliseconds since the epoch; later by the time-to-live with each use, however early it is used. */
+  expiresAt: number;
+}
+
+/** The default router's row, in the order in which the Controller answers it. */
+export interface RouterRow {
+  readonly id: number;
+  readonly isEdge: boolean;
+  readonly messagingPort: number;
+  readonly edgeRouterPort: number;
+  readonly interRouterPort: number;
+  readonly host: string;
+  readonly isDefault: boolean;
+  /** RFC 3339 with milliseconds. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** A row of the Config table. */
+export interface ConfigRow {
+  readonly id: number;
+  readonly key: string;
+  readonly value: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** The Controller's database. */
+export interface ControllerState {
+  users: User[];
+  tokens: Token[];
+  router: RouterRow | undefined;
+  config: ConfigRow[];
+  /** The last id given in each table; SQLite's AUTOINCREMENT gives none twice. */
+  lastIds: { users: number; config: number };
+}
+
+/** An empty database. */
+export function createState(): ControllerState {
+  return { users: [], tokens: [], router: undefined, config: [], lastIds: { users: 0, config: 0 } };
+}
