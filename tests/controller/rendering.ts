@@ -30,7 +30,11 @@ async function render(template: string, scope: object): Promise<unknown> {
   const emitter = new TypeKeepingEmitter();
   const context = new Context(scope, engine.options);
   // `parse` throws at once.
-  const steps = engine.renderer.renderTemplates(engine.parse(template), context, emitter as unknown as Emitter);
+  const steps = engine.renderer.renderTemplates(
+    engine.parse(template),
+    context,
+    emitter as unknown as Emitter,
+  );
   await toPromise(steps);
   return emitter.buffer;
 }

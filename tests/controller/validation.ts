@@ -46,10 +46,12 @@ export function validate(body: unknown, schema: BodySchema): Record<string, unkn
 
 function problemOf(name: string, value: unknown, schema: PropertySchema): string | undefined {
   const { type, pattern, minLength, minimum, maximum } = schema;
-  const right = type === "integer" ? Number.isInteger(value) : typeof value === type;
-  if (!right) return `Field '${name}' is not of a type(s) ${type}`;
+  const actual = type === "integer" && Number.isInteger(value) ? "integer" : typeof value;
+  if (actual !== type) return `Field '${name}' is not of a type(s) ${type}`;
   if (typeof value === "string") {
-    if (pattern !== undefined && !new RegExp(pattern).test(value)) return `Invalid format for field '${name}'`;
+    if (pattern !== undefined && !new RegExp(pattern).test(value)) {
+      return `Invalid format for field '${name}'`;
+    }
     if (minLength !== undefined && value.length < minLength) {
       return `Field ${name} does not meet minimum length of ${minLength}`;
     }

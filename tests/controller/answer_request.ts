@@ -1,0 +1,95 @@
+/**
+ * From a request to its answer, in the order of the Controller's own middleware (`server.js` of 3.0.4): body parser,
+ * routing, Liquid rendering, handler. Nothing here knows of sockets or faults.
+ */
+
+import { htmlAnswer, type HttpAnswer, jsonAnswer } from "./http_answer.ts";
+import { renderBody } from "./rendering.ts";
+import type { Route, World } from "./route.ts";
+import { routes } from "./routes.ts";
+import { Failure } from "./validation.ts";
+
+/** The body parser's limit, "100kb". */
+const maxBodyBytes = 102_400;
+
+/** A request, read to its end. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Path, still escaped, without query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
+}
+
+/** The answer, and the body as it was parsed (before rendering) for those who compare. */
+export async function answerRequest(
+  request: HttpRequest,
+  world: World,
+): Promise<{ readonly answer: HttpAnswer; readonly bodyJson: unknown }> {
+  const parsed = parseBody(request);
+  if ("refusal" in parsed) return { answer: parsed.refusal, bodyJson: undefined };
+  const bodyJson = structuredClone(parsed.value);
+  const answer = await route(request, parsed.value ?? {}, world);
+  // Set after the body parser, which is why its refusals lack it.
+  const stamped = { ...answer, headers: { "x-timestamp": `${world.clock.now()}`, ...answer.headers } };
+  return { answer: stamped, bodyJson };
+}
+
+async function route(request: HttpRequest, body: unknown, world: World): Promise<HttpAnswer> {
+  const found = find(request);
+  if (found === "malformed") return htmlAnswer(400, "Bad Request");
+  if (found === undefined) return htmlAnswer(404, `Cannot ${request.method} ${request.path}`);
+  const { route, parameters } = found;
+  const forEtag = { method: request.method, ifNoneMatch: request.headers["if-none-match"] };
+  try {
+    if (route.templated) await renderBody(body);
+    const value = route.handle(world, { parameters, body, authorization: request.headers.authorization });
+    return jsonAnswer(route.success, value, forEtag);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const status = route.failures?.[error.name] ?? 500;
+    const { name, message } = error;
+    const stack = status === 500 ? { stack: `${name}: ${message}\n    at stand-in` } : {};
+    return jsonAnswer(status, route.bodyless ? undefined : { name, message, ...stack }, forEtag);
+  }
+}
+
+/** Express matches paths without regard to case and to a slash at the end, and lets GET routes answer HEAD. */
+function find(
+  { method, path }: HttpRequest,
+): { route: Route; parameters: Record<string, string> } | "malformed" | undefined {
+  for (const wanted of method === "HEAD" ? ["HEAD", "GET"] : [method]) {
+    for (const route of routes) {
+      if (route.method !== wanted) continue;
+      const pattern = `^/api/v3${route.path.replace(/:(\w+)/g, "(?<$1>[^/]+)")}/?$`;
+      const match = new RegExp(pattern, "i").exec(path);
+      if (match === null) continue;
+      try {
+        const escaped = Object.entries(match.groups ?? {});
+        const parameters = Object.fromEntries(
+          escaped.map(([key, value]) => [key, decodeURIComponent(value)]),
+        );
+        return { route, parameters };
+      } catch {
+        return "malformed";
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Only objects and arrays are JSON to the body parser; what is not declared as JSON or a form is not looked at. */
+function parseBody({ headers, body }: HttpRequest): { value: unknown } | { refusal: HttpAnswer } {
+  const type = headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+  const isForm = type === "application/x-www-form-urlencoded";
+  if (body.length === 0 || (type !== "application/json" && !isForm)) return { value: undefined };
+  if (body.length > maxBodyBytes) return { refusal: htmlAnswer(413, "Payload Too Large") };
+  const text = new TextDecoder().decode(body);
+  if (isForm) return { value: Object.fromEntries(new URLSearchParams(text)) };
+  try {
+    if (/^\s*[[{]/.test(text)) return { value: JSON.parse(text) };
+  } catch {
+    // Refused below.
+  }
+  return { refusal: htmlAnswer(400, "Bad Request") };
+}
