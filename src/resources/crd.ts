@@ -3,7 +3,8 @@
  *
  * Guarantees: the schemas are structural (apiextensions.k8s.io/v1), every field has a description, and the same zod
  * schema gives the same YAML. What a structural schema cannot say fails here, at build time, with the path of the
- * field. Limits and defaults of the zod schema are left out on purpose: see controlplane/schema.ts.
+ * field. Limits and defaults of the zod schema are left out on purpose: see controlplane/schema.ts. Defaults are told in
+ * the description.
  */
 
 import { z } from "zod";
@@ -82,7 +83,7 @@ function convert(schema: JsonSchema, path: string): StructuralSchema {
     throw new SchemaError(`${place} has no description`);
   }
   return {
-    description: schema.description,
+    description: describe(schema.description, schema.default),
     type,
     ...(type === "integer" && { format: integerFormat(schema) }),
     ...Object.fromEntries(
@@ -91,6 +92,11 @@ function convert(schema: JsonSchema, path: string): StructuralSchema {
     ...(type === "object" && convertObject(schema, place, path)),
     ...(type === "array" && { items: convertItems(schema, place, path) }),
   };
+}
+
+/** The default is only told: writing it into objects would keep it there when it changes. */
+function describe(description: string, value: unknown): string {
+  return value === undefined || typeof value === "object" ? description : `${description} Default: ${value}.`;
 }
 
 function convertObject(schema: JsonSchema, place: string, path: string): Partial<StructuralSchema> {

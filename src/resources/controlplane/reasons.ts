@@ -20,3 +20,27 @@ export const PASSWORD_CHANGING = "PasswordChanging";
 export const PULL_SECRET_MISSING = "PullSecretMissing";
 /** The spec has fields that nothing reads. */
 export const UNKNOWN_FIELDS = "UnknownFields";
+/** Everything is as it should be. */
+export const READY = "Ready";
+/** Objects are still being written. */
+export const APPLYING = "Applying";
+/** A workload has too few available pods. */
+export const PODS_UNAVAILABLE = "PodsUnavailable";
+/** Everything that was asked for is there and works. */
+export const AVAILABLE = "Available";
+/** The Controller has not been asked yet. */
+export const NOT_ASKED = "NotAsked";
+/** The Controller answers. */
+export const ANSWERS = "Answers";
+/** The user or the default router is not yet as it should be in the Controller. */
+export const NOT_REGISTERED = "NotRegistered";
+/** The Controller knows the user, or the default router, as it should be. */
+export const REGISTERED = "Registered";
+/** The Controller has the user with another password. */
+export const INVALID_CREDENTIALS = "InvalidCredentials";
+/** The Controller refused a request. */
+export const REFUSED = "RefusedByController";
+/** The served CRD drops fields that this version knows. */
+export const FIELDS_DROPPED = "FieldsDropped";
+/** Nothing is wrong. */
+export const NONE = "None";

@@ -10,6 +10,7 @@
 
 import { z } from "zod";
 import type { Problem } from "../../operator/definition.ts";
+import { defaultImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
 import * as reasons from "./reasons.ts";
 
@@ -78,7 +79,8 @@ const databaseFields = z.strictObject({
 type Database = z.output<typeof databaseFields>;
 
 const database = databaseFields.superRefine(checkDatabase).meta({
-  description: "The Controller's database; left out or empty: embedded sqlite.",
+  description:
+    "The Controller's database; left out or empty: embedded sqlite. Where it is given, all six fields are.",
   // The Go operator's CRD wants all six to be there, but not to have a value.
   required: ["databaseName", "host", "password", "port", "provider", "user"],
 });
@@ -154,7 +156,7 @@ function serviceType(description: string) {
       context.addIssue({ code: "custom", message: `must be one of ${serviceTypes.join(", ")}` });
       return z.NEVER;
     })
-    .default("LoadBalancer")
+    .prefault("LoadBalancer")
     .meta({ description: `${description}: ${serviceTypes.join(", ")}.` });
 }
 
@@ -175,11 +177,16 @@ const services = z.strictObject({
 
 const images = z.strictObject({
   pullSecret: text("Name of a Secret of type kubernetes.io/dockerconfigjson to pull all images with."),
-  controller: text("Image of the Controller."),
-  router: text("Image of the router; also told to the Controller as the image for agents' routers."),
-  portManager: text("Image of the Port Manager."),
-  proxy: text("Image of the proxies that the Port Manager and the Controller create."),
-  portRouter: text("Image of the port router, told to the Controller."),
+  controller: text(`Image of the Controller. Default: ${defaultImages.controller}.`),
+  router: text(
+    `Image of the router; where set, also told to the Controller for agents' routers. Default: ${defaultImages.router}.`,
+  ),
+  portManager: text(`Image of the Port Manager. Default: ${defaultImages.portManager}.`),
+  proxy: text(
+    "Image of the proxies that the Port Manager creates; where set, also told to the Controller. Default: " +
+      `${defaultImages.proxy}.`,
+  ),
+  portRouter: text("Image of the port router, told to the Controller where set."),
 }).prefault({}).meta({ description: "Images that replace the default ones." });
 
 const controller = z.strictObject({

@@ -1,0 +1,72 @@
+/**
+ * The `iofog.org/v3` ControlPlane as the engine knows it: what it is called, what it owns, and the pure functions that
+ * say what should be and how that is told.
+ */
+
+import { ConfigMap } from "../../kubernetes/generated/core_v1.ts";
+import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
+import type { Definition } from "../../operator/definition.ts";
+import { controlPlaneOpenApiSchema } from "../crd.ts";
+import { decodeBase64 } from "../child.ts";
+import { deployments, persistentVolumeClaims, roleBindings, roles, secrets, serviceAccounts, services } from "../kinds.ts";
+import { desired, inventoryName, secretNames } from "./desired.ts";
+import { defaultImages, type Images } from "./images.ts";
+import { decodePassword } from "./password.ts";
+import { status } from "./status.ts";
+
+/** `controlplanes.iofog.org`. */
+export const ControlPlane: Resource = {
+  group: "iofog.org",
+  version: "v3",
+  kind: "ControlPlane",
+  plural: "controlplanes",
+  namespaced: true,
+};
+
+/** Keys of Secrets whose values nobody may see; the others (names, addresses, certificates) may be told. */
+const secretKeys: ReadonlySet<string> = new Set(["password", "proxy-broker-token", "tls.key"]);
+
+/** The definition, with the images to run where a spec names none. */
+export function controlPlaneDefinition(images: Images = defaultImages): Definition {
+  return {
+    resource: ControlPlane,
+    // The Go operator's, so that a swap never has two writers.
+    leaseName: "44586fd0.iofog.org",
+    childResources: [
+      serviceAccounts,
+      roles,
+      roleBindings,
+      secrets,
+      ConfigMap,
+      persistentVolumeClaims,
+      services,
+      deployments,
+    ],
+    neverPruned: [persistentVolumeClaims],
+    secretNames,
+    inventoryName,
+    crdSchema: controlPlaneOpenApiSchema(),
+    singleton: true,
+    secretsIn,
+    desired: (context) => desired(context, images),
+    status: (context) => status(context, images),
+  };
+}
+
+function secretsIn(resource: Resource, object: KubeObject): readonly string[] {
+  if (resource.kind === "Secret") {
+    const data = (object as { data?: Readonly<Record<string, string>> }).data ?? {};
+    return Object.entries(data)
+      .filter(([key]) => secretKeys.has(key))
+      .flatMap(([, value]) => [decodeBase64(value), decodePassword(decodeBase64(value))]);
+  }
+  if (resource.kind !== "ControlPlane") return [];
+  const { user, database, controller } = ((object as { spec?: unknown }).spec ?? {}) as {
+    user?: { password?: unknown };
+    database?: { password?: unknown };
+    controller?: { proxyBrokerToken?: unknown };
+  };
+  return [user?.password, database?.password, controller?.proxyBrokerToken]
+    .filter((value) => typeof value === "string")
+    .flatMap((value) => [value, decodePassword(value)]);
+}

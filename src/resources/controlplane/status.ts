@@ -1,0 +1,258 @@
+/**
+ * What a person, and the CLIs, read in the status of a ControlPlane.
+ *
+ * `deploying` and `ready` are the contract with iofogctl: it takes the type of the first condition that is True for
+ * the state, so `deploying` is True and first while the control plane is not ready, and `ready` is the first True one
+ * when it is. `Ready`, `Reconciling` and `Stalled` follow kstatus; the rest tells, part by part, what is awaited.
+ */
+
+import type {
+  Condition,
+  ConditionDraft,
+  ExternalState,
+  Failure,
+  Snapshot,
+  StatusContext,
+  StatusDraft,
+} from "../../operator/definition.ts";
+import { type Deployment, Deployment as deployments } from "../../kubernetes/generated/apps_v1.ts";
+import type { Waiting } from "./component.ts";
+import { CONTROLLER } from "./controller.ts";
+import { assess, type Assessment } from "./desired.ts";
+import { DEFAULT_ROUTER, USER } from "./external.ts";
+import type { Images } from "./images.ts";
+import { PORT_MANAGER } from "./port_manager.ts";
+import * as reasons from "./reasons.ts";
+import { ROUTER } from "./router.ts";
+
+/** One part of the control plane: whether it is as it should be, and what to do if not. */
+type Part = ConditionDraft;
+
+/** Failures that only a change of the spec, of permissions or of other objects can end. */
+const stalling: ReadonlySet<string> = new Set([
+  "Conflict",
+  "Rejected",
+  "Forbidden",
+  "NotServed",
+  reasons.INVALID_CREDENTIALS,
+  reasons.REFUSED,
+]);
+
+/** Failures that leave it open what is there. */
+const unknowing: ReadonlySet<string> = new Set(["ListFailed", "NotListed"]);
+
+/** The status that a ControlPlane should have. */
+export function status(context: StatusContext, images?: Images): StatusDraft {
+  const assessment = assess(context, images);
+  const parts = partsOf(context, assessment);
+  const summary = summarise(context, assessment, parts);
+  return {
+    conditions: [...summary, ...parts, ...notices(context, assessment)],
+    fields: fieldsOf(context, assessment),
+  };
+}
+
+function partsOf(context: StatusContext, assessment: Assessment): readonly Part[] {
+  if (!assessment.accepted || context.desired.problems.length > 0) return [];
+  const external = context.snapshot.external(context.parent.metadata.uid);
+  return [
+    objectsPart(context),
+    addressPart(assessment.waiting),
+    ...[
+      workloadPart("ControllerAvailable", CONTROLLER, context.snapshot),
+      workloadPart("RouterAvailable", ROUTER, context.snapshot),
+      workloadPart("PortManagerAvailable", PORT_MANAGER, context.snapshot),
+    ],
+    ...(external.phase === "unknown" ? rememberedParts(context) : [
+      reachablePart(external),
+      externalPart("UserAuthenticated", USER, context, external),
+      externalPart("RouterRegistered", DEFAULT_ROUTER, context, external),
+    ]),
+  ];
+}
+
+/** Kubernetes objects that are still to be written, or cannot be. */
+function objectsPart(context: StatusContext): Part {
+  const type = "ObjectsApplied";
+  const pending = context.pending.filter((object) => !isExternal(object, context));
+  const failure = context.failures.find(({ object }) => !isExternal(object, context));
+  if (failure !== undefined) {
+    return { type, status: "False", reason: failure.reason, message: `${failure.object}: ${failure.message}` };
+  }
+  if (pending.length > 0) {
+    return { type, status: "False", reason: reasons.APPLYING, message: `to be written: ${pending.join(", ")}` };
+  }
+  return { type, status: "True", reason: reasons.AVAILABLE, message: "every object is as it should be" };
+}
+
+function addressPart(waiting: readonly Waiting[]): Part {
+  const type = "AddressesKnown";
+  const [first] = waiting;
+  if (first === undefined) {
+    return { type, status: "True", reason: reasons.AVAILABLE, message: "nothing is awaited from outside" };
+  }
+  const message = waiting.map((each) => each.message).join("; ");
+  return { type, status: "False", reason: first.reason, message };
+}
+
+function workloadPart(type: string, name: string, snapshot: Snapshot): Part {
+  const deployment = snapshot.get<Deployment>(deployments, name);
+  const problem = deployment === undefined ? `Deployment ${name} does not exist yet` : unavailable(name, deployment);
+  return problem === undefined
+    ? { type, status: "True", reason: reasons.AVAILABLE, message: `Deployment ${name} is available` }
+    : { type, status: "False", reason: reasons.PODS_UNAVAILABLE, message: problem };
+}
+
+/** Why a Deployment is not fully rolled out, as `kubectl rollout status` sees it; undefined when it is. */
+function unavailable(name: string, deployment: Deployment): string | undefined {
+  const wanted = deployment.spec?.replicas ?? 1;
+  const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0, conditions = [] } =
+    deployment.status ?? {};
+  const look = `see kubectl -n ${deployment.metadata?.namespace} describe pods -l name=${name}`;
+  const failed = conditions.find((condition) => condition.type === "ReplicaFailure" && condition.status === "True") ??
+    conditions.find((condition) => condition.type === "Progressing" && condition.status === "False");
+  const why = failed === undefined ? "" : ` (${failed.reason}: ${failed.message})`;
+  if (wanted === 0) return `Deployment ${name} is scaled to 0: scale it up`;
+  if (observedGeneration < (deployment.metadata?.generation ?? 0)) return `Deployment ${name} has just been changed`;
+  if (availableReplicas < wanted) {
+    return `Deployment ${name} has ${availableReplicas} of ${wanted} pods available${why}; ${look}`;
+  }
+  if (updatedReplicas < wanted || replicas > updatedReplicas) {
+    return `Deployment ${name} has ${updatedReplicas} of ${wanted} pods updated${why}; ${look}`;
+  }
+  return undefined;
+}
+
+function reachablePart(external: ExternalState): Part {
+  const type = "ControllerReachable";
+  if (external.phase === "observed") {
+    const version = external.facts["controllerVersion"];
+    return { type, status: "True", reason: reasons.ANSWERS, message: `Controller ${version} answers` };
+  }
+  return {
+    type,
+    status: "False",
+    reason: external.reason ?? "ControllerUnreachable",
+    message: external.message ?? "the Controller does not answer",
+  };
+}
+
+function externalPart(type: string, kind: string, context: StatusContext, external: ExternalState): Part {
+  const failure = context.failures.find(({ object }) => object.startsWith(`${kind} `));
+  if (failure !== undefined) return { type, status: "False", reason: failure.reason, message: failure.message };
+  const child = context.desired.children.find((each) => each.type === "external" && each.kind === kind);
+  const pending = child === undefined || context.pending.some((object) => object.startsWith(`${kind} `));
+  if (external.phase !== "observed" || pending) {
+    const message = kind === USER
+      ? "the user is signed up once the Controller answers"
+      : "the default router is registered once its address is known and the user is logged in";
+    return { type, status: "False", reason: reasons.NOT_REGISTERED, message };
+  }
+  const message = kind === USER ? "the Controller accepts the user" : "the Controller has the default router's address";
+  return { type, status: "True", reason: reasons.REGISTERED, message };
+}
+
+/** After a restart of the operator nothing was asked yet: what was found before stands until then. */
+function rememberedParts(context: StatusContext): readonly Part[] {
+  const before = conditionsOf(context);
+  return ["ControllerReachable", "UserAuthenticated", "RouterRegistered"].map((type) => {
+    const known = before.find((condition) =>
+      condition.type === type && condition.observedGeneration === context.parent.metadata.generation
+    );
+    if (known !== undefined) return { type, status: known.status, reason: known.reason, message: known.message };
+    return { type, status: "False", reason: reasons.NOT_ASKED, message: "the Controller has not been asked yet" };
+  });
+}
+
+function summarise(context: StatusContext, assessment: Assessment, parts: readonly Part[]): readonly ConditionDraft[] {
+  const verdict = verdictOf(context, parts);
+  const stalled = context.desired.problems.length > 0 || context.failures.some(({ reason }) => stalling.has(reason));
+  const ready = verdict.status === "True";
+  return [
+    {
+      type: "deploying",
+      status: ready ? "False" : "True",
+      reason: verdict.reason,
+      message: ready ? "" : verdict.message,
+    },
+    { ...verdict, type: "ready" },
+    { ...verdict, type: "Ready" },
+    {
+      type: "Reconciling",
+      status: ready || stalled || !assessment.accepted ? "False" : "True",
+      reason: verdict.reason,
+      message: ready || stalled ? "" : verdict.message,
+    },
+    {
+      type: "Stalled",
+      status: stalled ? "True" : "False",
+      reason: stalled ? verdict.reason : reasons.NONE,
+      message: stalled ? verdict.message : "",
+    },
+  ];
+}
+
+function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<ConditionDraft, "type"> {
+  const [problem] = context.desired.problems;
+  if (problem !== undefined) {
+    const message = context.desired.problems
+      .map((each) => each.field === undefined ? each.message : `${each.field} ${each.message}`)
+      .join("; ");
+    return { status: "False", reason: problem.reason, message };
+  }
+  const blind = context.failures.find(({ reason }) => unknowing.has(reason));
+  if (blind !== undefined) return { status: "Unknown", reason: blind.reason, message: describe(blind) };
+  const grave = context.failures.find(({ reason }) => stalling.has(reason));
+  if (grave !== undefined) return { status: "False", reason: grave.reason, message: describe(grave) };
+  const missing = parts.find((part) => part.status !== "True");
+  if (missing !== undefined) return { status: "False", reason: missing.reason, message: missing.message };
+  return { status: "True", reason: reasons.READY, message: "the control plane is up and the Controller answers" };
+}
+
+function notices(context: StatusContext, assessment: Assessment): readonly ConditionDraft[] {
+  const [warning] = assessment.warnings;
+  const drafts: ConditionDraft[] = [];
+  if (warning !== undefined) {
+    const message = assessment.warnings.map((each) => each.message).join("; ");
+    drafts.push({ type: "Warning", status: "True", reason: warning.reason, message });
+  }
+  if (context.lostFields.length > 0) {
+    const shown = context.lostFields.slice(0, 20).join(", ");
+    drafts.push({
+      type: "CRDOutdated",
+      status: "True",
+      reason: reasons.FIELDS_DROPPED,
+      message: `the installed CRD drops ${shown}: replace it by the one of this version`,
+    });
+  }
+  return drafts;
+}
+
+function fieldsOf(context: StatusContext, assessment: Assessment): Readonly<Record<string, unknown>> {
+  if (!assessment.accepted) return {};
+  const external = context.snapshot.external(context.parent.metadata.uid);
+  const before = context.parent.status as { controllerVersion?: string } | undefined;
+  const version = external.facts["controllerVersion"] ?? before?.controllerVersion;
+  const { addresses } = assessment;
+  return {
+    ...(version === undefined ? {} : { controllerVersion: version }),
+    ...(addresses.controller === undefined ? {} : { controllerAddress: addresses.controller }),
+    controllerEndpoint: addresses.controllerEndpoint,
+    ...(addresses.router === undefined ? {} : { routerAddress: addresses.router.host }),
+  };
+}
+
+function isExternal(object: string, context: StatusContext): boolean {
+  return context.desired.children.some((child) =>
+    child.type === "external" && `${child.kind} ${child.name}` === object
+  );
+}
+
+function conditionsOf(context: StatusContext): readonly Condition[] {
+  const conditions = (context.parent.status as { conditions?: readonly Condition[] } | undefined)?.conditions;
+  return Array.isArray(conditions) ? conditions : [];
+}
+
+function describe(failure: Failure): string {
+  return `${failure.object}: ${failure.message}`;
+}

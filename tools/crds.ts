@@ -1,0 +1,61 @@
+/**
+ * Writes what is generated from the schemas of the custom resources: the CRDs under `crds/` and `docs/reference.md`.
+ *
+ * `deno task crds` writes them; `deno task crds --check` writes nothing, names each file that is stale, and exits with
+ * 1 when there is one.
+ */
+
+import { stringify } from "@std/yaml";
+import { controlPlaneCrd } from "../src/resources/crd.ts";
+import { referenceMarkdown } from "../src/resources/reference.ts";
+
+/** The text of each generated file, by its path in the repository. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  const crds = [controlPlaneCrd()].map((crd) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
+  return new Map([...crds, ["docs/reference.md", referenceMarkdown()]]);
+}
+
+function yamlOf(crd: unknown): string {
+  const text: string = stringify(crd, { lineWidth: 120, useAnchors: false });
+  return `# Written by \`deno task crds\` from src/resources; do not edit.\n${text}`;
+}
+
+/** Paths of the generated files that are missing or differ, in the repository at `root`. */
+export async function staleFiles(root: URL): Promise<string[]> {
+  const stale: string[] = [];
+  for (const [path, text] of generatedFiles()) {
+    if (await readText(new URL(path, root)) !== text) stale.push(path);
+  }
+  return stale;
+}
+
+async function readText(file: URL): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** The command; returns the exit code. */
+async function main(args: readonly string[], root: URL): Promise<number> {
+  const unknown = args.filter((arg) => arg !== "--check");
+  if (unknown.length > 0) {
+    console.error(`unknown argument ${unknown.join(" ")}; usage: deno task crds [--check]`);
+    return 2;
+  }
+  const stale = await staleFiles(root);
+  if (args.includes("--check")) {
+    for (const path of stale) console.error(`${path} is stale: run deno task crds`);
+    return stale.length === 0 ? 0 : 1;
+  }
+  const files = generatedFiles();
+  for (const path of stale) {
+    await Deno.writeTextFile(new URL(path, root), files.get(path) ?? "");
+    console.log(`wrote ${path}`);
+  }
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args, new URL("../", import.meta.url)));

@@ -1,0 +1,25 @@
+import { assertEquals } from "@std/assert";
+import { parse } from "@std/yaml";
+import { controlPlaneCrd } from "../src/resources/crd.ts";
+import { generatedFiles, staleFiles } from "./crds.ts";
+
+Deno.test("crds/ and docs/reference.md are as the schemas say", async () => {
+  assertEquals(await staleFiles(new URL("../", import.meta.url)), []);
+});
+
+Deno.test("generatedFiles() is the same each time, and its YAML reads back as the CRD", () => {
+  const files = generatedFiles();
+  assertEquals([...generatedFiles()], [...files]);
+  assertEquals(parse(files.get("crds/controlplanes.iofog.org.yaml") ?? ""), controlPlaneCrd());
+});
+
+Deno.test("staleFiles() names a file that is missing and one that was edited", async () => {
+  const root = await Deno.makeTempDir();
+  await Deno.mkdir(`${root}/docs`);
+  await Deno.writeTextFile(`${root}/docs/reference.md`, "edited");
+  assertEquals(await staleFiles(new URL(`file://${root}/`)), [
+    "crds/controlplanes.iofog.org.yaml",
+    "docs/reference.md",
+  ]);
+  await Deno.remove(root, { recursive: true });
+});
