@@ -56,7 +56,10 @@ export async function applyWrite(write: KubernetesWrite, context: ApplyContext):
   }
 }
 
-async function send(write: KubernetesWrite, context: ApplyContext): Promise<KubeObject | undefined | "fenced"> {
+async function send(
+  write: KubernetesWrite,
+  context: ApplyContext,
+): Promise<KubeObject | undefined | "fenced"> {
   const { client, identity, signal } = context;
   const { resource, namespace, name } = write;
   const fieldManager = identity.fieldManager;
@@ -74,7 +77,12 @@ async function send(write: KubernetesWrite, context: ApplyContext): Promise<Kube
       const object = withMetadata(write.object, {
         ...precondition,
         ...(write.freshRevision
-          ? { annotations: { ...write.object.metadata.annotations, [revisionAnnotation(identity)]: context.clock.uuid() } }
+          ? {
+            annotations: {
+              ...write.object.metadata.annotations,
+              [revisionAnnotation(identity)]: context.clock.uuid(),
+            },
+          }
           : {}),
       });
       return await client.apply(resource, object, { fieldManager, force: true, signal });
@@ -91,10 +99,15 @@ async function send(write: KubernetesWrite, context: ApplyContext): Promise<Kube
         : await client.replace(resource, object, { fieldManager, signal });
     }
     case "adopt":
-      return await client.patch(resource, { namespace, name }, { type: "json", operations: write.operations }, {
-        fieldManager,
-        signal,
-      });
+      return await client.patch(
+        resource,
+        { namespace, name },
+        { type: "json", operations: write.operations },
+        {
+          fieldManager,
+          signal,
+        },
+      );
     case "delete":
       try {
         return await client.delete(resource, { namespace, name }, {
@@ -109,7 +122,10 @@ async function send(write: KubernetesWrite, context: ApplyContext): Promise<Kube
   }
 }
 
-function withMetadata(object: KubeObject & { readonly metadata: ObjectMeta }, more: Partial<ObjectMeta>): KubeObject {
+function withMetadata(
+  object: KubeObject & { readonly metadata: ObjectMeta },
+  more: Partial<ObjectMeta>,
+): KubeObject {
   return { ...object, metadata: { ...object.metadata, ...more } };
 }
 

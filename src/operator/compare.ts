@@ -6,11 +6,7 @@
  * them. Assumes that both objects were parsed from JSON.
  */
 
-/** How server-side apply treats the value at a path; `undefined` means field by field. */
-export type MergeRule =
-  | { readonly type: "map"; readonly keys: readonly string[] }
-  | { readonly type: "set" }
-  | { readonly type: "atomic" };
+import type { MergeRule } from "../kubernetes/schema.ts";
 
 /** Tells the rule of a path made of field names only (no indices), e.g. `["spec", "ports"]`. */
 export type MergeRules = (path: readonly string[]) => MergeRule | undefined;
@@ -102,7 +98,7 @@ function walkList(desired: readonly unknown[], live: unknown, at: Position): unk
   const missing: unknown[] = [];
   const corrected = new Map<unknown, unknown>();
   for (const item of desired) {
-    const found = live.find((candidate) => sameKeys(item, candidate, rule.keys));
+    const found = live.find((candidate) => sameKeys(item, candidate, rule));
     const text = `${at.text}[${describeKeys(item, rule.keys)}]`;
     if (found === undefined) {
       at.paths.push(text);
@@ -113,7 +109,7 @@ function walkList(desired: readonly unknown[], live: unknown, at: Position): unk
     if (inner !== undefined) corrected.set(found, inner);
   }
   const strays = live.filter((candidate) =>
-    !desired.some((item) => sameKeys(item, candidate, rule.keys)) &&
+    !desired.some((item) => sameKeys(item, candidate, rule)) &&
     missing.some((item) => isSameUnderOtherKey(item, candidate, rule.keys, at))
   );
   if (strays.length === 0 && corrected.size === 0) return undefined;
@@ -126,7 +122,12 @@ function walkList(desired: readonly unknown[], live: unknown, at: Position): unk
   return undefined;
 }
 
-function isSameUnderOtherKey(desired: unknown, live: unknown, keys: readonly string[], at: Position): boolean {
+function isSameUnderOtherKey(
+  desired: unknown,
+  live: unknown,
+  keys: readonly string[],
+  at: Position,
+): boolean {
   if (!isRecord(desired) || !isRecord(live)) return false;
   const rest = Object.entries(desired).filter(([key]) => !keys.includes(key));
   if (rest.length === 0) return false;
@@ -177,8 +178,10 @@ function below(at: Position, key: string): Position {
   return { ...at, fields: [...at.fields, key], text: `${at.text}${step}` };
 }
 
-function sameKeys(desired: unknown, live: unknown, keys: readonly string[]): boolean {
-  return isRecord(desired) && isRecord(live) && keys.every((key) => desired[key] === live[key]);
+function sameKeys(desired: unknown, live: unknown, rule: MergeRule & { readonly type: "map" }): boolean {
+  if (!isRecord(desired) || !isRecord(live)) return false;
+  const keyOf = (item: Record<string, unknown>, key: string) => item[key] ?? rule.defaults?.[key];
+  return rule.keys.every((key) => keyOf(desired, key) === keyOf(live, key));
 }
 
 function describeKeys(item: unknown, keys: readonly string[]): string {

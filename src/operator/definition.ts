@@ -39,12 +39,14 @@ export interface ExternalObject {
 export interface ExternalState {
   /**
    * `unknown`: never asked; `unreachable`: the last request failed (see `message`); `observed`: `objects` is complete
-   * for the kinds that the custom resource desires.
+   * for the kinds that the custom resource desires, save for `unread`.
    */
   readonly phase: "unknown" | "unreachable" | "observed";
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly objects: readonly ExternalObject[];
+  /** Kinds that could not be read yet, such as before a login: nothing is planned for them. */
+  readonly unread?: readonly string[] | undefined;
   /** Facts that only `status` reads, e.g. the version of the system. */
   readonly facts: Readonly<Record<string, string>>;
 }
@@ -156,6 +158,8 @@ export interface StatusContext extends DesiredContext {
   /** Differences that the plan still finds, e.g. `Deployment controller`. */
   readonly pending: readonly string[];
   readonly failures: readonly Failure[];
+  /** Fields of ours that the served CRD does not have, so that the API server drops them, e.g. `status.address`. */
+  readonly lostFields: readonly string[];
 }
 
 /** A condition before the engine gives it its times. */
@@ -178,8 +182,14 @@ export interface Definition {
   readonly neverPruned: readonly Resource[];
   /** Names of the Secrets whose content `desired` or the comparison needs. */
   readonly secretNames: readonly string[];
+  /** Name of the ConfigMap that records what was made in the external system; see `inventory.ts`. */
+  readonly inventoryName?: string;
+  /** The `openAPIV3Schema` of our own CRD, to be held against the one that is served. */
+  readonly crdSchema: object;
   /** Whether more than one object of this kind per namespace is refused (the oldest wins). */
   readonly singleton: boolean;
+  /** The secret values that an object holds (the custom resource's own passwords included), to keep out of any text. */
+  secretsIn(resource: Resource, object: KubeObject): readonly string[];
   desired(context: DesiredContext): Desired;
   status(context: StatusContext): StatusDraft;
 }

@@ -51,7 +51,13 @@ export class EventRecorder {
   }
 
   /** Records news about `parent`. */
-  record(resource: Resource, parent: Parent, type: "Normal" | "Warning", reason: string, message: string): void {
+  record(
+    resource: Resource,
+    parent: Parent,
+    type: "Normal" | "Warning",
+    reason: string,
+    message: string,
+  ): void {
     if (this.#forbidden || this.#queue.length >= longestQueue) return;
     const text = this.#options.clean(message).slice(0, longestMessage);
     const key = `${parent.metadata.uid} ${type} ${reason} ${text}`;
@@ -131,7 +137,10 @@ export class EventRecorder {
     const { client, clock } = this.#options;
     const patch = { count: known.count, lastTimestamp: timestamp(clock.now()) };
     try {
-      await client.patch(Event, { namespace: parent.metadata.namespace, name: known.name }, { type: "merge", patch });
+      await client.patch(Event, { namespace: parent.metadata.namespace, name: known.name }, {
+        type: "merge",
+        patch,
+      });
     } catch (error) {
       // The API server forgets Events after an hour: the next occurrence is news again.
       if (isStatus(error, 404)) this.#known.delete(key);

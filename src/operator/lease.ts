@@ -64,7 +64,8 @@ export class LeaseHolder {
   /** Whether this process may write. */
   get held(): boolean {
     if (this.#forbidden) return true;
-    return this.#renewedAt !== undefined && this.#options.clock.monotonic() - this.#renewedAt < renewDeadlineMs;
+    return this.#renewedAt !== undefined &&
+      this.#options.clock.monotonic() - this.#renewedAt < renewDeadlineMs;
   }
 
   /** Who else holds the Lease, as far as is known. */
@@ -72,11 +73,14 @@ export class LeaseHolder {
     return this.held ? undefined : this.#holder;
   }
 
-  /** Acquires and renews until `signal` aborts; gives the Lease back then. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Acquires and renews until `signal` aborts; `onChange` is called when `held` has changed. */
+  async run(signal: AbortSignal, onChange: () => void): Promise<void> {
     const { clock } = this.#options;
+    let held = this.held;
     while (!signal.aborted) {
-      await this.attempt(signal);
+      const now = await this.attempt(signal);
+      if (now !== held) onChange();
+      held = now;
       await clock.sleep(this.#forbidden ? 30_000 : retryPeriodMs * (0.9 + 0.2 * clock.random()), signal);
     }
   }

@@ -35,7 +35,11 @@ export function revisionAnnotation(identity: Identity): string {
 }
 
 /** The owner reference that every child carries. */
-export function ownerReference(resource: Resource, parent: Parent, blockOwnerDeletion: boolean): OwnerReference {
+export function ownerReference(
+  resource: Resource,
+  parent: Parent,
+  blockOwnerDeletion: boolean,
+): OwnerReference {
   return {
     apiVersion: apiVersionOf(resource),
     kind: resource.kind,
@@ -67,7 +71,8 @@ export function ownership(
     return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
   }
   if (controller.uid === parent.metadata.uid) return { type: "ours" };
-  const sameKind = controller.kind === resource.kind && controller.apiVersion.split("/")[0] === resource.group;
+  const sameKind = controller.kind === resource.kind &&
+    controller.apiVersion.split("/")[0] === resource.group;
   if (sameKind && controller.name === parent.metadata.name && !living.has(controller.uid)) {
     return { type: "orphan", index, reference: controller };
   }

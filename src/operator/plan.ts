@@ -7,7 +7,8 @@
  */
 
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
-import { compare, isRecord, type MergeRules, obsoleteFields, type RenamedItems } from "./compare.ts";
+import { mergeRuleAt } from "../kubernetes/schema.ts";
+import { compare, isRecord, obsoleteFields, type RenamedItems } from "./compare.ts";
 import type {
   AppliedChild,
   Child,
@@ -21,7 +22,15 @@ import type {
   Snapshot,
   StatusDraft,
 } from "./definition.ts";
-import { type Identity, isChildOf, ownerAnnotation, ownerReference, ownership, revisionAnnotation } from "./ownership.ts";
+import { inventoryChild, markerChild, readInventory } from "./inventory.ts";
+import {
+  type Identity,
+  isChildOf,
+  ownerAnnotation,
+  ownerReference,
+  ownership,
+  revisionAnnotation,
+} from "./ownership.ts";
 import { describeTarget, type ExternalWrite, type KubernetesWrite, type Write } from "./write.ts";
 
 /** What a plan is made from. */
@@ -31,11 +40,14 @@ export interface PlanInput {
   /** Milliseconds since the epoch. */
   readonly now: number;
   readonly identity: Identity;
-  readonly rules: (resource: Resource) => MergeRules;
   /** False where the API server refuses `blockOwnerDeletion` (OwnerReferencesPermissionEnforcement). */
   readonly blockOwnerDeletion: boolean;
   /** Writes that failed lately: why, and whether they have to wait. Keyed as `describeTarget` says. */
-  readonly failures: ReadonlyMap<string, Failure & { readonly waiting: boolean }>;
+  readonly failures: (parent: Parent) => ReadonlyMap<string, Failure & { readonly waiting: boolean }>;
+  /** Fields of ours that the served CRD drops. */
+  readonly lostFields: readonly string[];
+  /** Makes an id; called while writing only. */
+  readonly uuid: () => string;
 }
 
 /** What to do for one parent. */
@@ -70,7 +82,9 @@ function planParent(
     return { parent, waves: [], external: [], failures: [], desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
-  const desired = refuseRival(input.definition, parent, parents) ?? input.definition.desired(context);
+  const desired = refuseRival(input.definition, parent, parents) ??
+    withInventory(input, parent, input.definition.desired(context));
+  const known = input.failures(parent);
   const writes: Write[] = [];
   const failures: Failure[] = [];
   const pending: string[] = [];
@@ -78,7 +92,7 @@ function planParent(
     if (write === undefined) return;
     const target = describeTarget(write);
     pending.push(target);
-    const failure = input.failures.get(target);
+    const failure = known.get(target);
     if (failure !== undefined) failures.push(failure);
     if (failure?.waiting !== true) writes.push(write);
   };
@@ -88,14 +102,21 @@ function planParent(
         ? planExternal(input, parent, child)
         : planChild(input, parent, child, living);
       if (outcome === undefined) continue;
-      if ("reason" in outcome) {
+      if (outcome === "unread") pending.push(child.type === "external" ? `${child.kind} ${child.name}` : "");
+      else if ("reason" in outcome) {
         failures.push(outcome);
         pending.push(outcome.object);
       } else note(outcome);
     }
     for (const write of obsolete(input, parent, desired.children)) note(write);
   }
-  const status = input.definition.status({ ...context, desired, pending, failures });
+  const status = input.definition.status({
+    ...context,
+    desired,
+    pending,
+    failures,
+    lostFields: input.lostFields,
+  });
   return {
     parent,
     waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
@@ -107,7 +128,11 @@ function planParent(
 }
 
 /** Where only one object of a kind may live in a namespace, the oldest does. */
-function refuseRival(definition: Definition, parent: Parent, parents: readonly Parent[]): Desired | undefined {
+function refuseRival(
+  definition: Definition,
+  parent: Parent,
+  parents: readonly Parent[],
+): Desired | undefined {
   if (!definition.singleton) return undefined;
   const [oldest] = [...parents].sort((a, b) => age(a).localeCompare(age(b)));
   if (oldest === undefined || oldest === parent) return undefined;
@@ -119,6 +144,15 @@ function refuseRival(definition: Definition, parent: Parent, parents: readonly P
         `delete one of the two, or move this one to a namespace of its own`,
     }],
   };
+}
+
+/** Whoever desires external objects gets an inventory of them, and its id planted among them. */
+function withInventory(input: PlanInput, parent: Parent, desired: Desired): Desired {
+  if (desired.problems.length > 0) return desired;
+  const record = inventoryChild(input.definition, parent, input.uuid);
+  if (record === undefined) return desired;
+  const marker = markerChild(input.definition, readInventory(input.snapshot, input.definition));
+  return { ...desired, children: [...desired.children, record, ...(marker === undefined ? [] : [marker])] };
 }
 
 function age(parent: Parent): string {
@@ -141,7 +175,9 @@ function planChild(
   const wanted = complete(input, parent, child, live);
   if (live === undefined) {
     const paths = ["missing"];
-    if (child.type === "generated") return { ...target, verb: "create", object: wanted, paths, generate: child.generate };
+    if (child.type === "generated") {
+      return { ...target, verb: "create", object: wanted, paths, generate: child.generate };
+    }
     if (child.createOnly) return { ...target, verb: "create", object: wanted, paths };
     return { ...target, verb: "apply", object: wanted, paths };
   }
@@ -150,7 +186,8 @@ function planChild(
     return {
       object,
       reason: "Conflict",
-      message: `${object} exists and ${owner.owner === undefined ? "is not ours" : `belongs to ${owner.owner}`}; ` +
+      message:
+        `${object} exists and ${owner.owner === undefined ? "is not ours" : `belongs to ${owner.owner}`}; ` +
         `delete or rename it so that it can be made for ${input.definition.resource.kind} ${parent.metadata.name}`,
     };
   }
@@ -179,7 +216,7 @@ function planChild(
       ],
     };
   }
-  const rules = input.rules(resource);
+  const rules = (path: readonly string[]) => mergeRuleAt(resource, path);
   const onlyMetadata = child.type === "generated" || child.createOnly === true;
   if (child.type === "generated" && child.reissue !== undefined) {
     const { managedFields: _, ...metadata } = live.metadata ?? {};
@@ -198,7 +235,9 @@ function planChild(
     entry.manager === input.identity.fieldManager && entry.operation === "Apply" && !entry.subresource
   );
   const stale = obsoleteFields(owned?.fieldsV1 ?? {}, comparable);
-  const absent = child.type === "applied" ? (child.absent ?? []).filter((path) => at(live, path) !== undefined) : [];
+  const absent = child.type === "applied"
+    ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
+    : [];
   const paths = [...found.paths, ...stale, ...absent.map((path) => path.join("."))];
   if (paths.length === 0) return undefined;
   return {
@@ -209,7 +248,8 @@ function planChild(
     object: comparable,
     precondition: { uid: live.metadata?.uid ?? "", resourceVersion: live.metadata?.resourceVersion ?? "" },
     before: correction(comparable, absent, found.renamed),
-    freshRevision: child.type === "applied" && child.revisioned === true && paths.some((path) => /^data\b/.test(path)),
+    freshRevision: child.type === "applied" && child.revisioned === true &&
+      paths.some((path) => /^data\b/.test(path)),
   };
 }
 
@@ -222,7 +262,10 @@ function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, 
     case "pending":
       return { reason: "NotListed", message: `${resource.plural} have not been listed yet` };
     case "absent":
-      return { reason: "NotServed", message: `the API server does not serve ${resource.plural} (${resource.group})` };
+      return {
+        reason: "NotServed",
+        message: `the API server does not serve ${resource.plural} (${resource.group})`,
+      };
     case "failed":
       return { reason: state.denied ? "Forbidden" : "ListFailed", message: state.message };
   }
@@ -236,7 +279,9 @@ function complete(
   live: KubeObject | undefined,
 ): KubeObject & { metadata: NonNullable<KubeObject["metadata"]> } {
   const revision = revisionAnnotation(input.identity);
-  const kept = child.type === "applied" && child.revisioned ? live?.metadata?.annotations?.[revision] : undefined;
+  const kept = child.type === "applied" && child.revisioned
+    ? live?.metadata?.annotations?.[revision]
+    : undefined;
   return {
     ...child.object,
     metadata: {
@@ -289,9 +334,14 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   set(next, rest, value);
 }
 
-function planExternal(input: PlanInput, parent: Parent, child: ExternalChild): ExternalWrite | undefined {
+function planExternal(
+  input: PlanInput,
+  parent: Parent,
+  child: ExternalChild,
+): ExternalWrite | "unread" | undefined {
   const state = input.snapshot.external(parent.metadata.uid);
   if (state.phase !== "observed") return undefined;
+  if (state.unread?.includes(child.kind)) return "unread";
   const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
   if (observed === undefined) {
     return { world: "external", verb: "create", child, observed, paths: ["missing"] };
@@ -302,9 +352,11 @@ function planExternal(input: PlanInput, parent: Parent, child: ExternalChild): E
 
 /** Objects that were made for this parent and that nothing desires any more. */
 function obsolete(input: PlanInput, parent: Parent, children: readonly Child[]): readonly KubernetesWrite[] {
-  const kept = new Set(children.flatMap((child) =>
-    child.type === "external" ? [] : [`${child.resource.plural}/${child.object.metadata.name}`]
-  ));
+  const kept = new Set(
+    children.flatMap((child) =>
+      child.type === "external" ? [] : [`${child.resource.plural}/${child.object.metadata.name}`]
+    ),
+  );
   return input.definition.childResources
     .filter((resource) => !input.definition.neverPruned.includes(resource))
     .filter((resource) => input.snapshot.kind(resource).phase === "synced")
@@ -321,7 +373,10 @@ function obsolete(input: PlanInput, parent: Parent, children: readonly Child[]):
           name: live.metadata?.name ?? "",
           live,
           paths: ["no longer wanted"],
-          precondition: { uid: live.metadata?.uid ?? "", resourceVersion: live.metadata?.resourceVersion ?? "" },
+          precondition: {
+            uid: live.metadata?.uid ?? "",
+            resourceVersion: live.metadata?.resourceVersion ?? "",
+          },
         }))
     );
 }

@@ -29,7 +29,12 @@ export interface StoredKind {
 /** What a store tells whoever runs it. */
 export interface StoreObserver {
   /** An object appeared, changed or (`object` undefined) went away. */
-  changed(resource: Resource, name: string, object: KubeObject | undefined, previous: KubeObject | undefined): void;
+  changed(
+    resource: Resource,
+    name: string,
+    object: KubeObject | undefined,
+    previous: KubeObject | undefined,
+  ): void;
   /** The state of a kind changed. */
   kindChanged(resource: Resource, state: KindState): void;
   /** A list or event was older than what this process knows. */
@@ -182,7 +187,9 @@ export class Store {
       end();
       await timer;
     }
-    if (clock.monotonic() - startedAt < 1_000 && !signal.aborted) await clock.sleep(backoffMs(0, clock), signal);
+    if (clock.monotonic() - startedAt < 1_000 && !signal.aborted) {
+      await clock.sleep(backoffMs(0, clock), signal);
+    }
     return version;
   }
 
@@ -235,7 +242,9 @@ export class Store {
     const name = metadata.metadata?.name ?? "";
     const known = kind.objects.get(name);
     const version = metadata.metadata?.resourceVersion;
-    if (known !== undefined && (known.metadata?.resourceVersion === version || isOlder(version, known))) return;
+    if (known !== undefined && (known.metadata?.resourceVersion === version || isOlder(version, known))) {
+      return;
+    }
     await this.#verify(kind, name, signal);
   }
 

@@ -8,9 +8,20 @@
 
 import type { Clock } from "../../clock.ts";
 import type { ControllerClient } from "../../controller/client.ts";
-import { ControllerError, isAccountExists, isInvalidCredentials, isOldPasswordIncorrect } from "../../controller/errors.ts";
+import {
+  ControllerError,
+  isAccountExists,
+  isInvalidCredentials,
+  isOldPasswordIncorrect,
+} from "../../controller/errors.ts";
 import type { Credentials } from "../../controller/session.ts";
-import type { ExternalChild, ExternalObject, ExternalState, Parent, Snapshot } from "../../operator/definition.ts";
+import type {
+  ExternalChild,
+  ExternalObject,
+  ExternalState,
+  Parent,
+  Snapshot,
+} from "../../operator/definition.ts";
 import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
 import { markerKind } from "../../operator/inventory.ts";
 import type { ExternalWrite } from "../../operator/write.ts";
@@ -20,7 +31,10 @@ import type { RouterEndpoint } from "./router.ts";
 import * as reasons from "./reasons.ts";
 
 /** Where a Controller is, or why it cannot be said; the message tells what to do. */
-export type ControllerLocation = { readonly url: string } | { readonly reason: string; readonly message: string };
+export type ControllerLocation = { readonly url: string } | {
+  readonly reason: string;
+  readonly message: string;
+};
 
 export interface ControllerBackendOptions {
   readonly clock: Clock;
@@ -69,9 +83,15 @@ export class ControllerBackend implements ExternalBackend {
       const objects: ExternalObject[] = [];
       const profile = await client.profile(call);
       const { email, firstName, lastName } = profile;
-      objects.push({ kind: USER, name: user.name, fields: { email, firstName, lastName, authenticated: true } });
+      objects.push({
+        kind: USER,
+        name: user.name,
+        fields: { email, firstName, lastName, authenticated: true },
+      });
       const router = others.includes(DEFAULT_ROUTER) ? await client.router(call) : undefined;
-      if (router !== undefined) objects.push({ kind: DEFAULT_ROUTER, name: "default-router", fields: { ...router } });
+      if (router !== undefined) {
+        objects.push({ kind: DEFAULT_ROUTER, name: "default-router", fields: { ...router } });
+      }
       const marker = children.find((child) => child.kind === markerKind);
       const id = marker === undefined ? undefined : await client.config(marker.name, call);
       if (marker !== undefined && id !== undefined) {
@@ -97,7 +117,9 @@ export class ControllerBackend implements ExternalBackend {
 
   async write(parent: Parent, write: ExternalWrite, snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const location = this.#options.locate(parent, snapshot);
-    if (!("url" in location)) throw new ExternalError(location.message, { reason: location.reason, retryable: true });
+    if (!("url" in location)) {
+      throw new ExternalError(location.message, { reason: location.reason, retryable: true });
+    }
     const connection = this.#connect(parent, location.url);
     try {
       await this.#write(connection, write, signal);
@@ -183,7 +205,10 @@ export class ControllerBackend implements ExternalBackend {
     const { clock } = this.#options;
     if (isSame(connection.loggedInAs, credentials)) return true;
     const { refused } = connection;
-    if (isSame(refused?.credentials, credentials) && clock.monotonic() - (refused?.at ?? 0) < refusedLoginRetryMs) {
+    if (
+      isSame(refused?.credentials, credentials) &&
+      clock.monotonic() - (refused?.at ?? 0) < refusedLoginRetryMs
+    ) {
       return false;
     }
     try {

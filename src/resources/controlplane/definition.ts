@@ -6,9 +6,18 @@
 import { ConfigMap } from "../../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
 import type { Definition } from "../../operator/definition.ts";
-import { controlPlaneOpenApiSchema } from "../crd.ts";
+import { controlPlaneSchema } from "./schema.ts";
+import { structural } from "../crd.ts";
 import { decodeBase64 } from "../child.ts";
-import { deployments, persistentVolumeClaims, roleBindings, roles, secrets, serviceAccounts, services } from "../kinds.ts";
+import {
+  deployments,
+  persistentVolumeClaims,
+  roleBindings,
+  roles,
+  secrets,
+  serviceAccounts,
+  services,
+} from "../kinds.ts";
 import { desired, inventoryName, secretNames } from "./desired.ts";
 import { defaultImages, type Images } from "./images.ts";
 import { decodePassword } from "./password.ts";
@@ -45,7 +54,7 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
     neverPruned: [persistentVolumeClaims],
     secretNames,
     inventoryName,
-    crdSchema: controlPlaneOpenApiSchema(),
+    crdSchema: structural(controlPlaneSchema),
     singleton: true,
     secretsIn,
     desired: (context) => desired(context, images),

@@ -77,10 +77,20 @@ function objectsPart(context: StatusContext): Part {
   const pending = context.pending.filter((object) => !isExternal(object, context));
   const failure = context.failures.find(({ object }) => !isExternal(object, context));
   if (failure !== undefined) {
-    return { type, status: "False", reason: failure.reason, message: `${failure.object}: ${failure.message}` };
+    return {
+      type,
+      status: "False",
+      reason: failure.reason,
+      message: `${failure.object}: ${failure.message}`,
+    };
   }
   if (pending.length > 0) {
-    return { type, status: "False", reason: reasons.APPLYING, message: `to be written: ${pending.join(", ")}` };
+    return {
+      type,
+      status: "False",
+      reason: reasons.APPLYING,
+      message: `to be written: ${pending.join(", ")}`,
+    };
   }
   return { type, status: "True", reason: reasons.AVAILABLE, message: "every object is as it should be" };
 }
@@ -97,7 +107,9 @@ function addressPart(waiting: readonly Waiting[]): Part {
 
 function workloadPart(type: string, name: string, snapshot: Snapshot): Part {
   const deployment = snapshot.get<Deployment>(deployments, name);
-  const problem = deployment === undefined ? `Deployment ${name} does not exist yet` : unavailable(name, deployment);
+  const problem = deployment === undefined
+    ? `Deployment ${name} does not exist yet`
+    : unavailable(name, deployment);
   return problem === undefined
     ? { type, status: "True", reason: reasons.AVAILABLE, message: `Deployment ${name} is available` }
     : { type, status: "False", reason: reasons.PODS_UNAVAILABLE, message: problem };
@@ -106,14 +118,22 @@ function workloadPart(type: string, name: string, snapshot: Snapshot): Part {
 /** Why a Deployment is not fully rolled out, as `kubectl rollout status` sees it; undefined when it is. */
 function unavailable(name: string, deployment: Deployment): string | undefined {
   const wanted = deployment.spec?.replicas ?? 1;
-  const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0, conditions = [] } =
-    deployment.status ?? {};
+  const {
+    observedGeneration = 0,
+    updatedReplicas = 0,
+    availableReplicas = 0,
+    replicas = 0,
+    conditions = [],
+  } = deployment.status ?? {};
   const look = `see kubectl -n ${deployment.metadata?.namespace} describe pods -l name=${name}`;
-  const failed = conditions.find((condition) => condition.type === "ReplicaFailure" && condition.status === "True") ??
-    conditions.find((condition) => condition.type === "Progressing" && condition.status === "False");
+  const failed =
+    conditions.find((condition) => condition.type === "ReplicaFailure" && condition.status === "True") ??
+      conditions.find((condition) => condition.type === "Progressing" && condition.status === "False");
   const why = failed === undefined ? "" : ` (${failed.reason}: ${failed.message})`;
   if (wanted === 0) return `Deployment ${name} is scaled to 0: scale it up`;
-  if (observedGeneration < (deployment.metadata?.generation ?? 0)) return `Deployment ${name} has just been changed`;
+  if (observedGeneration < (deployment.metadata?.generation ?? 0)) {
+    return `Deployment ${name} has just been changed`;
+  }
   if (availableReplicas < wanted) {
     return `Deployment ${name} has ${availableReplicas} of ${wanted} pods available${why}; ${look}`;
   }
@@ -139,7 +159,9 @@ function reachablePart(external: ExternalState): Part {
 
 function externalPart(type: string, kind: string, context: StatusContext, external: ExternalState): Part {
   const failure = context.failures.find(({ object }) => object.startsWith(`${kind} `));
-  if (failure !== undefined) return { type, status: "False", reason: failure.reason, message: failure.message };
+  if (failure !== undefined) {
+    return { type, status: "False", reason: failure.reason, message: failure.message };
+  }
   const child = context.desired.children.find((each) => each.type === "external" && each.kind === kind);
   const pending = child === undefined || context.pending.some((object) => object.startsWith(`${kind} `));
   if (external.phase !== "observed" || pending) {
@@ -148,7 +170,9 @@ function externalPart(type: string, kind: string, context: StatusContext, extern
       : "the default router is registered once its address is known and the user is logged in";
     return { type, status: "False", reason: reasons.NOT_REGISTERED, message };
   }
-  const message = kind === USER ? "the Controller accepts the user" : "the Controller has the default router's address";
+  const message = kind === USER
+    ? "the Controller accepts the user"
+    : "the Controller has the default router's address";
   return { type, status: "True", reason: reasons.REGISTERED, message };
 }
 
@@ -159,14 +183,26 @@ function rememberedParts(context: StatusContext): readonly Part[] {
     const known = before.find((condition) =>
       condition.type === type && condition.observedGeneration === context.parent.metadata.generation
     );
-    if (known !== undefined) return { type, status: known.status, reason: known.reason, message: known.message };
-    return { type, status: "False", reason: reasons.NOT_ASKED, message: "the Controller has not been asked yet" };
+    if (known !== undefined) {
+      return { type, status: known.status, reason: known.reason, message: known.message };
+    }
+    return {
+      type,
+      status: "False",
+      reason: reasons.NOT_ASKED,
+      message: "the Controller has not been asked yet",
+    };
   });
 }
 
-function summarise(context: StatusContext, assessment: Assessment, parts: readonly Part[]): readonly ConditionDraft[] {
+function summarise(
+  context: StatusContext,
+  assessment: Assessment,
+  parts: readonly Part[],
+): readonly ConditionDraft[] {
   const verdict = verdictOf(context, parts);
-  const stalled = context.desired.problems.length > 0 || context.failures.some(({ reason }) => stalling.has(reason));
+  const stalled = context.desired.problems.length > 0 ||
+    context.failures.some(({ reason }) => stalling.has(reason));
   const ready = verdict.status === "True";
   return [
     {
@@ -206,7 +242,11 @@ function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<Conditi
   if (grave !== undefined) return { status: "False", reason: grave.reason, message: describe(grave) };
   const missing = parts.find((part) => part.status !== "True");
   if (missing !== undefined) return { status: "False", reason: missing.reason, message: missing.message };
-  return { status: "True", reason: reasons.READY, message: "the control plane is up and the Controller answers" };
+  return {
+    status: "True",
+    reason: reasons.READY,
+    message: "the control plane is up and the Controller answers",
+  };
 }
 
 function notices(context: StatusContext, assessment: Assessment): readonly ConditionDraft[] {

@@ -1,0 +1,161 @@
+/**
+ * The level-triggered loop: when to make a pass, never what to do in it.
+ *
+ * Two lanes run side by side, one for Kubernetes and one for the external systems, so that neither waits for the
+ * other. A change is only a hint that marks a custom resource dirty; every resync interval all of them are looked at
+ * whatever was heard, so a lost hint costs time and nothing else.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { errorText } from "../telemetry/log.ts";
+import type { Engine } from "./engine.ts";
+import type { LeaseHolder } from "./lease.ts";
+
+export interface LoopOptions {
+  readonly engine: Engine;
+  readonly leases: readonly LeaseHolder[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Milliseconds between two looks at every custom resource. */
+  readonly resyncMs: number;
+  /** Told after each pass over Kubernetes, for readiness. */
+  readonly onPass: () => void;
+}
+
+/** Milliseconds for which hints are gathered: the events of one apply arrive together. */
+const debounceMs = 10;
+/** Milliseconds between two passes over the external systems that hints asked for. */
+const externalSpacingMs = 250;
+/** Milliseconds until the external systems are looked at again: all is well, or something is awaited. */
+const externalRestMs = 10_000;
+const externalWaitMs = 1_000;
+/** Milliseconds that a request under way has after the signal to stop; a pod has 10 s in all. */
+const stopGraceMs = 5_000;
+/** Milliseconds after which a pass that failed unexpectedly is tried again. */
+const crashDelayMs = 2_000;
+
+/** Runs until `signal` aborts; then finishes the write under way and gives the Leases back. */
+export async function runLoop(options: LoopOptions, signal: AbortSignal): Promise<void> {
+  const { clock, engine, leases, log } = options;
+  const kubernetes = new Hints();
+  const external = new Hints();
+  const changed = (uid: string | undefined) => {
+    kubernetes.mark(uid);
+    external.mark(uid);
+  };
+  const stopObserving = engine.observe({ changed });
+  // A write under way is finished, if that takes no longer than the grace of a pod allows.
+  const writing = new AbortController();
+  const ended = new AbortController();
+  const endGrace = () => clock.sleep(stopGraceMs, ended.signal).then(() => writing.abort());
+  signal.addEventListener("abort", endGrace);
+  try {
+    await Promise.all([
+      engine.store.follow(signal),
+      ...leases.map((lease) => lease.run(signal, () => changed(undefined))),
+      kubernetesLane(options, kubernetes, signal, writing.signal),
+      externalLane(options, external, signal, writing.signal),
+    ]);
+  } finally {
+    stopObserving();
+    signal.removeEventListener("abort", endGrace);
+    ended.abort();
+    writing.abort();
+    await Promise.all(leases.map((lease) => lease.release()));
+    log.info("stopped");
+  }
+}
+
+async function kubernetesLane(
+  options: LoopOptions,
+  hints: Hints,
+  signal: AbortSignal,
+  writeSignal: AbortSignal,
+): Promise<void> {
+  const { engine, leases, clock, log, resyncMs } = options;
+  let resyncAt = 0;
+  while (!signal.aborted) {
+    const blocked = !engine.store.ready || !leases.every((lease) => lease.held);
+    const untilResync = Math.max(0, resyncAt - clock.monotonic());
+    const retryMs = engine.failures.nextRetryMs() ?? resyncMs;
+    const hinted = await hints.wait(clock, blocked ? resyncMs : Math.min(untilResync, retryMs), signal);
+    if (hinted) await clock.sleep(debounceMs, signal);
+    if (signal.aborted) return;
+    const dirty = hints.take();
+    if (!engine.store.ready || !leases.every((lease) => lease.held)) {
+      resyncAt = 0;
+      continue;
+    }
+    try {
+      // After an interruption, and once in a while, what is served may be another CRD.
+      if (resyncAt === 0) await engine.learnServedSchemas(signal);
+      const due = clock.monotonic() >= resyncAt;
+      if (due) resyncAt = clock.monotonic() + resyncMs;
+      const all = due || dirty.size === 0 || dirty.has(undefined);
+      const result = await engine.convergeKubernetes(writeSignal, all ? undefined : definite(dirty));
+      options.onPass();
+      if (result.again) hints.mark(undefined);
+    } catch (error) {
+      log.error("pass failed", { lane: "kubernetes", error: errorText(error) });
+      hints.mark(undefined);
+      await clock.sleep(crashDelayMs, signal);
+    }
+  }
+}
+
+async function externalLane(
+  options: LoopOptions,
+  hints: Hints,
+  signal: AbortSignal,
+  writeSignal: AbortSignal,
+): Promise<void> {
+  const { engine, leases, clock, log, resyncMs } = options;
+  let waitMs = externalWaitMs;
+  while (!signal.aborted) {
+    await hints.wait(clock, waitMs, signal);
+    hints.take();
+    if (signal.aborted) return;
+    if (!engine.store.ready || !leases.every((lease) => lease.held)) {
+      waitMs = resyncMs;
+      continue;
+    }
+    try {
+      const result = await engine.convergeExternal(writeSignal);
+      if (result.again) hints.mark(undefined);
+      waitMs = result.settled ? externalRestMs : externalWaitMs;
+    } catch (error) {
+      log.error("pass failed", { lane: "external", error: errorText(error) });
+      waitMs = crashDelayMs;
+    }
+    await clock.sleep(externalSpacingMs, signal);
+  }
+}
+
+function definite(uids: ReadonlySet<string | undefined>): ReadonlySet<string> {
+  return new Set([...uids].filter((uid) => uid !== undefined));
+}
+
+/** Which custom resources may have something to do; `undefined` among them means all. */
+class Hints {
+  #dirty = new Set<string | undefined>();
+  #wake = new AbortController();
+
+  mark(uid: string | undefined): void {
+    this.#dirty.add(uid);
+    this.#wake.abort();
+  }
+
+  take(): ReadonlySet<string | undefined> {
+    const taken = this.#dirty;
+    this.#dirty = new Set();
+    this.#wake = new AbortController();
+    return taken;
+  }
+
+  /** Waits for a hint, at most `ms` milliseconds; returns whether there is one. */
+  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#dirty.size === 0) await clock.sleep(ms, AbortSignal.any([this.#wake.signal, signal]));
+    return this.#dirty.size > 0;
+  }
+}
