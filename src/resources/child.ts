@@ -5,7 +5,7 @@
 import type { AppliedChild } from "../operator/definition.ts";
 import type { Snapshot } from "../operator/definition.ts";
 import { apiVersionOf, type KubeObject, type ObjectMeta, type Resource } from "../kubernetes/resource.ts";
-import { secrets } from "./kinds.ts";
+import { Secret } from "../kubernetes/generated/core_v1.ts";
 
 /** Set by the engine on a `revisioned` Secret whenever its data change; repeated by the pods that read it. */
 export const REVISION_ANNOTATION = "iofog.org/revision";
@@ -13,28 +13,26 @@ export const REVISION_ANNOTATION = "iofog.org/revision";
 /** Metadata of a child: the engine adds the owner reference. */
 export type ChildMeta = ObjectMeta & { readonly name: string; readonly namespace: string };
 
+/** What an object of type `T` says besides its name. */
+export type ChildBody<T> = Omit<T, "apiVersion" | "kind" | "metadata" | "status">;
+
 /** A child that is kept equal to `body` by server-side apply. */
-export function applied(
-  resource: Resource,
+export function applied<T extends KubeObject>(
+  resource: Resource<T>,
   metadata: ChildMeta,
-  body: Readonly<Record<string, unknown>> = {},
+  body: ChildBody<T>,
   how: Pick<AppliedChild, "absent" | "createOnly" | "revisioned"> = {},
 ): AppliedChild {
   return { type: "applied", resource, object: manifest(resource, metadata, body), ...how };
 }
 
 /** A complete object of type `resource`. */
-export function manifest(
-  resource: Resource,
+export function manifest<T extends KubeObject>(
+  resource: Resource<T>,
   metadata: ChildMeta,
-  body: Readonly<Record<string, unknown>>,
+  body: ChildBody<T>,
 ): AppliedChild["object"] {
   return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata, ...body };
-}
-
-/** A Secret as it is read. */
-export interface SecretObject extends KubeObject {
-  readonly data?: Readonly<Record<string, string>>;
 }
 
 /** `data` of a Secret for `values`; an empty text stays, since a pod that refers to a missing key does not start. */
@@ -44,7 +42,7 @@ export function secretData(values: Readonly<Record<string, string>>): Record<str
 
 /** The decoded `data` of a live Secret; undefined where the Secret is not there. */
 export function secretValues(snapshot: Snapshot, name: string): Readonly<Record<string, string>> | undefined {
-  const secret = snapshot.get<SecretObject>(secrets, name);
+  const secret = snapshot.get(Secret, name);
   if (secret === undefined) return undefined;
   return Object.fromEntries(
     Object.entries(secret.data ?? {}).map(([key, value]) => [key, decodeBase64(value)]),
@@ -61,7 +59,7 @@ export function revisionAnnotations(
 ): Readonly<Record<string, string>> {
   return Object.fromEntries(
     secretNames.flatMap((name) => {
-      const revision = snapshot.get(secrets, name)?.metadata?.annotations?.[REVISION_ANNOTATION];
+      const revision = snapshot.get(Secret, name)?.metadata?.annotations?.[REVISION_ANNOTATION];
       return revision === undefined ? [] : [[`${REVISION_ANNOTATION}-${name}`, revision]];
     }),
   );
@@ -71,6 +69,7 @@ function encodeBase64(text: string): string {
   return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
 }
 
-function decodeBase64(encoded: string): string {
+/** UTF-8 text from standard base64. */
+export function decodeBase64(encoded: string): string {
   return new TextDecoder().decode(Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0)));
 }

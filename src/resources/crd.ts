@@ -11,7 +11,7 @@ import { z } from "zod";
 import { controlPlaneSchema } from "./controlplane/schema.ts";
 
 /** The part of `apiextensions.k8s.io/v1` JSONSchemaProps that our CRDs use. */
-export interface StructuralSchema {
+export type StructuralSchema = {
   readonly description?: string;
   readonly type?: string;
   readonly format?: string;
@@ -21,7 +21,7 @@ export interface StructuralSchema {
   readonly items?: StructuralSchema;
   readonly additionalProperties?: StructuralSchema;
   readonly [extension: `x-kubernetes-${string}`]: unknown;
-}
+};
 
 /** A zod schema cannot be written as a structural schema. */
 export class SchemaError extends Error {

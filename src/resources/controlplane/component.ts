@@ -7,9 +7,10 @@
  */
 
 import type { Child, Snapshot } from "../../operator/definition.ts";
-import type { KubeObject } from "../../kubernetes/resource.ts";
 import { applied, type ChildMeta } from "../child.ts";
-import { roleBindings, roles, serviceAccounts, services } from "../kinds.ts";
+import type { DeploymentStrategy } from "../../kubernetes/generated/apps_v1.ts";
+import { type EnvVar, Service, ServiceAccount } from "../../kubernetes/generated/core_v1.ts";
+import { type PolicyRule, Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { Images } from "./images.ts";
 import type { ControlPlaneSpec, ServiceType } from "./schema.ts";
 
@@ -44,24 +45,17 @@ export function metaOf(inputs: Inputs, name: string, labels?: Readonly<Record<st
 export function serviceAccount(inputs: Inputs, name: string): Child {
   const { pullSecret } = inputs.spec.images;
   return applied(
-    serviceAccounts,
+    ServiceAccount,
     metaOf(inputs, name),
     pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] },
   );
 }
 
-/** `rbac.authorization.k8s.io/v1` PolicyRule. */
-export interface PolicyRule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-}
-
 /** A Role, and its binding to the ServiceAccount of the same name. */
-export function permissions(inputs: Inputs, name: string, rules: readonly PolicyRule[]): Child[] {
+export function permissions(inputs: Inputs, name: string, rules: PolicyRule[]): Child[] {
   return [
-    applied(roles, metaOf(inputs, name), { rules }),
-    applied(roleBindings, metaOf(inputs, name), {
+    applied(Role, metaOf(inputs, name), { rules }),
+    applied(RoleBinding, metaOf(inputs, name), {
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
       subjects: [{ kind: "ServiceAccount", name }],
     }),
@@ -83,46 +77,41 @@ export function service(
   ports: readonly ServicePort[],
 ): Child {
   const loadBalanced = exposure.type === "LoadBalancer";
-  return applied(services, metaOf(inputs, name, labels), {
+  return applied(Service, metaOf(inputs, name, labels), {
     spec: {
       type: exposure.type,
       ...(loadBalanced && { externalTrafficPolicy: "Local" }),
       ...(loadBalanced && exposure.address !== undefined && { loadBalancerIP: exposure.address }),
       selector: { ...labels },
-      ports: ports.map((port, index) => ({ name: `${name}${index}`, protocol: "TCP", ...port })),
+      ports: ports.map((port, index) => ({ name: `${name}${index}`, protocol: "TCP" as const, ...port })),
     },
   });
 }
 
-interface ServiceObject extends KubeObject {
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly { readonly hostname?: string; readonly ip?: string }[];
-    };
-  };
-}
-
 /** The address that the cloud gave to a LoadBalancer Service: its host name, else its IP address. */
 export function loadBalancerAddress(snapshot: Snapshot, name: string): string | undefined {
-  const ingress = snapshot.get<ServiceObject>(services, name)?.status?.loadBalancer?.ingress?.[0];
+  const ingress = snapshot.get(Service, name)?.status?.loadBalancer?.ingress?.[0];
   return ingress?.hostname || ingress?.ip || undefined;
 }
 
 /** An entry of a container's environment; nothing when there is no value. */
-export function env(name: string, value: string | undefined): readonly unknown[] {
+export function env(name: string, value: string | undefined): readonly EnvVar[] {
   return value === undefined ? [] : [{ name, value }];
 }
 
-export function envFromSecret(name: string, secret: string, key: string): unknown {
+export function envFromSecret(name: string, secret: string, key: string): EnvVar {
   return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
 }
 
-export function envFromField(name: string, fieldPath: string): unknown {
+export function envFromField(name: string, fieldPath: string): EnvVar {
   return { name, valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } } };
 }
 
 /** The strategies of the component's Deployments. */
-export const rollingUpdate = { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } };
-export const recreate = { type: "Recreate" };
+export const rollingUpdate: DeploymentStrategy = {
+  type: "RollingUpdate",
+  rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
+};
+export const recreate: DeploymentStrategy = { type: "Recreate" };
 /** Has to go before a Deployment can become `recreate`: the API server refuses both, and its default is nobody's. */
 export const rollingUpdateField = ["spec", "strategy", "rollingUpdate"] as const;

@@ -5,7 +5,8 @@
 
 import type { Child } from "../../operator/definition.ts";
 import { applied, revisionAnnotations, secretData } from "../child.ts";
-import { deployments, persistentVolumeClaims, secrets } from "../kinds.ts";
+import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { type EnvVar, PersistentVolumeClaim, Secret } from "../../kubernetes/generated/core_v1.ts";
 import * as component from "./component.ts";
 import type { Inputs } from "./component.ts";
 import { armVariant } from "./images.ts";
@@ -44,7 +45,7 @@ export function controllerChildren(inputs: Inputs): Child[] {
 
 function databaseSecret(inputs: Inputs): Child {
   const { database } = inputs.spec;
-  return applied(secrets, component.metaOf(inputs, DATABASE_SECRET), {
+  return applied(Secret, component.metaOf(inputs, DATABASE_SECRET), {
     type: "Opaque",
     data: secretData({
       username: database.user ?? "",
@@ -57,7 +58,7 @@ function databaseSecret(inputs: Inputs): Child {
 }
 
 function tokensSecret(inputs: Inputs): Child {
-  return applied(secrets, component.metaOf(inputs, TOKENS_SECRET), {
+  return applied(Secret, component.metaOf(inputs, TOKENS_SECRET), {
     type: "Opaque",
     data: secretData({ "proxy-broker-token": inputs.spec.controller.proxyBrokerToken ?? "" }),
   }, { revisioned: true });
@@ -65,7 +66,7 @@ function tokensSecret(inputs: Inputs): Child {
 
 /** Made once: a claim can only grow, and whoever grew it meant it. */
 function sqliteClaim(inputs: Inputs): Child {
-  return applied(persistentVolumeClaims, component.metaOf(inputs, SQLITE_CLAIM), {
+  return applied(PersistentVolumeClaim, component.metaOf(inputs, SQLITE_CLAIM), {
     spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
   }, { createOnly: true });
 }
@@ -82,7 +83,7 @@ function controllerDeployment(inputs: Inputs, sqlite: boolean): Child {
   const { spec, snapshot } = inputs;
   const replicas = sqlite ? 1 : spec.replicas.controller;
   const annotations = revisionAnnotations(snapshot, [DATABASE_SECRET, TOKENS_SECRET]);
-  return applied(deployments, component.metaOf(inputs, CONTROLLER, labels), {
+  return applied(Deployment, component.metaOf(inputs, CONTROLLER, labels), {
     spec: {
       ...(replicas !== undefined && { replicas }),
       minReadySeconds: 5,
@@ -122,7 +123,7 @@ function controllerDeployment(inputs: Inputs, sqlite: boolean): Child {
 }
 
 /** A variable without a value is left out: the Controller takes an empty one for a choice, and forgets its default. */
-function controllerEnvironment(inputs: Inputs): unknown[] {
+function controllerEnvironment(inputs: Inputs): EnvVar[] {
   const { database, images, controller } = inputs.spec;
   const { env, envFromSecret } = component;
   return [

@@ -3,21 +3,20 @@
  * say what should be and how that is told.
  */
 
-import { ConfigMap } from "../../kubernetes/generated/core_v1.ts";
+import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import {
+  ConfigMap,
+  PersistentVolumeClaim,
+  Secret,
+  Service,
+  ServiceAccount,
+} from "../../kubernetes/generated/core_v1.ts";
+import { Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
 import type { Definition } from "../../operator/definition.ts";
 import { controlPlaneSchema } from "./schema.ts";
 import { structural } from "../crd.ts";
 import { decodeBase64 } from "../child.ts";
-import {
-  deployments,
-  persistentVolumeClaims,
-  roleBindings,
-  roles,
-  secrets,
-  serviceAccounts,
-  services,
-} from "../kinds.ts";
 import { desired, inventoryName, secretNames } from "./desired.ts";
 import { defaultImages, type Images } from "./images.ts";
 import { decodePassword } from "./password.ts";
@@ -42,16 +41,16 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
     // The Go operator's, so that a swap never has two writers.
     leaseName: "44586fd0.iofog.org",
     childResources: [
-      serviceAccounts,
-      roles,
-      roleBindings,
-      secrets,
+      ServiceAccount,
+      Role,
+      RoleBinding,
+      Secret,
       ConfigMap,
-      persistentVolumeClaims,
-      services,
-      deployments,
+      PersistentVolumeClaim,
+      Service,
+      Deployment,
     ],
-    neverPruned: [persistentVolumeClaims],
+    neverPruned: [PersistentVolumeClaim],
     secretNames,
     inventoryName,
     crdSchema: structural(controlPlaneSchema),

@@ -5,12 +5,13 @@
  * Pure apart from the thunks that make keys. A spec that is accepted never makes anything here throw.
  */
 
-import type { Desired, DesiredContext, Problem } from "../../operator/definition.ts";
-import { secrets } from "../kinds.ts";
+import type { Desired, DesiredContext, Problem, Snapshot } from "../../operator/definition.ts";
+import { readInventory } from "../../operator/inventory.ts";
+import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
 import { CONTROLLER, controllerChildren, DATABASE_SECRET, TOKENS_SECRET } from "./controller.ts";
-import { externalChildren } from "./external.ts";
+import { externalChildren, USER } from "./external.ts";
 import { defaultImages, type Images } from "./images.ts";
 import { CREDENTIALS_SECRET, portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
@@ -34,10 +35,11 @@ export const secretNames: readonly string[] = [
   ...ROUTER_LEAVES,
 ];
 
+/** Name of the ConfigMap that records what was made in the Controller. */
+export const inventoryName = "iofog-inventory";
+
 /** Names in `ExternalState.facts` that are read here. */
 export const facts = {
-  /** E-mail address of the user that was once signed up or logged in for this custom resource. */
-  establishedEmail: "establishedEmail",
   /** `metadata.generation` of the spec whose password the Controller last accepted. */
   authenticatedGeneration: "authenticatedGeneration",
 } as const;
@@ -78,7 +80,7 @@ export function assess(context: DesiredContext, images: Images = defaultImages):
   const unknown = unknownFieldsWarning(parsed.unknownFields);
   if ("problems" in parsed) return { accepted: false, problems: parsed.problems, warnings: unknown };
   const external = snapshot.external(parent.metadata.uid);
-  const established = external.facts[facts.establishedEmail];
+  const established = establishedEmail(snapshot);
   if (established !== undefined && established !== parsed.spec.user.email) {
     return { accepted: false, problems: [emailProblem(established)], warnings: unknown };
   }
@@ -113,6 +115,12 @@ export function desired(context: DesiredContext, images: Images = defaultImages)
     ],
     problems: [],
   };
+}
+
+/** E-mail address of the user that was seen in the Controller; undefined when none was. */
+function establishedEmail(snapshot: Snapshot): string | undefined {
+  return readInventory(snapshot, { inventoryName })?.entries
+    .find((entry) => entry.kind === USER && entry.confirmed)?.name;
 }
 
 function emailProblem(established: string): Problem {
@@ -163,8 +171,8 @@ function unknownFieldsWarning(fields: readonly string[]): Warning[] {
 function pullSecretWarning(inputs: Inputs): Warning[] {
   const { pullSecret } = inputs.spec.images;
   const { snapshot } = inputs;
-  if (pullSecret === undefined || snapshot.kind(secrets).phase !== "synced") return [];
-  if (snapshot.get(secrets, pullSecret) !== undefined) return [];
+  if (pullSecret === undefined || snapshot.kind(Secret).phase !== "synced") return [];
+  if (snapshot.get(Secret, pullSecret) !== undefined) return [];
   return [{
     reason: reasons.PULL_SECRET_MISSING,
     message: `Secret ${pullSecret}, named in spec.images.pullSecret, is not there: create it as ` +

@@ -11,6 +11,7 @@ import { parse, parseAll } from "@std/yaml";
 import * as x509 from "@peculiar/x509";
 import type { Child, DesiredContext } from "../../operator/definition.ts";
 import type { KubeObject } from "../../kubernetes/resource.ts";
+import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import { desired } from "./desired.ts";
 import * as fixtures from "./fixtures.ts";
 import type { Images } from "./images.ts";
@@ -173,9 +174,8 @@ async function asRecorded(
       namespaced: true,
     })[0]
     : undefined;
-  const ca =
-    context.snapshot.list({ group: "", version: "v1", kind: "Secret", plural: "secrets", namespaced: true })
-      .map((secret) => decoded((secret as { data?: Record<string, string> }).data ?? {})["tls.crt"])[0];
+  const ca = context.snapshot.list(Secret)
+    .map((secret) => decoded((secret as { data?: Record<string, string> }).data ?? {})["tls.crt"])[0];
   const values = child.type === "applied" ? decoded(data ?? {}) : await described(
     decoded((live as { data?: Record<string, string> })?.data ?? await child.generate()),
     ca,

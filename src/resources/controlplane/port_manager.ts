@@ -5,7 +5,8 @@
 
 import type { Child } from "../../operator/definition.ts";
 import { applied, revisionAnnotations, secretData, secretValues } from "../child.ts";
-import { deployments, secrets } from "../kinds.ts";
+import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
 import { decodePassword } from "./password.ts";
@@ -63,7 +64,7 @@ function keptCredentials(inputs: Inputs): Credentials | undefined {
 /** The old password is the way back to a user whose password could not be changed, so it stays until then. */
 function credentialsSecret(inputs: Inputs): Child {
   const { email, password } = keptCredentials(inputs) ?? specCredentials(inputs);
-  return applied(secrets, component.metaOf(inputs, CREDENTIALS_SECRET), {
+  return applied(Secret, component.metaOf(inputs, CREDENTIALS_SECRET), {
     type: "Opaque",
     data: secretData({ email, password }),
   }, { revisioned: true });
@@ -92,7 +93,7 @@ function portManagerDeployment(inputs: Inputs): Child {
   const { spec, images, snapshot } = inputs;
   const { env, envFromField, envFromSecret } = component;
   const annotations = revisionAnnotations(snapshot, [CREDENTIALS_SECRET]);
-  return applied(deployments, component.metaOf(inputs, PORT_MANAGER, labels), {
+  return applied(Deployment, component.metaOf(inputs, PORT_MANAGER, labels), {
     spec: {
       replicas: 1,
       selector: { matchLabels: labels },

@@ -7,7 +7,8 @@
 
 import type { Child, GeneratedChild, Snapshot } from "../../operator/definition.ts";
 import { applied, manifest, secretData, secretValues } from "../child.ts";
-import { deployments, secrets } from "../kinds.ts";
+import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import {
   type CertificateData,
   examineCa,
@@ -106,8 +107,8 @@ function certificateSecret(
 ): GeneratedChild {
   return {
     type: "generated",
-    resource: secrets,
-    object: manifest(secrets, component.metaOf(inputs, name), { type: "kubernetes.io/tls" }),
+    resource: Secret,
+    object: manifest(Secret, component.metaOf(inputs, name), { type: "kubernetes.io/tls" }),
     generate: async () => {
       const made = await make();
       return secretData(Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)));
@@ -173,7 +174,7 @@ export function authorityEndsSoon(inputs: Inputs): string | undefined {
 
 function routerDeployment(inputs: Inputs): Child {
   const { env, envFromField } = component;
-  return applied(deployments, component.metaOf(inputs, ROUTER, labels), {
+  return applied(Deployment, component.metaOf(inputs, ROUTER, labels), {
     spec: {
       replicas: 1,
       selector: { matchLabels: labels },
