@@ -125,6 +125,11 @@ export class Engine {
     });
   }
 
+  /** The kinds of custom resources. */
+  get managed(): readonly Managed[] {
+    return this.#options.managed;
+  }
+
   /** Registers whoever wants to know of changes; returns how to stop that. */
   observe(observer: EngineObserver): () => void {
     this.#observers.add(observer);

@@ -76,6 +76,11 @@ export class Store {
     return [...this.#kinds.values()].every((kind) => kind.state.phase !== "pending");
   }
 
+  /** The kinds that are kept. */
+  get resources(): readonly Resource[] {
+    return [...this.#kinds.values()].map((kind) => kind.stored.resource);
+  }
+
   /** Lists every kind once; failures end up in the state of the kind. */
   async listAll(signal?: AbortSignal): Promise<void> {
     await Promise.all([...this.#kinds.values()].map(async (kind) => {

@@ -38,7 +38,7 @@ export type ControllerLocation = { readonly url: string } | {
 
 export interface ControllerBackendOptions {
   readonly clock: Clock;
-  readonly locate: (parent: Parent, snapshot: Snapshot) => ControllerLocation;
+  readonly locate: (parent: Parent, snapshot: Snapshot, signal: AbortSignal) => Promise<ControllerLocation>;
   readonly connect: (url: string) => ControllerClient;
 }
 
@@ -67,7 +67,7 @@ export class ControllerBackend implements ExternalBackend {
     snapshot: Snapshot,
     signal: AbortSignal,
   ): Promise<ExternalState> {
-    const location = this.#options.locate(parent, snapshot);
+    const location = await this.#options.locate(parent, snapshot, signal);
     if (!("url" in location)) return { phase: "unreachable", ...location, objects: [], facts: {} };
     const connection = this.#connect(parent, location.url);
     const { client } = connection;
@@ -116,7 +116,7 @@ export class ControllerBackend implements ExternalBackend {
   }
 
   async write(parent: Parent, write: ExternalWrite, snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const location = this.#options.locate(parent, snapshot);
+    const location = await this.#options.locate(parent, snapshot, signal);
     if (!("url" in location)) {
       throw new ExternalError(location.message, { reason: location.reason, retryable: true });
     }

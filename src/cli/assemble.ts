@@ -1,0 +1,195 @@
+/** Puts the parts together: from flags and environment to an engine that could run. */
+
+import { type Clock, systemClock } from "../clock.ts";
+import { createControllerClient } from "../controller/client.ts";
+import { KubernetesClient } from "../kubernetes/client.ts";
+import { loadConnection } from "../kubernetes/config.ts";
+import {
+  type ConnectionConfig,
+  type Environment,
+  noProxyForLoopback,
+} from "../kubernetes/connection_config.ts";
+import { createFetchTransport } from "../kubernetes/fetch_transport.ts";
+import { isInCluster } from "../kubernetes/in_cluster.ts";
+import type { Transport } from "../kubernetes/transport.ts";
+import { Engine, type EngineOptions } from "../operator/engine.ts";
+import { EventRecorder } from "../operator/events.ts";
+import { LeaseHolder } from "../operator/lease.ts";
+import { ControllerBackend } from "../resources/controlplane/backend.ts";
+import { controlPlaneDefinition } from "../resources/controlplane/definition.ts";
+import { createLogger, type Logger } from "../telemetry/log.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
+import { version } from "../version.ts";
+import type { Flags } from "./flags.ts";
+import { locateController } from "./locate_controller.ts";
+
+/** Field manager, name of the Lease's holder, source of Events. */
+export const component = "iofog-operator";
+
+/** Everything that a command works with. */
+export interface Assembly {
+  readonly client: KubernetesClient;
+  readonly connection: ConnectionConfig;
+  readonly namespace: string;
+  readonly engine: Engine;
+  readonly leases: readonly LeaseHolder[];
+  readonly events: EventRecorder;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly redactor: Redactor;
+  readonly clock: Clock;
+  /** Closes connections. */
+  close(): void;
+}
+
+export interface AssembleOptions {
+  readonly flags: Flags;
+  readonly environment: Environment;
+  /** Takes log lines. */
+  readonly writeLog: (line: string) => void;
+  readonly isTerminal: boolean;
+  /** Aborted when this process has to stop: nothing new is written then. */
+  readonly stopping: AbortSignal;
+  /** @default the system's */
+  readonly clock?: Clock;
+  /** Where a test can break things. */
+  readonly wrapTransport?: (transport: Transport) => Transport;
+}
+
+/**
+ * Reads the configuration and connects the parts; no request is sent yet.
+ *
+ * @throws ConfigError
+ */
+export async function assemble(options: AssembleOptions): Promise<Assembly> {
+  const { flags, environment, stopping } = options;
+  const clock = options.clock ?? systemClock;
+  const redactor = createRedactor();
+  const format = flags["log-format"] === "auto"
+    ? (options.isTerminal ? "text" : "json")
+    : flags["log-format"];
+  const log = createLogger({ level: flags["log-level"], format, write: options.writeLog, redactor, clock });
+  const metrics = createMetrics({ version, clock });
+  const connection = await loadConnection(environment, { path: flags.kubeconfig, context: flags.context });
+  const direct = noProxyForLoopback(connection.server, environment.variable("NO_PROXY"));
+  if (direct !== undefined && hasProxy(environment)) {
+    log.warn("a proxy is set and the API server is on this machine: add it to NO_PROXY", {
+      NO_PROXY: direct,
+    });
+  }
+  const transport = createFetchTransport(withLearning(connection, redactor), {
+    userAgent: `${component}/${version}`,
+    clock,
+    onRequest: ({ method, host, status }) => metrics.apiRequest({ method, host, code: status }),
+  });
+  const client = new KubernetesClient(options.wrapTransport?.(transport) ?? transport, clock);
+  const namespace = flags.namespace ?? connection.namespace ?? "default";
+  const definition = controlPlaneDefinition();
+  const backend = new ControllerBackend({
+    clock,
+    locate: (parent, snapshot, signal) =>
+      locateController(
+        {
+          url: flags["controller-url"],
+          inCluster: isInCluster(environment) && flags.kubeconfig === undefined,
+          client,
+        },
+        parent,
+        snapshot,
+        signal,
+      ),
+    connect: (url) =>
+      createControllerClient({
+        baseUrl: url,
+        clock,
+        onRequest: ({ method, route, status }) =>
+          metrics.externalRequest({ method, path: route.replace(/:(\w+)/g, "{$1}"), code: status }),
+      }),
+  });
+  const identity = `${
+    environment.variable("POD_NAME") ?? environment.variable("HOSTNAME") ?? component
+  }_${clock.uuid()}`;
+  const leases = [definition.leaseName].map((name) =>
+    new LeaseHolder({
+      client,
+      clock,
+      namespace,
+      name,
+      identity,
+      observer: {
+        acquired: (lease) => {
+          metrics.leader(lease, true);
+          log.info(`successfully acquired lease ${namespace}/${lease}`, { lease });
+        },
+        lost: (lease) => {
+          metrics.leader(lease, false);
+          log.warn("lost the lease: nothing is written until it is held again", { lease });
+        },
+        heldBy: (lease, holder) => log.info("waiting for the lease", { lease, holder }),
+        forbidden: (lease) =>
+          log.warn("leases cannot be used: running without one", {
+            lease,
+            remedy: "grant get, create and update on leases in the operator's Role",
+          }),
+      },
+    })
+  );
+  const events = new EventRecorder({
+    client,
+    clock,
+    component,
+    clean: (text) => redactor.clean(text),
+    onForbidden: () =>
+      log.warn("events cannot be written: conditions and logs tell the same", {
+        remedy: "grant create and patch on events in the operator's Role",
+      }),
+  });
+  const engineOptions: EngineOptions = {
+    client,
+    namespace,
+    clock,
+    identity: { fieldManager: component, annotationPrefix: "iofog.org" },
+    managed: [{ definition, backend }],
+    mayWrite: () => !stopping.aborted && leases.every((lease) => lease.held),
+    log,
+    metrics,
+    redactor,
+    events,
+    resyncMs: flags["resync-interval"],
+  };
+  return {
+    client,
+    connection,
+    namespace,
+    engine: new Engine(engineOptions),
+    leases,
+    events,
+    log,
+    metrics,
+    redactor,
+    clock,
+    close() {
+      backend.close();
+      transport.close?.();
+    },
+  };
+}
+
+/** The credentials of this process are secrets too. */
+function withLearning(connection: ConnectionConfig, redactor: Redactor): ConnectionConfig {
+  return {
+    ...connection,
+    async credentials(options) {
+      const credentials = await connection.credentials(options);
+      const token = credentials.authorization?.replace(/^\S+ /, "");
+      if (token !== undefined) redactor.learn(token);
+      if (credentials.clientCertificate !== undefined) redactor.learn(credentials.clientCertificate.key);
+      return credentials;
+    },
+  };
+}
+
+function hasProxy(environment: Environment): boolean {
+  return ["HTTPS_PROXY", "https_proxy"].some((name) => Boolean(environment.variable(name)));
+}

@@ -1,0 +1,38 @@
+/** The help text. */
+
+import { flagTable } from "./flags.ts";
+
+/** The commands, in the order of help and README. */
+export const commandTable = [
+  { name: "run", text: "keep everything as the custom resources say (the default)" },
+  { name: "once", text: "converge once and end; 1 when something could not be done" },
+  { name: "diff", text: "show what would be written; 0 nothing, 1 something, 2 an error" },
+  { name: "status", text: "show the edge compute network; 1 when it is not ready" },
+  { name: "crds", text: "print the CRDs of this version, for kubectl apply -f -" },
+  { name: "version", text: "print the version" },
+] as const;
+
+/** What `--help` prints. */
+export function help(): string {
+  const commands = commandTable.map(({ name, text }) => `  ${name.padEnd(10)}${text}\n`).join("");
+  const flags = flagTable.map((flag) => {
+    const name = `${flag.alias === undefined ? "    " : `-${flag.alias}, `}--${flag.name}${
+      flag.value === undefined ? "" : ` ${flag.value}`
+    }`;
+    const notes = [
+      ...(flag.default === undefined ? [] : [`default ${flag.default}`]),
+      ...(flag.variable === undefined ? [] : [`env ${flag.variable}`]),
+    ];
+    return `  ${name.padEnd(32)}${flag.text}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}\n`;
+  }).join("");
+  return `iofog-operator manages ioFog edge compute networks on Kubernetes.
+
+Usage: iofog-operator [COMMAND] [FLAGS]
+
+Commands:
+${commands}
+Flags:
+${flags}
+A proxy in HTTPS_PROXY or HTTP_PROXY is used for the API server and the Controller unless NO_PROXY names them.
+`;
+}

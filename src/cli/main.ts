@@ -1,0 +1,77 @@
+/** The program: reads the command line and runs one command. */
+
+import "reflect-metadata";
+import { ConfigError } from "../kubernetes/connection_config.ts";
+import { ApiError } from "../kubernetes/errors.ts";
+import { errorText } from "../telemetry/log.ts";
+import { ListenError } from "../telemetry/health.ts";
+import { version } from "../version.ts";
+import type { AssembleOptions } from "./assemble.ts";
+import { CommandError } from "./command_error.ts";
+import { crds } from "./crds.ts";
+import { diff } from "./diff.ts";
+import { machine, print, printError } from "./environment.ts";
+import { parseCommandLine, UsageError } from "./flags.ts";
+import { commandTable, help } from "./help.ts";
+import { once } from "./once.ts";
+import { run } from "./run.ts";
+import { status } from "./status.ts";
+
+/** Runs the command in `args`; returns the exit code. */
+export async function main(args: readonly string[], stopping: AbortSignal): Promise<number> {
+  let command = "run";
+  try {
+    const { words, flags } = parseCommandLine(args, machine.variable);
+    if (flags.help || words[0] === "help") {
+      print(help());
+      return 0;
+    }
+    command = flags.version ? "version" : words[0] ?? "run";
+    if (words.length > 1) {
+      throw new UsageError(`${words[1]} is one argument too many: see iofog-operator --help`);
+    }
+    const toError = (line: string) => printError(`${line}\n`);
+    const options: AssembleOptions = {
+      flags,
+      environment: machine,
+      stopping,
+      writeLog: toError,
+      isTerminal: Deno.stderr.isTerminal(),
+    };
+    switch (command) {
+      case "run":
+        return await run(options);
+      case "once":
+        return await once(options);
+      case "diff":
+        return await diff({ ...options, print });
+      case "status":
+        return await status({ ...options, print });
+      case "crds":
+        print(crds());
+        return 0;
+      case "version":
+        print(`iofog-operator ${version}\n`);
+        return 0;
+      default:
+        throw new UsageError(
+          `unknown command ${command}: it is one of ${commandTable.map(({ name }) => name).join(", ")}`,
+        );
+    }
+  } catch (error) {
+    if (stopping.aborted && command !== "run") return 130;
+    const expected = [UsageError, ConfigError, CommandError, ApiError, ListenError].some((known) =>
+      error instanceof known
+    );
+    if (!expected) throw error;
+    printError(`iofog-operator: ${errorText(error)}\n`);
+    return error instanceof UsageError || command === "diff" ? 2 : 1;
+  }
+}
+
+if (import.meta.main) {
+  const stop = new AbortController();
+  // Before the first await: without a listener the signal ends the process at once.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  Deno.exit(await main(Deno.args, stop.signal));
+}

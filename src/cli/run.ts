@@ -1,0 +1,96 @@
+/** `iofog-operator run`: keeps everything as the custom resources say, until SIGTERM. */
+
+import { keyOf } from "../operator/store.ts";
+import { ControlPlane } from "../resources/controlplane/definition.ts";
+import { runLoop } from "../operator/loop.ts";
+import { startHealthServer } from "../telemetry/health.ts";
+import { version } from "../version.ts";
+import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
+
+/** Intervals without a pass after which the process calls itself unready. */
+const missedPasses = 3;
+
+/** Runs until `options.stopping` aborts; returns the exit code. */
+export async function run(options: AssembleOptions): Promise<number> {
+  const assembly = await assemble(options);
+  const { clock, engine, events, leases, log, metrics, namespace, redactor } = assembly;
+  const { flags, environment, stopping } = options;
+  const resyncMs = flags["resync-interval"];
+  let lastPass: number | undefined;
+  const health = startHealthServer({
+    metricsAddress: flags["metrics-addr"],
+    healthAddress: flags["health-addr"],
+    live: [],
+    ready: [
+      { name: "kubernetes", failure: () => unlisted(assembly) },
+      {
+        name: "reconcile",
+        failure: () => {
+          // A standby is ready: a rollout that keeps the old pod until the new one is ready would wait for ever.
+          if (!leases.every((lease) => lease.held)) return undefined;
+          if (lastPass === undefined) return "no pass has been made yet";
+          const silentMs = clock.monotonic() - lastPass;
+          return silentMs > missedPasses * resyncMs
+            ? `no pass for ${Math.round(silentMs / 1000)} s`
+            : undefined;
+        },
+      },
+    ],
+    metrics,
+    redactor,
+    clock,
+  });
+  log.info("Starting iofog-operator", {
+    version,
+    namespace,
+    server: assembly.connection.server,
+    source: assembly.connection.source,
+    metrics: health.metricsUrl,
+    health: health.healthUrl,
+  });
+  if (environment.variable("WATCH_NAMESPACE") === "" && flags.namespace === undefined) {
+    log.info("WATCH_NAMESPACE is empty: this operator manages one namespace, not the whole cluster", {
+      namespace,
+    });
+  }
+  log.info("Starting Controller", { controller: "controlplane" });
+  log.info("Starting workers", { controller: "controlplane", "worker count": 1 });
+  try {
+    await runLoop({
+      engine,
+      leases,
+      clock,
+      log,
+      resyncMs,
+      onPass: () => {
+        lastPass = clock.monotonic();
+      },
+    }, stopping);
+    await events.flush();
+    return 0;
+  } finally {
+    await health.close();
+    assembly.close();
+  }
+}
+
+/** Which kinds could not be listed, and what to do; undefined when all could. */
+function unlisted({ engine }: Assembly): string | undefined {
+  const snapshot = engine.store.snapshot();
+  const problems = engine.store.resources.flatMap((resource) => {
+    const state = snapshot.kind(resource);
+    switch (state.phase) {
+      case "synced":
+        return [];
+      case "pending":
+        return [`${resource.plural} have not been listed yet`];
+      case "absent":
+        return keyOf(resource) === keyOf(ControlPlane)
+          ? ["the CRD controlplanes.iofog.org is not installed: iofog-operator crds | kubectl apply -f -"]
+          : [`${resource.plural} are not served`];
+      case "failed":
+        return [state.message];
+    }
+  });
+  return problems.length === 0 ? undefined : problems.join("; ");
+}
