@@ -23,7 +23,7 @@ export type MergeRule =
 /**
  * The rule of the field at `path`.
  *
- * @param path Field names and keys of maps from the object's root, without anything for the items of lists, e.g.
+ * @param path Field names from the object's root, without anything for the items of lists, e.g.
  * `["spec", "template", "spec", "containers", "ports"]`.
  * @returns Undefined for a field that is merged field by field, and for anything within an atomic one or in a kind
  * that is not generated; of custom resources only `metadata` is known.
@@ -35,11 +35,6 @@ export function mergeRuleAt(resource: Resource, path: readonly string[]): MergeR
     rule = at === 0 && path[at] === "metadata" ? { of: "meta_v1.ObjectMeta" } : fieldOf(type, path[at]!);
     if (rule === undefined) return undefined;
     type = rule.of;
-    if (rule.values !== undefined && at + 1 < path.length) {
-      type = rule.values;
-      rule = undefined;
-      at++;
-    }
   }
   if (rule?.merge === "map") {
     const { defaults, keys = [] } = rule;

@@ -8,8 +8,6 @@ export interface FieldRule {
   readonly defaults?: Readonly<Record<string, unknown>>;
   /** The type of the field, or of the items when it is a list. */
   readonly of?: string;
-  /** The type of the values of a map: the next step of a path is a key. */
-  readonly values?: string;
 }
 
 /** Group, version and kind to the name of its type. */
@@ -41,15 +39,6 @@ export const kindTypes: Readonly<Record<string, string>> = {
 
 /** Name of a type to the rules of its fields. */
 export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRule>>>> = {
-  "meta_v1.FieldSelectorRequirement": {
-    "values": {"merge":"atomic"},
-  },
-  "meta_v1.LabelSelector": {
-    "matchExpressions": {"merge":"atomic"},
-  },
-  "meta_v1.LabelSelectorRequirement": {
-    "values": {"merge":"atomic"},
-  },
   "meta_v1.ObjectMeta": {
     "finalizers": {"merge":"set"},
     "managedFields": {"merge":"atomic"},
@@ -74,14 +63,8 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "core_v1.CinderVolumeSource": {
     "secretRef": {"merge":"atomic"},
   },
-  "core_v1.ClusterTrustBundleProjection": {
-    "labelSelector": {"merge":"atomic"},
-  },
   "core_v1.ConfigMap": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
-  },
-  "core_v1.ConfigMapProjection": {
-    "items": {"merge":"atomic"},
   },
   "core_v1.ConfigMapVolumeSource": {
     "items": {"merge":"atomic"},
@@ -102,31 +85,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "startupProbe": {"of":"core_v1.Probe"},
     "volumeDevices": {"merge":"map","keys":["devicePath"]},
     "volumeMounts": {"merge":"map","keys":["mountPath"]},
-  },
-  "core_v1.ContainerImage": {
-    "names": {"merge":"atomic"},
-  },
-  "core_v1.ContainerRestartRule": {
-    "exitCodes": {"of":"core_v1.ContainerRestartRuleOnExitCodes"},
-  },
-  "core_v1.ContainerRestartRuleOnExitCodes": {
-    "values": {"merge":"set"},
-  },
-  "core_v1.ContainerStatus": {
-    "allocatedResourcesStatus": {"merge":"map","keys":["name"],"of":"core_v1.ResourceStatus"},
-    "resources": {"of":"core_v1.ResourceRequirements"},
-    "user": {"of":"core_v1.ContainerUser"},
-    "volumeMounts": {"merge":"map","keys":["mountPath"]},
-  },
-  "core_v1.ContainerUser": {
-    "linux": {"of":"core_v1.LinuxContainerUser"},
-  },
-  "core_v1.DownwardAPIProjection": {
-    "items": {"merge":"atomic"},
-  },
-  "core_v1.DownwardAPIVolumeFile": {
-    "fieldRef": {"merge":"atomic"},
-    "resourceFieldRef": {"merge":"atomic"},
   },
   "core_v1.DownwardAPIVolumeSource": {
     "items": {"merge":"atomic"},
@@ -194,12 +152,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "exec": {"of":"core_v1.ExecAction"},
     "httpGet": {"of":"core_v1.HTTPGetAction"},
   },
-  "core_v1.LinuxContainerUser": {
-    "supplementalGroups": {"merge":"atomic"},
-  },
-  "core_v1.LoadBalancerIngress": {
-    "ports": {"merge":"atomic"},
-  },
   "core_v1.LoadBalancerStatus": {
     "ingress": {"merge":"atomic"},
   },
@@ -222,16 +174,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "core_v1.NodeAffinity": {
     "preferredDuringSchedulingIgnoredDuringExecution": {"merge":"atomic"},
     "requiredDuringSchedulingIgnoredDuringExecution": {"merge":"atomic"},
-  },
-  "core_v1.NodeSelector": {
-    "nodeSelectorTerms": {"merge":"atomic"},
-  },
-  "core_v1.NodeSelectorRequirement": {
-    "values": {"merge":"atomic"},
-  },
-  "core_v1.NodeSelectorTerm": {
-    "matchExpressions": {"merge":"atomic"},
-    "matchFields": {"merge":"atomic"},
   },
   "core_v1.NodeSpec": {
     "podCIDRs": {"merge":"set"},
@@ -271,13 +213,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "core_v1.PodAffinity": {
     "preferredDuringSchedulingIgnoredDuringExecution": {"merge":"atomic"},
     "requiredDuringSchedulingIgnoredDuringExecution": {"merge":"atomic"},
-  },
-  "core_v1.PodAffinityTerm": {
-    "labelSelector": {"merge":"atomic"},
-    "matchLabelKeys": {"merge":"atomic"},
-    "mismatchLabelKeys": {"merge":"atomic"},
-    "namespaceSelector": {"merge":"atomic"},
-    "namespaces": {"merge":"atomic"},
   },
   "core_v1.PodAntiAffinity": {
     "preferredDuringSchedulingIgnoredDuringExecution": {"merge":"atomic"},
@@ -327,9 +262,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "metadata": {"of":"meta_v1.ObjectMeta"},
     "spec": {"of":"core_v1.PodSpec"},
   },
-  "core_v1.PreferredSchedulingTerm": {
-    "preference": {"merge":"atomic"},
-  },
   "core_v1.Probe": {
     "exec": {"of":"core_v1.ExecAction"},
     "httpGet": {"of":"core_v1.HTTPGetAction"},
@@ -344,17 +276,11 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "core_v1.ResourceRequirements": {
     "claims": {"merge":"map","keys":["name"]},
   },
-  "core_v1.ResourceStatus": {
-    "resources": {"merge":"map","keys":["resourceID"]},
-  },
   "core_v1.ScaleIOVolumeSource": {
     "secretRef": {"merge":"atomic"},
   },
   "core_v1.Secret": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
-  },
-  "core_v1.SecretProjection": {
-    "items": {"merge":"atomic"},
   },
   "core_v1.SecretVolumeSource": {
     "items": {"merge":"atomic"},
@@ -407,15 +333,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "secret": {"of":"core_v1.SecretVolumeSource"},
     "storageos": {"of":"core_v1.StorageOSVolumeSource"},
   },
-  "core_v1.VolumeProjection": {
-    "clusterTrustBundle": {"of":"core_v1.ClusterTrustBundleProjection"},
-    "configMap": {"of":"core_v1.ConfigMapProjection"},
-    "downwardAPI": {"of":"core_v1.DownwardAPIProjection"},
-    "secret": {"of":"core_v1.SecretProjection"},
-  },
-  "core_v1.WeightedPodAffinityTerm": {
-    "podAffinityTerm": {"of":"core_v1.PodAffinityTerm"},
-  },
   "apps_v1.Deployment": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
     "spec": {"of":"apps_v1.DeploymentSpec"},
@@ -466,13 +383,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "roleRef": {"merge":"atomic"},
     "subjects": {"merge":"atomic"},
   },
-  "rbac_v1.PolicyRule": {
-    "apiGroups": {"merge":"atomic"},
-    "nonResourceURLs": {"merge":"atomic"},
-    "resourceNames": {"merge":"atomic"},
-    "resources": {"merge":"atomic"},
-    "verbs": {"merge":"atomic"},
-  },
   "rbac_v1.Role": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
     "rules": {"merge":"atomic"},
@@ -481,15 +391,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "metadata": {"of":"meta_v1.ObjectMeta"},
     "roleRef": {"merge":"atomic"},
     "subjects": {"merge":"atomic"},
-  },
-  "networking_v1.HTTPIngressPath": {
-    "backend": {"of":"networking_v1.IngressBackend"},
-  },
-  "networking_v1.HTTPIngressRuleValue": {
-    "paths": {"merge":"atomic"},
-  },
-  "networking_v1.IPBlock": {
-    "except": {"merge":"atomic"},
   },
   "networking_v1.Ingress": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
@@ -500,14 +401,8 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "resource": {"merge":"atomic"},
     "service": {"of":"networking_v1.IngressServiceBackend"},
   },
-  "networking_v1.IngressLoadBalancerIngress": {
-    "ports": {"merge":"atomic"},
-  },
   "networking_v1.IngressLoadBalancerStatus": {
     "ingress": {"merge":"atomic"},
-  },
-  "networking_v1.IngressRule": {
-    "http": {"of":"networking_v1.HTTPIngressRuleValue"},
   },
   "networking_v1.IngressServiceBackend": {
     "port": {"merge":"atomic"},
@@ -520,25 +415,9 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "networking_v1.IngressStatus": {
     "loadBalancer": {"of":"networking_v1.IngressLoadBalancerStatus"},
   },
-  "networking_v1.IngressTLS": {
-    "hosts": {"merge":"atomic"},
-  },
   "networking_v1.NetworkPolicy": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
     "spec": {"of":"networking_v1.NetworkPolicySpec"},
-  },
-  "networking_v1.NetworkPolicyEgressRule": {
-    "ports": {"merge":"atomic"},
-    "to": {"merge":"atomic"},
-  },
-  "networking_v1.NetworkPolicyIngressRule": {
-    "from": {"merge":"atomic"},
-    "ports": {"merge":"atomic"},
-  },
-  "networking_v1.NetworkPolicyPeer": {
-    "ipBlock": {"of":"networking_v1.IPBlock"},
-    "namespaceSelector": {"merge":"atomic"},
-    "podSelector": {"merge":"atomic"},
   },
   "networking_v1.NetworkPolicySpec": {
     "egress": {"merge":"atomic"},
@@ -571,27 +450,6 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
     "conditions": {"merge":"map","keys":["type"]},
     "storedVersions": {"merge":"atomic"},
   },
-  "apiextensions_v1.CustomResourceDefinitionVersion": {
-    "additionalPrinterColumns": {"merge":"atomic"},
-    "schema": {"of":"apiextensions_v1.CustomResourceValidation"},
-    "selectableFields": {"merge":"atomic"},
-  },
-  "apiextensions_v1.CustomResourceValidation": {
-    "openAPIV3Schema": {"of":"apiextensions_v1.JSONSchemaProps"},
-  },
-  "apiextensions_v1.JSONSchemaProps": {
-    "allOf": {"merge":"atomic"},
-    "anyOf": {"merge":"atomic"},
-    "definitions": {"values":"apiextensions_v1.JSONSchemaProps"},
-    "enum": {"merge":"atomic"},
-    "not": {"of":"apiextensions_v1.JSONSchemaProps"},
-    "oneOf": {"merge":"atomic"},
-    "patternProperties": {"values":"apiextensions_v1.JSONSchemaProps"},
-    "properties": {"values":"apiextensions_v1.JSONSchemaProps"},
-    "required": {"merge":"atomic"},
-    "x-kubernetes-list-map-keys": {"merge":"atomic"},
-    "x-kubernetes-validations": {"merge":"map","keys":["rule"]},
-  },
   "apiextensions_v1.WebhookConversion": {
     "conversionReviewVersions": {"merge":"atomic"},
   },
@@ -601,19 +459,9 @@ export const typeFields: Readonly<Record<string, Readonly<Record<string, FieldRu
   "authorization_v1.LabelSelectorAttributes": {
     "requirements": {"merge":"atomic"},
   },
-  "authorization_v1.NonResourceRule": {
-    "nonResourceURLs": {"merge":"atomic"},
-    "verbs": {"merge":"atomic"},
-  },
   "authorization_v1.ResourceAttributes": {
     "fieldSelector": {"of":"authorization_v1.FieldSelectorAttributes"},
     "labelSelector": {"of":"authorization_v1.LabelSelectorAttributes"},
-  },
-  "authorization_v1.ResourceRule": {
-    "apiGroups": {"merge":"atomic"},
-    "resourceNames": {"merge":"atomic"},
-    "resources": {"merge":"atomic"},
-    "verbs": {"merge":"atomic"},
   },
   "authorization_v1.SelfSubjectAccessReview": {
     "metadata": {"of":"meta_v1.ObjectMeta"},
