@@ -3,7 +3,10 @@
  *
  * Guarantees: every request ends (deadline, the caller's signal, `close()`); at most `concurrency` are under way; every
  * body is read to its end or cancelled; redirects are not followed (they would take the token elsewhere); every failure
- * is a `ControllerError`. A GET is sent a second time when the connection was reset before the answer began.
+ * is a `ControllerError`; a write is sent once. A GET is sent a second time when its pooled connection was reset.
+ *
+ * That second time is Deno's own doing: its fetch repeats whatever it had sent on a pooled connection, a POST as well
+ * (deno#36415; measured with 2.9.6). Writes therefore get a new connection each.
  *
  * Deno obeys HTTP_PROXY and HTTPS_PROXY for loopback addresses too. Plain HTTP to loopback goes past them here; for
  * HTTPS on loopback NO_PROXY must name the host, since Deno can name no other way.
@@ -13,7 +16,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type Answer, badResponse, readAnswer } from "./answer.ts";
 import { ControllerError } from "./errors.ts";
 import { escapeLiquid } from "./liquid.ts";
-import { failedConnection, isConnectionReset } from "./unreachable.ts";
+import { failedConnection } from "./unreachable.ts";
 
 /** One call of the API. */
 export interface ControllerRequest {
@@ -55,7 +58,7 @@ export interface ControllerTransportOptions {
   readonly baseUrl: string;
   /** Certificate authorities to trust besides the public ones. */
   readonly caPem?: string | undefined;
-  /** Milliseconds until a request is given up, its repetition and its wait for a turn included. @default 10000 */
+  /** Milliseconds until a request is given up, its wait for a turn included. @default 10000 */
   readonly deadlineMs?: number | undefined;
   /** Requests under way at once. @default 4 */
   readonly concurrency?: number | undefined;
@@ -86,7 +89,8 @@ export function createControllerTransport(options: ControllerTransportOptions): 
 
 class FetchTransport implements ControllerTransport {
   readonly #base: string;
-  readonly #client: Deno.HttpClient;
+  readonly #readClient: Deno.HttpClient;
+  readonly #writeClient: Deno.HttpClient;
   readonly #options: ControllerTransportOptions;
   readonly #clock: Clock;
   readonly #fetch: FetchFunction;
@@ -98,7 +102,8 @@ class FetchTransport implements ControllerTransport {
   constructor(options: ControllerTransportOptions) {
     const base = baseOf(options.baseUrl);
     this.#base = base.href;
-    this.#client = createClient(base, options.caPem);
+    this.#readClient = createClient(base, options.caPem, 4);
+    this.#writeClient = createClient(base, options.caPem, 0);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
@@ -114,7 +119,7 @@ class FetchTransport implements ControllerTransport {
     try {
       await this.#takeTurn(signal);
       try {
-        const answer = await this.#exchange(request, path, subject, signal);
+        const answer = await this.#send(request, path, subject, signal);
         return readAnswer(answer, subject, [request.authorization ?? "", ...(request.secrets ?? [])]);
       } finally {
         this.#giveTurn();
@@ -125,8 +130,10 @@ class FetchTransport implements ControllerTransport {
   }
 
   close(): void {
+    if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    this.#client.close();
+    this.#readClient.close();
+    this.#writeClient.close();
   }
 
   /** Aborts, with a `ControllerError` as reason, on the deadline, the caller's signal and `close()`, until `end`. */
@@ -151,25 +158,6 @@ class FetchTransport implements ControllerTransport {
     return limit.signal;
   }
 
-  async #exchange(
-    request: ControllerRequest,
-    path: string,
-    subject: string,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await this.#send(request, path, subject, signal);
-      } catch (cause) {
-        if (signal.aborted) throw signal.reason;
-        if (cause instanceof ControllerError) throw cause;
-        if (attempt > 1 || request.method !== "GET" || !isConnectionReset(cause)) {
-          throw failedConnection(cause, subject, this.#base);
-        }
-      }
-    }
-  }
-
   async #send(
     request: ControllerRequest,
     path: string,
@@ -183,7 +171,7 @@ class FetchTransport implements ControllerTransport {
       headers,
       redirect: "manual",
       signal,
-      client: this.#client,
+      client: request.method === "GET" ? this.#readClient : this.#writeClient,
     };
     if (request.bodyJson !== undefined) {
       headers.set("content-type", "application/json");
@@ -195,9 +183,12 @@ class FetchTransport implements ControllerTransport {
       const response = await this.#fetch(`${this.#base}${path}`, init);
       status = response.status;
       const text = await response.text().catch(() => {
-        throw signal.aborted ? signal.reason : badResponse(subject, status, `${status}, cut off`);
+        throw badResponse(subject, status, `${status}, cut off`);
       });
       return { status, contentType: response.headers.get("content-type") ?? "", text };
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw cause instanceof ControllerError ? cause : failedConnection(cause, subject, this.#base);
     } finally {
       const durationMs = this.#clock.monotonic() - startedAt;
       this.#options.onRequest?.({ method: request.method, route: request.route, status, durationMs });
@@ -243,13 +234,13 @@ function baseOf(baseUrl: string): URL {
   return url;
 }
 
-function createClient(base: URL, caPem: string | undefined): Deno.HttpClient {
+function createClient(base: URL, caPem: string | undefined, poolMaxIdlePerHost: number): Deno.HttpClient {
   const host = base.hostname.replace(/^\[|\]$/g, "");
   const isLoopback = host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
   const options: Deno.CreateHttpClientOptions = {
     caCerts: caPem === undefined ? [] : [caPem],
     http2: false,
-    poolMaxIdlePerHost: 4,
+    poolMaxIdlePerHost,
     // The Controller closes an idle connection after 5 s; ours should go first.
     poolIdleTimeout: 4_000,
   };

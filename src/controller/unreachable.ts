@@ -30,15 +30,6 @@ export function failedConnection(cause: unknown, subject: string, server: string
   });
 }
 
-/**
- * Whether an established connection broke before the answer began. The Controller closes idle connections after 5 s
- * (shared/facts/controller-api.md 1.3), so a pooled one may be gone by the time that it is used.
- */
-export function isConnectionReset(cause: unknown): boolean {
-  const text = describeFailure(cause);
-  return !text.includes("(Connect)") && /reset by peer|closed before message|Broken pipe/i.test(text);
-}
-
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const inner = error.cause === undefined ? "" : ` ${describeFailure(error.cause)}`;
