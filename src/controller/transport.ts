@@ -247,7 +247,14 @@ function createClient(base: URL, caPem: string | undefined, poolMaxIdlePerHost: 
   if (isLoopback && base.protocol === "http:") {
     options.proxy = { transport: "tcp", hostname: host, port: Number(base.port || 80) };
   }
-  return Deno.createHttpClient(options);
+  const problem = "the Controller's CA is not usable PEM; it must hold BEGIN CERTIFICATE blocks";
+  // Deno takes text without any block for an empty list.
+  if (caPem !== undefined && !caPem.includes("-----BEGIN CERTIFICATE-----")) throw new TypeError(problem);
+  try {
+    return Deno.createHttpClient(options);
+  } catch (cause) {
+    throw new TypeError(problem, { cause });
+  }
 }
 
 function pathOf(request: ControllerRequest): string {

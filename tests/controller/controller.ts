@@ -3,6 +3,7 @@
  *
  * It answers what a control plane asks as the real one does (`contract_test.ts` holds both to the same exchanges),
  * remembers every request, and breaks on demand. It plays: there are no agents, no database and no e-mail behind it.
+ * Passwords and tokens that it is given or makes are registered for the secret scan of `deno task test`.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -1,5 +1,6 @@
 /**
- * The stand-in on its own, for dev mode: `deno run --allow-net tests/controller/main.ts [--port N] [--hostname H]`.
+ * The stand-in on its own, for dev mode:
+ * `deno run --allow-net --allow-env=IOFOG_TEST_SECRETS tests/controller/main.ts [--port N] [--hostname H]`.
  *
  * Prints one line when it answers, and ends on SIGTERM or SIGINT.
  */

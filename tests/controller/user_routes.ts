@@ -2,6 +2,7 @@
 
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { ControllerState, User } from "./state.ts";
+import { registerSecret } from "../secrets.ts";
 import { type BodySchema, Failure, type PropertySchema, validate } from "./validation.ts";
 
 export const userRoutes: readonly Route[] = [
@@ -71,6 +72,7 @@ function signUp({ state }: World, { body }: Call) {
   }
   const { firstName, lastName, email, password } = user;
   const id = ++state.lastIds.users;
+  registerSecret(password);
   state.users.push({ id, firstName, lastName, email, password });
   return { userId: id, firstName, lastName, email, emailActivated: true };
 }
@@ -81,6 +83,7 @@ function login({ state, clock, tokenTtlMs }: World, { body }: Call) {
   if (user === undefined) throw new Failure("InvalidCredentialsError", "Invalid credentials");
   const token = [...crypto.getRandomValues(new Uint8Array(32))]
     .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  registerSecret(token);
   state.tokens.push({ token, userId: user.id, expiresAt: clock.now() + tokenTtlMs });
   return { accessToken: token };
 }
@@ -114,7 +117,7 @@ function changePassword(world: World, call: Call) {
   const user = authenticated(world, call);
   const change = validate(call.body, schemas.password);
   if (change.oldPassword !== user.password) throw new Failure("ValidationError", "Old password is incorrect");
-  user.password = `${change.newPassword}`;
+  user.password = registerSecret(`${change.newPassword}`);
   dropTokens(world.state, user);
 }
 
