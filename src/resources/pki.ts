@@ -167,16 +167,17 @@ function examinePair(data: CertificateData): Pair | string {
     }
     const key = readPrivateKey(keyPem);
     if (key === undefined) return "its tls.key is not a private key in PEM form";
-    if (!certificate.checkPrivateKey(key)) return "its tls.key does not belong to its tls.crt";
+    if (!attempt(() => certificate.checkPrivateKey(key))) return "its tls.key does not belong to its tls.crt";
     return { ...facts, certificate, keyType: key.asymmetricKeyType ?? "unknown" };
   });
 }
 
+/** By name and signature: `checkIssued` of Deno 2.9.6 says no where the authority has no key identifier. */
 function isSignedBy(certificatePem: string, certificate: X509Certificate, caPem: string): boolean {
   return signatures.remember(`${certificatePem}\n${caPem}`, () => {
     const authority = readCertificate(caPem);
-    return authority !== undefined && certificate.checkIssued(authority) &&
-      certificate.verify(authority.publicKey);
+    if (authority === undefined || certificate.issuer !== authority.subject) return false;
+    return attempt(() => certificate.verify(authority.publicKey)) ?? false;
   });
 }
 
@@ -208,16 +209,17 @@ function unusable(reason: string): Verdict {
 }
 
 function readCertificate(pemText: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pemText);
-  } catch {
-    return undefined;
-  }
+  return attempt(() => new X509Certificate(pemText));
 }
 
 function readPrivateKey(pemText: string): KeyObject | undefined {
+  return attempt(() => createPrivateKey(pemText));
+}
+
+/** What `read` returns; undefined where it throws, as `node:crypto` does for what it cannot read. */
+function attempt<T>(read: () => T): T | undefined {
   try {
-    return createPrivateKey(pemText);
+    return read();
   } catch {
     return undefined;
   }
