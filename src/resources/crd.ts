@@ -181,36 +181,39 @@ function conditionColumn(name: string, description: string, field: string, prior
   };
 }
 
-const controlPlaneColumns: readonly PrinterColumn[] = [
-  conditionColumn("Ready", "Whether the control plane works.", "status"),
-  conditionColumn("Reason", "Why, or what it waits for, in one word.", "reason"),
-  {
-    name: "Version",
-    type: "string",
-    description: "Version that the Controller reports.",
-    jsonPath: ".status.controllerVersion",
-  },
-  {
-    name: "Endpoint",
-    type: "string",
-    description: "URL of the Controller's API.",
-    jsonPath: ".status.controllerEndpoint",
-  },
-  {
-    name: "Router",
-    type: "string",
-    description: "Where agents reach the router.",
-    jsonPath: ".status.routerAddress",
-    priority: 1,
-  },
-  {
-    name: "Age",
-    type: "date",
-    description: "Time since its creation.",
-    jsonPath: ".metadata.creationTimestamp",
-  },
-  conditionColumn("Message", "What it waits for, and what to do.", "message", 1),
-];
+/** New objects at each call: a YAML writer makes anchors of shared ones. */
+function controlPlaneColumns(): readonly PrinterColumn[] {
+  return [
+    conditionColumn("Ready", "Whether the control plane works.", "status"),
+    conditionColumn("Reason", "Why, or what it waits for, in one word.", "reason"),
+    {
+      name: "Version",
+      type: "string",
+      description: "Version that the Controller reports.",
+      jsonPath: ".status.controllerVersion",
+    },
+    {
+      name: "Endpoint",
+      type: "string",
+      description: "URL of the Controller's API.",
+      jsonPath: ".status.controllerEndpoint",
+    },
+    {
+      name: "Router",
+      type: "string",
+      description: "Where agents reach the router.",
+      jsonPath: ".status.routerAddress",
+      priority: 1,
+    },
+    {
+      name: "Age",
+      type: "date",
+      description: "Time since its creation.",
+      jsonPath: ".metadata.creationTimestamp",
+    },
+    conditionColumn("Message", "What it waits for, and what to do.", "message", 1),
+  ];
+}
 
 /**
  * The CRD `controlplanes.iofog.org`.
@@ -241,7 +244,7 @@ export function controlPlaneCrd(): CustomResourceDefinition {
           served: true,
           storage: true,
           subresources: { status: {} },
-          additionalPrinterColumns: controlPlaneColumns,
+          additionalPrinterColumns: controlPlaneColumns(),
           schema: { openAPIV3Schema: schema },
         },
         {
@@ -251,7 +254,7 @@ export function controlPlaneCrd(): CustomResourceDefinition {
           deprecated: true,
           deprecationWarning: "iofog.org/v2 ControlPlane is the same object as iofog.org/v3: use v3",
           subresources: { status: {} },
-          additionalPrinterColumns: controlPlaneColumns,
+          additionalPrinterColumns: controlPlaneColumns(),
           schema: {
             openAPIV3Schema: {
               description: "The ControlPlane of iofog.org/v3, without a schema.",

@@ -1,0 +1,114 @@
+/**
+ * The children of a ControlPlane on a real API server, without an operator: each is taken, and comes back with every
+ * field as it was sent. A field that the server writes in another way would be written again at each pass.
+ */
+
+import { assertEquals } from "@std/assert";
+import { Namespace } from "../src/kubernetes/generated/core_v1.ts";
+import type { KubeObject } from "../src/kubernetes/resource.ts";
+import { mergeRuleAt } from "../src/kubernetes/schema.ts";
+import { compare } from "../src/operator/compare.ts";
+import type { Child, DesiredContext } from "../src/operator/definition.ts";
+import { desired } from "../src/resources/controlplane/desired.ts";
+import * as fixtures from "../src/resources/controlplane/fixtures.ts";
+import { connectCluster, sharedCluster } from "./cluster/mod.ts";
+import { registerSecret } from "./secrets.ts";
+
+const client = connectCluster(await sharedCluster());
+const namespace = `children-${crypto.randomUUID().slice(0, 8)}`;
+const user = { ...fixtures.user, password: registerSecret(fixtures.user.password) };
+const database = {
+  provider: "mysql",
+  host: "db.example.com",
+  port: 3306,
+  user: "controller",
+  password: registerSecret("Fake-Db-Pass"),
+  databaseName: "iofog",
+};
+
+await client.create(Namespace, { metadata: { name: namespace } });
+Deno.test.afterAll(async () => {
+  await client.delete(Namespace, { name: namespace });
+});
+
+const specs: readonly [what: string, spec: Record<string, unknown>][] = [
+  ["the least spec", {}],
+  ["addresses of load balancers", {
+    services: { controller: { type: "loadbalancer", address: "192.0.2.9" } },
+  }],
+  ["an external database", { database, replicas: { controller: 3 } }],
+  ["an external database with replicas left open", { database }],
+  [
+    "all fields",
+    {
+      ingresses: {
+        router: { address: "2001:db8::1", messagePort: 1, interiorPort: 2, edgePort: 3 },
+        httpProxy: { address: "http.example.com" },
+        tcpProxy: { address: "tcp.example.com" },
+      },
+      services: { controller: { type: "NodePort" }, router: { type: "ClusterIP" } },
+      images: {
+        pullSecret: "registry",
+        controller: "registry.example.com:5000/c:1",
+        router: "r@sha256:aaaa",
+        portManager: "m",
+        proxy: "p:1",
+        portRouter: "pr:1",
+      },
+      controller: {
+        pidBaseDir: "/run",
+        ecnViewerPort: 8080,
+        ecnViewerUrl: "https://viewer.example.com",
+        portProvider: "proxy",
+        ecn: "plant7",
+        portAllocatorHost: "ports.example.com",
+        proxyBrokerUrl: "https://broker.example.com",
+        proxyBrokerToken: registerSecret("Fake-Token"),
+      },
+    },
+  ],
+];
+
+for (const [what, spec] of specs) {
+  Deno.test(`the API server takes and keeps the children of a ControlPlane with ${what}`, async () => {
+    const context = contextIn({ user, ...spec });
+    for (const child of desired(context).children) {
+      assertEquals(await differences(child), [], fixtures.childName(child));
+    }
+  });
+}
+
+Deno.test("the API server takes and keeps the router's certificates", async () => {
+  const first = contextIn({ user });
+  const authority = fixtures.generatedOf(desired(first).children, "Secret router-ca");
+  const secret: KubeObject = { ...authority.object, data: await authority.generate() } as KubeObject;
+  const snapshot = fixtures.snapshotOf([secret, fixtures.serviceOf("router", { ip: "192.0.2.20" })]);
+  const leaves = desired({ ...first, snapshot }).children.filter((child) => child.type === "generated");
+  assertEquals(leaves.map(fixtures.childName), [
+    "Secret router-ca",
+    "Secret router-internal",
+    "Secret router-amqps",
+  ]);
+  for (const leaf of leaves) {
+    const object = { ...leaf.object, data: await leaf.generate() } as KubeObject;
+    const created = await client.create(leaf.resource, object, { dryRun: true });
+    assertEquals((created as { data?: unknown }).data, (object as { data?: unknown }).data);
+  }
+});
+
+function contextIn(spec: unknown): DesiredContext {
+  const context = fixtures.contextOf(spec);
+  const metadata = { ...context.parent.metadata, namespace };
+  return { ...context, parent: { ...context.parent, metadata } };
+}
+
+/** Paths at which the server would store something else than `child` says. */
+async function differences(child: Child): Promise<readonly string[]> {
+  if (child.type !== "applied") return [];
+  const stored = await client.apply(child.resource, child.object, {
+    fieldManager: "children-test",
+    force: true,
+    dryRun: true,
+  });
+  return compare(child.object, stored, (path) => mergeRuleAt(child.resource, path)).paths;
+}
