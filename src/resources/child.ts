@@ -66,10 +66,10 @@ export function revisionAnnotations(
 }
 
 function encodeBase64(text: string): string {
-  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+  return new TextEncoder().encode(text).toBase64();
 }
 
 /** UTF-8 text from standard base64. */
 export function decodeBase64(encoded: string): string {
-  return new TextDecoder().decode(Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0)));
+  return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
 }

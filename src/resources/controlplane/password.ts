@@ -13,7 +13,7 @@ export function decodePassword(written: string): string {
   // Go's base64 decoder skips line breaks.
   const compact = written.replaceAll(/[\r\n]/g, "");
   if (!BASE64.test(compact)) return written;
-  return goString(Uint8Array.from(atob(compact), (character) => character.charCodeAt(0)));
+  return goString(Uint8Array.fromBase64(compact));
 }
 
 /**
