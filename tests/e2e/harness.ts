@@ -1,0 +1,369 @@
+/**
+ * What every test of the whole operator starts from: a namespace of its own on the shared API server, with a played
+ * kubelet and cloud, a stand-in Controller, and operators that run there.
+ *
+ * Guarantees: when a scene ends, whatever happened in it, no process, request or namespace of it is left. Every
+ * password is known to the secret scan, and so is everything that an operator said.
+ */
+
+import "reflect-metadata";
+import { parse } from "@std/yaml";
+import { run } from "../../src/cli/run.ts";
+import { machine } from "../../src/cli/environment.ts";
+import { parseCommandLine } from "../../src/cli/flags.ts";
+import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
+import { isStatus } from "../../src/kubernetes/errors.ts";
+import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
+import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Namespace, Pod } from "../../src/kubernetes/generated/core_v1.ts";
+import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
+import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
+import type { Condition, Parent } from "../../src/operator/definition.ts";
+import { servedSchema } from "../../src/operator/served_schema.ts";
+import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import {
+  type AuditEvent,
+  auditEvents,
+  connectCluster,
+  type PlayedKubelet,
+  playKubelet,
+  sharedCluster,
+  writeVerbs,
+} from "../cluster/mod.ts";
+import { type Controller, startController } from "../controller/controller.ts";
+import { recordOutput, registerSecret } from "../secrets.ts";
+import { type CommandResult, type OperatorProcess, runProgram, startProgram } from "./operator_process.ts";
+import { eventually, type WaitOptions } from "./waiting.ts";
+
+/** The cluster that the test files share, with our CRD on it. */
+export const cluster = await sharedCluster();
+await installCrd();
+
+/** How the operator's requests begin in the audit log. */
+const operatorAgent = "iofog-operator/";
+
+/** Name of the ControlPlane of a scene, where a test does not choose another. */
+export const NAME = "iofog";
+
+/** A ControlPlane as it is read. */
+export type ControlPlaneObject = Parent<Record<string, unknown>, ControlPlaneStatus>;
+interface ControlPlaneStatus {
+  readonly conditions?: readonly Condition[];
+  readonly observedGeneration?: number;
+  readonly controllerVersion?: string;
+  readonly controllerAddress?: string;
+  readonly controllerEndpoint?: string;
+  readonly routerAddress?: string;
+}
+
+/** JSON that replaces parts of other JSON; null removes. */
+export type Json = { readonly [key: string]: unknown };
+
+/** An operator that runs in this process. */
+export interface InProcessOperator extends AsyncDisposable {
+  readonly lines: readonly string[];
+  /** Ends it; resolves with the exit code. */
+  stop(): Promise<number>;
+}
+
+/** See the module. */
+export class Scene implements AsyncDisposable {
+  readonly #ending: (() => Promise<unknown>)[] = [];
+  readonly #operators: OperatorProcess[] = [];
+
+  private constructor(
+    readonly namespace: string,
+    /** With all rights; not the operator's. */
+    readonly client: KubernetesClient,
+    readonly kubelet: PlayedKubelet,
+    readonly controller: Controller,
+    /** Of the user in `spec()`, as typed by a person. */
+    readonly password: string,
+  ) {}
+
+  static async open(): Promise<Scene> {
+    const namespace = `e2e-${crypto.randomUUID().slice(0, 13)}`;
+    const client = connectCluster(cluster, { userAgent: "e2e-test" });
+    await client.create(Namespace, { metadata: { name: namespace } });
+    const kubeletClient = connectCluster(cluster, { userAgent: "played-kubelet" });
+    const kubelet = playKubelet(kubeletClient, { namespaces: [namespace] });
+    const controller = await startController();
+    const scene = new Scene(namespace, client, kubelet, controller, newPassword());
+    scene.#ending.push(
+      async () => client.transport.close?.(),
+      async () => kubeletClient.transport.close?.(),
+      () => controller.close(),
+      () => kubelet.close(),
+      () => scene.#deleteNamespace(),
+    );
+    return scene;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const end of this.#ending.toReversed()) await end();
+  }
+
+  /** A valid spec, with parts replaced. */
+  spec(changes: Json = {}): Json {
+    const user = {
+      name: "Some",
+      surname: "Body",
+      email: "somebody@example.com",
+      password: btoa(this.password),
+    };
+    const type = "LoadBalancer";
+    return merged({ user, services: { controller: { type }, router: { type } } }, changes);
+  }
+
+  /** Creates a ControlPlane. */
+  async create(changes: Json = {}, name: string = NAME): Promise<ControlPlaneObject> {
+    return await this.createAs(this.spec(changes), name);
+  }
+
+  /** Creates a ControlPlane with exactly this spec. */
+  async createAs(spec: unknown, name: string = NAME): Promise<ControlPlaneObject> {
+    const metadata = { namespace: this.namespace, name };
+    return await this.client.create(ControlPlane, { metadata, spec } as KubeObject) as ControlPlaneObject;
+  }
+
+  /** Changes the spec of a ControlPlane by a merge patch. */
+  async change(spec: Json, name: string = NAME): Promise<ControlPlaneObject> {
+    const target = { namespace: this.namespace, name };
+    return await this.client.patch(ControlPlane, target, {
+      type: "merge",
+      patch: { spec },
+    }) as ControlPlaneObject;
+  }
+
+  /** The object with this name; undefined when there is none. */
+  async find<T extends KubeObject>(resource: Resource<T>, name: string): Promise<T | undefined> {
+    try {
+      return await this.client.get(resource, { namespace: this.namespace, name });
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The object with this name. */
+  async get<T extends KubeObject>(resource: Resource<T>, name: string): Promise<T> {
+    return await this.client.get(resource, { namespace: this.namespace, name });
+  }
+
+  async list<T extends KubeObject>(resource: Resource<T>): Promise<readonly T[]> {
+    return (await this.client.list(resource, { namespace: this.namespace })).items;
+  }
+
+  async controlPlane(name: string = NAME): Promise<ControlPlaneObject> {
+    return await this.get(ControlPlane, name) as ControlPlaneObject;
+  }
+
+  /** Waits until a ControlPlane is as `accept` wants it. */
+  async until(
+    what: string,
+    accept: (object: ControlPlaneObject) => boolean,
+    options: Pick<WaitOptions<unknown>, "withinMs"> & { readonly name?: string } = {},
+  ): Promise<ControlPlaneObject> {
+    try {
+      return await eventually(what, () => this.controlPlane(options.name), accept, {
+        ...options,
+        show: describeStatus,
+      });
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /** Waits until the condition `Ready` is True for the present generation. */
+  async untilReady(
+    options: Pick<WaitOptions<unknown>, "withinMs"> & { readonly name?: string } = {},
+  ): Promise<ControlPlaneObject> {
+    return await this.until("the control plane to be ready", (object) => {
+      const ready = conditionOf(object, "Ready");
+      return ready?.status === "True" && ready.observedGeneration === object.metadata.generation;
+    }, options);
+  }
+
+  /** Starts the program; without arguments it runs as an operator of this namespace. */
+  operate(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): OperatorProcess {
+    const operator = startProgram({ args: this.flags(args), env });
+    this.#operators.push(operator);
+    this.#ending.push(async () => {
+      // For the secret scan; one that has ended has nothing to say.
+      await operator.read("/metrics").catch(() => {});
+      await operator.stop();
+    });
+    return operator;
+  }
+
+  /** Runs another command to its end. */
+  async command(command: string, args: readonly string[] = []): Promise<CommandResult> {
+    return await runProgram({ args: [command, ...this.flags(args)] });
+  }
+
+  /** Flags that lead an operator to this scene, where `args` say nothing else; `--flag=` leaves one out. */
+  flags(args: readonly string[] = []): readonly string[] {
+    const nameOf = (flag: string) => flag.split("=")[0];
+    const defaults = [
+      `--kubeconfig=${cluster.kubeconfigPath}`,
+      `--namespace=${this.namespace}`,
+      `--controller-url=${this.controller.url}`,
+      "--metrics-addr=127.0.0.1:0",
+      "--health-addr=127.0.0.1:0",
+      "--log-format=json",
+    ].filter((flag) => !args.some((arg) => nameOf(arg) === nameOf(flag)));
+    return [...defaults, ...args.filter((arg) => !arg.endsWith("="))];
+  }
+
+  /** Runs an operator in this process, where `hook` sees, and may break, each request to the API server. */
+  operateHere(hook: RequestHook, args: readonly string[] = []): InProcessOperator {
+    const lines: string[] = [];
+    const stopping = new AbortController();
+    const { flags } = parseCommandLine(this.flags(args), () => undefined);
+    const ended = run({
+      flags,
+      environment: {
+        ...machine,
+        variable: (name) => name === "NO_PROXY" ? machine.variable(name) : undefined,
+      },
+      stopping: stopping.signal,
+      isTerminal: false,
+      writeLog: (line) => {
+        lines.push(line);
+        recordOutput("operator in process", line);
+      },
+      wrapTransport: (transport) => intercept(transport, hook),
+    });
+    const stop = async () => {
+      stopping.abort();
+      return await ended;
+    };
+    this.#ending.push(stop);
+    return {
+      lines,
+      stop,
+      async [Symbol.asyncDispose]() {
+        await stop();
+      },
+    };
+  }
+
+  /** What the operators of this scene asked of the API server since `sinceMs`. */
+  async requests(sinceMs = 0): Promise<readonly AuditEvent[]> {
+    const { namespace } = this;
+    return await auditEvents(cluster, { userAgent: operatorAgent, namespace, sinceMs });
+  }
+
+  /** What they wrote, the Lease and dry runs aside: `verb resource/name`, with the subresource. */
+  async writes(sinceMs = 0): Promise<readonly string[]> {
+    const requests = await this.requests(sinceMs);
+    return requests
+      .filter(({ verb, resource, path }) =>
+        writeVerbs.includes(verb) && resource !== "leases" && !path.includes("dryRun=All")
+      )
+      .map(({ verb, resource, subresource, name, code }) =>
+        `${verb} ${resource}/${name ?? ""}${subresource === undefined ? "" : `/${subresource}`} ${code}`
+      );
+  }
+
+  /**
+   * The API server takes ten seconds to remove a namespace with pods, and five without: only what needs the played
+   * kubelet is waited for.
+   */
+  async #deleteNamespace(): Promise<void> {
+    const target = { namespace: this.namespace };
+    for (const { metadata } of await this.list(Deployment)) {
+      await this.#delete(Deployment, { ...target, name: metadata?.name ?? "" });
+    }
+    await eventually("no pod to be left", () => this.list(Pod), (pods) => pods.length === 0, {
+      show: (pods) => pods.map(({ metadata }) => metadata?.name).join(", "),
+    });
+    await this.#delete(Namespace, { name: this.namespace });
+  }
+
+  async #delete(resource: Resource, target: Target): Promise<void> {
+    try {
+      await this.client.delete(resource, target, { propagationPolicy: "Background" });
+    } catch (error) {
+      // It is gone, or on its way.
+      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+    }
+  }
+
+  #explained(error: unknown): unknown {
+    if (!(error instanceof Error)) return error;
+    const tails = this.#operators.map(({ lines }) => lines.slice(-15).join("\n"));
+    error.message = [error.message, ...tails].join("\noperator: ");
+    return error;
+  }
+}
+
+/** A test with a scene of its own. Sanitizers are on: it must leave nothing behind in this process either. */
+export function scenario(name: string, body: (scene: Scene, test: Deno.TestContext) => Promise<void>): void {
+  Deno.test({
+    name,
+    sanitizeOps: true,
+    sanitizeResources: true,
+    async fn(test) {
+      await using scene = await Scene.open();
+      await body(scene, test);
+    },
+  });
+}
+
+/** A password that nobody used before, known to the secret scan in both ways of writing it. */
+export function newPassword(): string {
+  const password = registerSecret(`Pw-${crypto.randomUUID()}`);
+  registerSecret(btoa(password));
+  return password;
+}
+
+/** The condition of this type. */
+export function conditionOf(object: ControlPlaneObject, type: string): Condition | undefined {
+  return object.status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** How iofogctl computes the state: the type of the first condition that is True. */
+export function stateOf(object: ControlPlaneObject): string {
+  return object.status?.conditions?.find(({ status }) => status === "True")?.type ?? "deploying";
+}
+
+/** The conditions, one per line. */
+export function describeStatus(object: ControlPlaneObject): string {
+  const conditions = object.status?.conditions ?? [];
+  return `generation ${object.metadata.generation}, ${
+    conditions.map(({ type, status, reason, message }) => `\n  ${type}=${status} ${reason}: ${message}`).join(
+      "",
+    )
+  }`;
+}
+
+/** `base` with parts replaced as a merge patch replaces them. */
+export function merged(base: Json, changes: Json): Json {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) delete result[key];
+    else if (isJson(value)) result[key] = merged(isJson(result[key]) ? result[key] : {}, value);
+    else result[key] = value;
+  }
+  return result;
+}
+
+/** Every test file does this; the API server takes the same CRD as often as it comes. */
+async function installCrd(): Promise<void> {
+  const client = connectCluster(cluster, { userAgent: "e2e-test" });
+  const text = await Deno.readTextFile(new URL("../../crds/controlplanes.iofog.org.yaml", import.meta.url));
+  const crd = parse(text) as CustomResourceDefinition;
+  await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
+  await eventually(
+    "the CRD to be served",
+    () => servedSchema(client, ControlPlane, AbortSignal.timeout(10_000)).catch(() => undefined),
+    (schema) => schema !== undefined,
+    { show: () => "nothing" },
+  );
+  client.transport.close?.();
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
