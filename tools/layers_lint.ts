@@ -14,13 +14,14 @@ const ROOT = new URL("../", import.meta.url);
  * external systems. The two clients don't know each other.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  cli: ["resources", "operator", "kubernetes", "controller", "telemetry", "clock.ts", "version.ts"],
-  resources: ["operator", "kubernetes", "controller", "telemetry", "clock.ts", "version.ts"],
-  operator: ["kubernetes", "telemetry", "clock.ts"],
-  kubernetes: ["telemetry", "clock.ts"],
-  controller: ["telemetry", "clock.ts"],
-  telemetry: ["clock.ts"],
+  cli: ["resources", "operator", "kubernetes", "controller", "telemetry", "clock.ts", "until_aborted.ts", "version.ts"],
+  resources: ["operator", "kubernetes", "controller", "telemetry", "clock.ts", "until_aborted.ts", "version.ts"],
+  operator: ["kubernetes", "telemetry", "clock.ts", "until_aborted.ts"],
+  kubernetes: ["telemetry", "clock.ts", "until_aborted.ts"],
+  controller: ["telemetry", "clock.ts", "until_aborted.ts"],
+  telemetry: ["clock.ts", "until_aborted.ts"],
   "clock.ts": [],
+  "until_aborted.ts": [],
   "version.ts": [],
   "mod.ts": ["operator", "kubernetes"],
 };

@@ -13,6 +13,7 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
+import { untilAborted } from "../until_aborted.ts";
 import { type Answer, badResponse, readAnswer } from "./answer.ts";
 import { ControllerError } from "./errors.ts";
 import { escapeLiquid } from "./liquid.ts";
@@ -182,7 +183,7 @@ class FetchTransport implements ControllerTransport {
     try {
       const response = await this.#fetch(`${this.#base}${path}`, init);
       status = response.status;
-      const text = await response.text().catch(() => {
+      const text = await untilAborted(response.text(), signal).catch(() => {
         throw badResponse(subject, status, `${status}, cut off`);
       });
       return { status, contentType: response.headers.get("content-type") ?? "", text };

@@ -16,6 +16,7 @@ import { ApiError } from "./errors.ts";
 import { HttpConnection, type Session } from "./http_connection.ts";
 import { Slots } from "./slots.ts";
 import type { RequestOptions, Transport } from "./transport.ts";
+import { untilAborted } from "../until_aborted.ts";
 import { failedConnection } from "./unreachable.ts";
 
 /** One HTTP exchange, for metrics. */
@@ -91,7 +92,7 @@ class FetchTransport implements Transport {
     try {
       if (!options.expectStream) release = await this.#slots.take(flight.signal);
       const response = await this.#exchange(flight);
-      if (!response.ok) throw await refusal(response, flight.subject);
+      if (!response.ok) throw await refusal(response, flight);
       if (options.expectStream) return this.#stream(response, flight);
       return await body(response, flight);
     } catch (error) {
@@ -160,16 +161,7 @@ class FetchTransport implements Transport {
   /** The deadline holds for reading credentials too: an exec plugin may hang. */
   async #session(flight: Flight, rejected?: Session): Promise<Session> {
     flight.signal.throwIfAborted();
-    let stop = () => {};
-    const interrupted = new Promise<never>((_, reject) => {
-      stop = () => reject(flight.signal.reason);
-      flight.signal.addEventListener("abort", stop);
-    });
-    try {
-      return await Promise.race([this.#connection.session(rejected), interrupted]);
-    } finally {
-      flight.signal.removeEventListener("abort", stop);
-    }
+    return await untilAborted(this.#connection.session(rejected), flight.signal);
   }
 
   async #send(flight: Flight, session: Session): Promise<Response> {
@@ -218,7 +210,7 @@ class FetchTransport implements Transport {
     return new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         try {
-          const chunk = await reader?.read();
+          const chunk = reader && await untilAborted(reader.read(), flight.signal);
           if (chunk === undefined || chunk.done) {
             flight.end();
             controller.close();
@@ -226,6 +218,8 @@ class FetchTransport implements Transport {
             controller.enqueue(chunk.value);
           }
         } catch (error) {
+          flight.end();
+          reader?.cancel().catch(() => {});
           controller.error(this.#described(error, flight));
         }
       },
@@ -238,7 +232,7 @@ class FetchTransport implements Transport {
 }
 
 async function body(response: Response, flight: Flight): Promise<unknown> {
-  const text = await response.text();
+  const text = await untilAborted(response.text(), flight.signal);
   if (!flight.options.expectJson) return text;
   const value = json(text);
   if (value === undefined) {
@@ -251,9 +245,9 @@ async function body(response: Response, flight: Flight): Promise<unknown> {
 }
 
 /** The error for an answer that is not a success. */
-async function refusal(response: Response, subject: string): Promise<ApiError> {
+async function refusal(response: Response, { signal, subject }: Flight): Promise<ApiError> {
   const { status } = response;
-  const text = await response.text();
+  const text = await untilAborted(response.text(), signal);
   const answer = json(text);
   const failed = { subject, status, retryAfterMs: retryAfterMs(response) };
   if (status < 400) return badResponse(subject, `redirected with ${status}, which an API server does not`);
