@@ -4,6 +4,7 @@ export * from "./binaries.ts";
 export * from "./cluster.ts";
 export * from "./kubeconfig.ts";
 export * from "./progress.ts";
+export * from "./shared.ts";
 export * from "./supervised_process.ts";
 export * from "./kubelet.ts";
 export { type LoadBalancerAddress, playedMessage } from "./played_status.ts";

@@ -1,0 +1,185 @@
+/**
+ * `deno task test [FILE or FOLDER or words of a test's name]...`: every test, on a real API server, and the secret scan.
+ *
+ * One cluster is started for all test files that share one. The last line is `N passed, N failed`, where the secret
+ * scan counts as a test; the exit code is 0 when none failed. Nothing is left behind, however it ends.
+ */
+
+import {
+  connectCluster,
+  describeCluster,
+  SHARED_CLUSTER_VARIABLE,
+  startCluster,
+} from "../tests/cluster/mod.ts";
+import { type Cluster, findBinaries, printProgress, startProcess } from "../tests/cluster/mod.ts";
+import { OUTPUTS_VARIABLE, recordOutput, registerSecret, SECRETS_VARIABLE } from "../tests/secrets.ts";
+import { collectSecrets, secretsInDocument } from "./secret_collector.ts";
+import { describeScan, scanFiles } from "./secret_scan.ts";
+import { parse } from "@std/yaml";
+
+/** Milliseconds after which a run is taken for hanging. */
+const DEADLINE_MS = 20 * 60_000;
+/** Milliseconds that everything has to end after a signal or the deadline. */
+const STOP_GRACE_MS = 60_000;
+const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
+/** Tests below these need no API server. */
+const UNIT_TESTS = ["src", "tools"];
+const ALL_TESTS = [...UNIT_TESTS, "tests"];
+
+/** What to run. */
+export interface Selection {
+  readonly paths: readonly string[];
+  /** For `deno test`, e.g. `--filter`. */
+  readonly flags: readonly string[];
+  /** Whether any of the paths may hold tests that need the cluster. */
+  readonly needsCluster: boolean;
+}
+
+/** Tells files and folders from flags and from words of a test's name. */
+export function selectTests(args: readonly string[], exists: (path: string) => boolean): Selection {
+  const flags = args.filter((arg) => arg.startsWith("-"));
+  const paths = args.filter((arg) => !arg.startsWith("-") && exists(arg));
+  const words = args.filter((arg) => !arg.startsWith("-") && !exists(arg));
+  if (words.length > 0) flags.push("--filter", words.join(" "));
+  const isUnit = (path: string) =>
+    UNIT_TESTS.some((folder) => path === folder || path.replace(/^\.\//, "").startsWith(`${folder}/`));
+  return {
+    paths: paths.length > 0 ? paths : ALL_TESTS.filter(exists),
+    flags,
+    needsCluster: paths.length === 0 || !paths.every(isUnit),
+  };
+}
+
+/** How many tests passed and failed. */
+export interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** Reads the last summary of `deno test`, e.g. `FAILED | 12 passed (3 steps) | 1 failed | 2 ignored (3s)`. */
+export function parseSummary(lines: readonly string[]): Count | undefined {
+  for (const line of lines.toReversed()) {
+    const match = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed/.exec(line);
+    if (match !== null) return { passed: Number(match[1]), failed: Number(match[2]) };
+  }
+  return undefined;
+}
+
+/**
+ * The final count: the scan is one test, and a run that broke off or counted no failure although it failed, such as
+ * one with an error of types, is one failure.
+ */
+export function countAll(tests: Count | undefined, exitCode: number, isClean: boolean): Count {
+  const passed = tests?.passed ?? 0;
+  const failed = tests?.failed ?? 0;
+  const unexplained = exitCode !== 0 && failed === 0 ? 1 : 0;
+  return { passed: passed + (isClean ? 1 : 0), failed: failed + unexplained + (isClean ? 0 : 1) };
+}
+
+/** The tokens and keys in the cluster's own files. */
+async function registerClusterSecrets(cluster: Cluster): Promise<void> {
+  for await (const { name } of Deno.readDir(cluster.dir)) {
+    if (!name.endsWith(".kubeconfig") && !name.endsWith(".key")) continue;
+    const text = await Deno.readTextFile(`${cluster.dir}/${name}`);
+    if (name.endsWith(".key")) registerSecret(text);
+    else for (const secret of secretsInDocument(parse(text))) registerSecret(secret);
+  }
+}
+
+/** Runs `deno test` and returns its exit code and the lines that it wrote. */
+async function runTests(
+  { paths, flags }: Selection,
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
+  const lines: string[] = [];
+  const child = startProcess({
+    command: Deno.execPath(),
+    args: ["test", "--allow-all", "--parallel", "--no-prompt", ...flags, ...paths],
+    cwd: ROOT,
+    env: { ...Deno.env.toObject(), NO_COLOR: "1", ...environment },
+    output: {
+      onLine: (line) => {
+        lines.push(line);
+        console.log(line);
+      },
+    },
+  });
+  const stop = () => void child.kill();
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  const { code } = await child.ended;
+  signal.removeEventListener("abort", stop);
+  return { code, lines };
+}
+
+/** Everything but the last line. */
+async function main(selection: Selection, folder: string, signal: AbortSignal): Promise<Count> {
+  const files = { secrets: `${folder}/secrets`, outputs: `${folder}/outputs` };
+  Deno.env.set(SECRETS_VARIABLE, files.secrets);
+  Deno.env.set(OUTPUTS_VARIABLE, files.outputs);
+  const others = [`${folder}/deno-test.log`];
+  let cluster: Cluster | undefined;
+  try {
+    const environment: Record<string, string> = {};
+    if (selection.needsCluster) {
+      const progress = printProgress((text) => Deno.stdout.writeSync(new TextEncoder().encode(text)), {
+        isTerminal: Deno.stdout.isTerminal(),
+      });
+      const binaries = await findBinaries({ progress, signal });
+      cluster = await startCluster({ binaries, progress, signal });
+      environment[SHARED_CLUSTER_VARIABLE] = await describeCluster(cluster);
+    }
+    const collector = cluster === undefined ? undefined : collectSecrets(
+      connectCluster(cluster, { userAgent: "secret-scan" }),
+      { secret: registerSecret, output: recordOutput },
+    );
+    const { code, lines } = await runTests(selection, environment, signal);
+    await collector?.stop();
+    await Deno.writeTextFile(`${folder}/deno-test.log`, lines.join("\n"));
+    if (cluster !== undefined) {
+      await registerClusterSecrets(cluster);
+      others.push(cluster.auditLogPath);
+    }
+    const scan = await scanFiles({ ...files, others });
+    console.log("");
+    for (const line of describeScan(scan)) console.log(line);
+    return countAll(parseSummary(lines), code, scan.leaks.length === 0);
+  } finally {
+    await cluster?.stop();
+  }
+}
+
+if (import.meta.main) {
+  const stopping = new AbortController();
+  stopping.signal.addEventListener("abort", () => {
+    // Whatever hangs: the cluster ends with this process.
+    Deno.unrefTimer(setTimeout(() => Deno.exit(1), STOP_GRACE_MS));
+  });
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => stopping.abort(new Error("stopped by a signal")));
+  }
+  const deadline = setTimeout(() => {
+    stopping.abort(new Error(`the tests did not end within ${DEADLINE_MS / 60_000} minutes`));
+  }, DEADLINE_MS);
+  const exists = (path: string) => {
+    try {
+      return Deno.statSync(`${ROOT}${path}`).isFile || Deno.statSync(`${ROOT}${path}`).isDirectory;
+    } catch {
+      return false;
+    }
+  };
+  const folder = await Deno.makeTempDir({ prefix: "iofog-operator-test-" });
+  let count: Count = { passed: 0, failed: 1 };
+  try {
+    count = await main(selectTests(Deno.args, exists), folder, stopping.signal);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  } finally {
+    clearTimeout(deadline);
+    await Deno.remove(folder, { recursive: true });
+  }
+  if (stopping.signal.aborted) console.error((stopping.signal.reason as Error).message);
+  console.log(`${count.passed} passed, ${count.failed} failed`);
+  Deno.exit(count.failed === 0 && !stopping.signal.aborted ? 0 : 1);
+}
