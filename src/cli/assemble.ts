@@ -49,6 +49,8 @@ export interface AssembleOptions {
   /** Takes log lines. */
   readonly writeLog: (line: string) => void;
   readonly isTerminal: boolean;
+  /** Sets NO_PROXY for this process. */
+  readonly bypassProxy?: (noProxy: string) => void;
   /** Aborted when this process has to stop: nothing new is written then. */
   readonly stopping: AbortSignal;
   /** @default the system's */
@@ -73,11 +75,8 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const metrics = createMetrics({ version, clock });
   const connection = await loadConnection(environment, { path: flags.kubeconfig, context: flags.context });
   const direct = noProxyForLoopback(connection.server, environment.variable("NO_PROXY"));
-  if (direct !== undefined && hasProxy(environment)) {
-    log.warn("a proxy is set and the API server is on this machine: add it to NO_PROXY", {
-      NO_PROXY: direct,
-    });
-  }
+  // Before the first HTTP client is made: each reads the variables once.
+  if (direct !== undefined && hasProxy(environment)) options.bypassProxy?.(direct);
   const transport = createFetchTransport(withLearning(connection, redactor), {
     userAgent: `${component}/${version}`,
     clock,

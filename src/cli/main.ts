@@ -10,7 +10,7 @@ import type { AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
 import { crds } from "./crds.ts";
 import { diff } from "./diff.ts";
-import { machine, print, printError } from "./environment.ts";
+import { bypassProxy, machine, print, printError } from "./environment.ts";
 import { parseCommandLine, UsageError } from "./flags.ts";
 import { commandTable, help } from "./help.ts";
 import { once } from "./once.ts";
@@ -37,6 +37,7 @@ export async function main(args: readonly string[], stopping: AbortSignal): Prom
       stopping,
       writeLog: toError,
       isTerminal: Deno.stderr.isTerminal(),
+      bypassProxy,
     };
     switch (command) {
       case "run":

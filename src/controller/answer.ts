@@ -2,7 +2,7 @@
  * What an HTTP answer of the Controller means: a JSON value, nothing, or a `ControllerError`.
  *
  * JSON is parsed only where the Content-Type says so: unknown routes, malformed bodies and oversized ones are answered
- * in HTML, and so is whatever a proxy in between has to say (shared/facts/controller-api.md 1.3).
+ * in HTML, and so is whatever a proxy in between has to say (seen on Controller 3.0.4).
  */
 
 import { ControllerError } from "./errors.ts";
@@ -46,7 +46,7 @@ function refusal(
   subject: string,
   secrets: readonly string[],
 ): ControllerError {
-  // 3.7.3 answers 401 and 403 as {"error": ..., "message"?: ...} (controller-api.md 1.2).
+  // 3.7.3 answers 401 and 403 as {"error": ..., "message"?: ...} (from its sources).
   const unnamed = status === 401 ? "Unauthorized" : status === 403 ? "Forbidden" : "Error";
   const code = typeof value.name === "string" && value.name !== "" ? value.name : unnamed;
   const said = [value.message, value.error].find((text) => typeof text === "string" && text !== "");

@@ -3,7 +3,7 @@
  *
  * Every function ends within the deadline (times two where it has to log in again) and throws nothing but
  * `ControllerError`. What is read is checked against a schema: a success with a partial body is a `BadResponse`.
- * Dialect: 3.0.4 (shared/facts/controller-api.md 1.1, 2.1).
+ * Dialect: Controller 3.0.4.
  */
 
 import type { z } from "zod";

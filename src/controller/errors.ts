@@ -2,7 +2,7 @@
  * The one error class of this boundary.
  *
  * The Controller says what went wrong in the JSON property `name`; its HTTP status is often 500 for what is a client's
- * mistake (shared/facts/controller-api.md 1.3), so `code` decides and `status` only informs. A message tells what was
+ * mistake (seen on Controller 3.0.4), so `code` decides and `status` only informs. A message tells what was
  * asked and what the Controller said, cut to 300 characters; it never holds a request body, a token, or HTML.
  */
 
@@ -53,7 +53,7 @@ export class ControllerError extends Error {
   }
 }
 
-/** Names that stand for a mistake in the request, whatever the HTTP status (controller-api.md 1.3). */
+/** Names that stand for a mistake in the request, whatever the HTTP status (seen on 3.0.4). */
 const terminal: ReadonlySet<string> = new Set([
   "ValidationError",
   "AuthenticationError",

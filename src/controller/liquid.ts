@@ -1,7 +1,7 @@
 /**
  * Keeps the Controller from taking our text for a template.
  *
- * It renders every string in the body of its templated routes with LiquidJS (shared/facts/controller-api.md 2.0), and
+ * It renders every string in the body of its templated routes with LiquidJS (seen on Controller 3.0.4), and
  * stores the text of a rendering error as the value with a 2xx. Here an opening brace that would start an expression
  * is replaced by one that prints a brace. Unlike a raw block this also holds for text that contains `endraw`.
  */

@@ -4,7 +4,7 @@
  * Guarantees: token and password live in memory only and never in a message; one login or password change is under way
  * at a time; a request whose token is rejected is sent once more after one login with the credentials that worked last.
  * Tokens are opaque and slide (3600 s after each use), so nothing is refreshed ahead of time
- * (shared/facts/controller-api.md 1.1).
+ * (seen on Controller 3.0.4).
  */
 
 import { badResponse } from "./answer.ts";

@@ -159,8 +159,11 @@ function select(key: string, value: unknown): unknown {
   if (key.startsWith("f:")) return isRecord(value) ? value[name] : undefined;
   if (!Array.isArray(value)) return undefined;
   if (key.startsWith("k:")) {
-    const keys = JSON.parse(name) as Record<string, unknown>;
-    return value.find((item) => isRecord(item) && Object.entries(keys).every(([k, v]) => item[k] === v));
+    const keys = Object.entries(JSON.parse(name) as Record<string, unknown>);
+    const items = value.filter(isRecord);
+    // The server writes a key's default out, such as a port's protocol, also where the item leaves it out.
+    return items.find((item) => keys.every(([k, v]) => item[k] === v)) ??
+      items.find((item) => keys.every(([k, v]) => item[k] === undefined || item[k] === v));
   }
   if (key.startsWith("v:")) return value.find((item) => item === JSON.parse(name));
   return value[Number(name)];

@@ -521,7 +521,7 @@ export class Engine {
           parent,
           "Normal",
           drift ? "Repaired" : "Registered",
-          `${target}: ${write.paths.join(", ")}`,
+          write.verb === "create" ? `Registered ${target}` : `Updated ${target} (${write.paths.join(", ")})`,
         );
       } catch (error) {
         if (!(error instanceof ExternalError)) throw error;

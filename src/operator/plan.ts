@@ -31,7 +31,13 @@ import {
   ownership,
   revisionAnnotation,
 } from "./ownership.ts";
-import { describeTarget, type ExternalWrite, type KubernetesWrite, type Write } from "./write.ts";
+import {
+  describeChild,
+  describeTarget,
+  type ExternalWrite,
+  type KubernetesWrite,
+  type Write,
+} from "./write.ts";
 
 /** What a plan is made from. */
 export interface PlanInput {
@@ -58,6 +64,8 @@ export interface ParentPlan {
   readonly external: readonly ExternalWrite[];
   /** What cannot be written now, and why. */
   readonly failures: readonly Failure[];
+  /** What was looked at and is as desired, as `describeTarget` calls it. */
+  readonly settled: readonly string[];
   /** The status to store; absent for a parent that is being deleted. */
   readonly status?: StatusDraft;
   readonly desired: Desired;
@@ -79,7 +87,7 @@ function planParent(
   living: ReadonlySet<string>,
 ): ParentPlan {
   if (parent.metadata.deletionTimestamp !== undefined) {
-    return { parent, waves: [], external: [], failures: [], desired: nothing };
+    return { parent, waves: [], external: [], failures: [], settled: [], desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
   const desired = refuseRival(input.definition, parent, parents) ??
@@ -88,6 +96,7 @@ function planParent(
   const writes: Write[] = [];
   const failures: Failure[] = [];
   const pending: string[] = [];
+  const settled: string[] = [];
   const note = (write: Write | undefined) => {
     if (write === undefined) return;
     const target = describeTarget(write);
@@ -101,8 +110,9 @@ function planParent(
       const outcome = child.type === "external"
         ? planExternal(input, parent, child)
         : planChild(input, parent, child, living);
-      if (outcome === undefined) continue;
-      if (outcome === "unread") pending.push(child.type === "external" ? `${child.kind} ${child.name}` : "");
+      if (outcome === "unknown") continue;
+      if (outcome === undefined) settled.push(describeChild(child));
+      else if (outcome === "unread") pending.push(describeChild(child));
       else if ("reason" in outcome) {
         failures.push(outcome);
         pending.push(outcome.object);
@@ -122,6 +132,7 @@ function planParent(
     waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
     external: writes.filter((write) => write.world === "external"),
     failures,
+    settled,
     status,
     desired,
   };
@@ -310,8 +321,11 @@ function correction(
   const patch: Record<string, unknown> = {};
   for (const path of absent) {
     const parentPath = path.slice(0, -1);
-    const siblings = at(desired, parentPath);
-    set(patch, parentPath, { ...(isRecord(siblings) ? siblings : {}), [path.at(-1) ?? ""]: null });
+    // What may only change together with it, such as a strategy's type; a list here would lose what others added.
+    for (const [key, value] of Object.entries(at(desired, parentPath) ?? {})) {
+      if (typeof value !== "object") set(patch, [...parentPath, key], value);
+    }
+    set(patch, path, null);
   }
   for (const { path, items } of renamed) set(patch, path, items);
   return patch;
@@ -338,9 +352,9 @@ function planExternal(
   input: PlanInput,
   parent: Parent,
   child: ExternalChild,
-): ExternalWrite | "unread" | undefined {
+): ExternalWrite | "unread" | "unknown" | undefined {
   const state = input.snapshot.external(parent.metadata.uid);
-  if (state.phase !== "observed") return undefined;
+  if (state.phase !== "observed") return "unknown";
   if (state.unread?.includes(child.kind)) return "unread";
   const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
   if (observed === undefined) {

@@ -4,7 +4,7 @@
 
 import type { JsonPatchOperation } from "../kubernetes/client.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
-import type { ExternalChild, ExternalObject } from "./definition.ts";
+import type { Child, ExternalChild, ExternalObject } from "./definition.ts";
 
 /** What a write changes of an object that exists; the object as it was read. */
 export interface Precondition {
@@ -73,4 +73,11 @@ export function describeTarget(write: Write): string {
   return write.world === "external"
     ? `${write.child.kind} ${write.child.name}`
     : `${write.resource.kind} ${write.name}`;
+}
+
+/** The same for what is desired, so that a child and the write of it can be found by each other. */
+export function describeChild(child: Child): string {
+  return child.type === "external"
+    ? `${child.kind} ${child.name}`
+    : `${child.resource.kind} ${child.object.metadata.name}`;
 }

@@ -3,7 +3,7 @@
  * only in a name.
  *
  * Names, labels, selectors and ports are a contract with the CLIs, the Port Manager and existing clusters (selectors
- * cannot be changed): facts/controlplane.md 2.1.
+ * cannot be changed); they are those of ioFog operator 3.2.0.
  */
 
 import type { Child, Snapshot } from "../../operator/definition.ts";

@@ -1,6 +1,6 @@
 /**
  * The Controller: its Deployment and Service, the claim of its embedded database, and the Secrets that it reads
- * (facts/controlplane.md 2.1.3).
+ * (as ioFog operator 3.2.0 makes them).
  */
 
 import type { Child } from "../../operator/definition.ts";

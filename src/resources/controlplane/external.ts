@@ -1,6 +1,6 @@
 /**
  * What a control plane owns in the Controller: its user, and the default router that agents connect to
- * (facts/controlplane.md 4.4).
+ * (as ioFog operator 3.2.0 makes them).
  */
 
 import type { Child } from "../../operator/definition.ts";

@@ -1,6 +1,6 @@
 /**
  * The Port Manager, which makes Services for public ports of microservices, and the Secret that it logs in with
- * (facts/controlplane.md 2.1.4).
+ * (as ioFog operator 3.2.0 makes them).
  */
 
 import type { Child } from "../../operator/definition.ts";

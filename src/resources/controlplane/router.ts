@@ -1,5 +1,5 @@
 /**
- * The default router, its certificates, and where agents reach it (facts/controlplane.md 2.1.5, 3.1, 3.5).
+ * The default router, its certificates, and where agents reach it (as ioFog operator 3.2.0 makes them).
  *
  * The certificates follow the address. Their authority, once there, is never replaced by us: whoever trusts it would
  * lose the router.

@@ -57,7 +57,7 @@ function partsOf(context: StatusContext, assessment: Assessment): readonly Part[
   const external = context.snapshot.external(context.parent.metadata.uid);
   return [
     objectsPart(context),
-    addressPart(assessment.waiting),
+    ...waitingParts(assessment.waiting),
     ...[
       workloadPart("ControllerAvailable", CONTROLLER, context.snapshot),
       workloadPart("RouterAvailable", ROUTER, context.snapshot),
@@ -95,15 +95,33 @@ function objectsPart(context: StatusContext): Part {
   return { type, status: "True", reason: reasons.AVAILABLE, message: "every object is as it should be" };
 }
 
-function addressPart(waiting: readonly Waiting[]): Part {
-  const type = "AddressesKnown";
-  const [first] = waiting;
-  if (first === undefined) {
-    return { type, status: "True", reason: reasons.AVAILABLE, message: "nothing is awaited from outside" };
+/** What is awaited from outside of the cluster, or from a person. */
+function waitingParts(waiting: readonly Waiting[]): readonly Part[] {
+  const parts = new Map<string, Waiting[]>([["AddressesKnown", []]]);
+  for (const each of waiting) {
+    const type = waitingTypes[each.reason] ?? "AddressesKnown";
+    parts.set(type, [...parts.get(type) ?? [], each]);
   }
-  const message = waiting.map((each) => each.message).join("; ");
-  return { type, status: "False", reason: first.reason, message };
+  return [...parts].map(([type, awaited]) => {
+    const [first] = awaited;
+    if (first === undefined) {
+      return {
+        type,
+        status: "True",
+        reason: reasons.AVAILABLE,
+        message: "every address that is needed is known",
+      };
+    }
+    const message = awaited.map((each) => each.message).join("; ");
+    return { type, status: "False", reason: first.reason, message };
+  });
 }
+
+/** Conditions that are only there while something is awaited; every other reason is about an address. */
+const waitingTypes: Readonly<Record<string, string>> = {
+  [reasons.CA_UNUSABLE]: "CertificatesUsable",
+  [reasons.PASSWORD_CHANGING]: "PasswordApplied",
+};
 
 function workloadPart(type: string, name: string, snapshot: Snapshot): Part {
   const deployment = snapshot.get<Deployment>(deployments, name);
