@@ -1,0 +1,187 @@
+import { assertEquals } from "@std/assert";
+import { Deployment } from "../kubernetes/generated/apps_v1.ts";
+import { Service } from "../kubernetes/generated/core_v1.ts";
+import { mergeRuleAt } from "../kubernetes/schema.ts";
+import { compare, contains, type MergeRules, obsoleteFields } from "./compare.ts";
+
+const service: MergeRules = (path) => mergeRuleAt(Service, path);
+const deployment: MergeRules = (path) => mergeRuleAt(Deployment, path);
+
+function pods(...containers: object[]) {
+  return { spec: { template: { spec: { containers } } } };
+}
+
+const cases: readonly {
+  readonly title: string;
+  readonly rules?: MergeRules;
+  readonly desired: unknown;
+  readonly live: unknown;
+  readonly paths: readonly string[];
+}[] = [
+  {
+    title: "what others added is no difference",
+    desired: { spec: { a: 1, b: { c: "x" } } },
+    live: { spec: { a: 1, b: { c: "x", d: "default" }, e: 3 }, status: { f: 4 } },
+    paths: [],
+  },
+  {
+    title: "changed, missing and wrongly typed values are differences",
+    desired: { a: 1, b: { c: true }, d: { e: "x" }, f: ["g"], h: null },
+    live: { a: 2, b: {}, d: "text", f: {} },
+    paths: ["a", "b.c", "d", "f", "h"],
+  },
+  {
+    title: "keys that are no words stand in brackets",
+    desired: { metadata: { annotations: { "example.org/x": "1" } } },
+    live: { metadata: { annotations: {} } },
+    paths: ["metadata.annotations[example.org/x]"],
+  },
+  {
+    title: "what is desired to be undefined or empty needs nothing",
+    desired: { a: undefined, b: {}, c: { d: undefined }, e: [] },
+    live: {},
+    paths: [],
+  },
+  {
+    title: "a map list is matched by its keys, whatever its order and what others added",
+    rules: service,
+    desired: { spec: { ports: [{ port: 80, protocol: "TCP", name: "a" }, { port: 90, protocol: "UDP" }] } },
+    live: {
+      spec: {
+        ports: [{ port: 70, protocol: "TCP" }, { port: 90, protocol: "UDP", nodePort: 3 }, {
+          port: 80,
+          protocol: "TCP",
+          name: "a",
+        }],
+      },
+    },
+    paths: [],
+  },
+  {
+    title: "a key that is left out has its default",
+    rules: service,
+    desired: { spec: { ports: [{ port: 80, name: "new" }] } },
+    live: { spec: { ports: [{ port: 80, protocol: "TCP", name: "old" }] } },
+    paths: ["spec.ports[port=80,protocol=undefined].name"],
+  },
+  {
+    title: "a missing item of a map list is named by its keys",
+    rules: deployment,
+    desired: pods({ name: "a" }, { name: "b", env: [{ name: "E", value: "1" }] }),
+    live: pods({ name: "b", env: [] }),
+    paths: [
+      "spec.template.spec.containers[name=a]",
+      "spec.template.spec.containers[name=b].env[name=E]",
+    ],
+  },
+  {
+    title: "an atomic list is compared item by item, in order, and by length",
+    rules: deployment,
+    desired: pods({ name: "a", args: ["x", "y"], command: ["z"] }),
+    live: pods({ name: "a", args: ["y", "x"], command: ["z", "more"] }),
+    paths: [
+      "spec.template.spec.containers[name=a].args[0]",
+      "spec.template.spec.containers[name=a].args[1]",
+      "spec.template.spec.containers[name=a].command",
+    ],
+  },
+  {
+    title: "an atomic map may have no key but ours",
+    rules: service,
+    desired: { spec: { selector: { app: "x" } } },
+    live: { spec: { selector: { app: "x", more: "y" } } },
+    paths: ["spec.selector.more"],
+  },
+  {
+    title: "a set must have our values",
+    rules: service,
+    desired: { metadata: { finalizers: ["a", "b"] } },
+    live: { metadata: { finalizers: ["c", "b"] } },
+    paths: ["metadata.finalizers[a]"],
+  },
+];
+
+for (const { title, rules = () => undefined, desired, live, paths } of cases) {
+  Deno.test(`compare(): ${title}`, () => {
+    assertEquals(compare(desired, live, rules), { paths, renamed: [] });
+    assertEquals(contains(live, desired, rules), paths.length === 0);
+  });
+}
+
+Deno.test("compare() finds a container of ours under another name, and keeps what others added", () => {
+  const desired = pods({ name: "ours", image: "i", env: [{ name: "E", value: "1" }] });
+  const sidecar = { name: "sidecar", image: "s" };
+  const stray = { name: "other", image: "i", env: [{ name: "E", value: "1" }], pullPolicy: "Always" };
+  assertEquals(compare(desired, pods(sidecar, stray), deployment), {
+    paths: ["spec.template.spec.containers[name=ours]"],
+    renamed: [{
+      path: ["spec", "template", "spec", "containers"],
+      items: [sidecar, ...desired.spec.template.spec.containers],
+    }],
+  });
+});
+
+Deno.test("compare() puts a renamed item right within the items that enclose it", () => {
+  const desired = pods({ name: "ours", image: "i", env: [{ name: "E", value: "1" }] });
+  const foreign = { name: "F", value: "2" };
+  const live = pods(
+    { name: "sidecar" },
+    { name: "ours", image: "i", extra: true, env: [foreign, { name: "RENAMED", value: "1" }] },
+  );
+  assertEquals(compare(desired, live, deployment), {
+    paths: ["spec.template.spec.containers[name=ours].env[name=E]"],
+    renamed: [{
+      path: ["spec", "template", "spec", "containers"],
+      items: [
+        { name: "sidecar" },
+        { name: "ours", image: "i", extra: true, env: [foreign, { name: "E", value: "1" }] },
+      ],
+    }],
+  });
+});
+
+Deno.test("compare() takes no item for a renamed one that says something else", () => {
+  const desired = pods({ name: "ours", image: "i" });
+  for (const other of [{ name: "x", image: "j" }, { name: "x" }]) {
+    assertEquals(compare(desired, pods(other), deployment).renamed, []);
+  }
+});
+
+Deno.test("obsoleteFields() tells what a manager owns and should give up", () => {
+  const owned = {
+    "f:metadata": { "f:labels": { "f:kept": {}, "f:example.org/gone": {} }, "f:finalizers": { 'v:"a"': {} } },
+    "f:spec": {
+      ".": {},
+      "f:gone": {},
+      "f:ports": {
+        'k:{"port":80,"protocol":"TCP"}': { ".": {}, "f:port": {}, "f:name": {} },
+        'k:{"port":90,"protocol":"UDP"}': { ".": {}, "f:port": {} },
+      },
+      "f:list": { "i:0": {}, "i:1": {} },
+    },
+  };
+  const desired = {
+    metadata: { labels: { kept: "1" }, finalizers: [] },
+    spec: { ports: [{ port: 80, protocol: "TCP" }], list: ["x"] },
+  };
+  assertEquals(obsoleteFields(owned, desired), [
+    "metadata.labels[example.org/gone]",
+    'metadata.finalizers["a"]',
+    "spec.gone",
+    "spec.ports[port=80,protocol=TCP].name",
+    "spec.ports[port=90,protocol=UDP]",
+    "spec.list[1]",
+  ]);
+});
+
+Deno.test("obsoleteFields() knows an item whose key is left to its default", () => {
+  const owned = {
+    "f:ports": {
+      'k:{"port":53,"protocol":"TCP"}': { ".": {}, "f:port": {}, "f:name": {} },
+      'k:{"port":53,"protocol":"UDP"}': { ".": {}, "f:port": {} },
+    },
+  };
+  const ports = [{ port: 53, name: "dns" }, { port: 53, protocol: "UDP" }];
+  assertEquals(obsoleteFields(owned, { ports }), []);
+  assertEquals(obsoleteFields(owned, { ports: ports.slice(1) }), ["ports[port=53,protocol=TCP]"]);
+});
