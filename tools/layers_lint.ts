@@ -14,8 +14,25 @@ const ROOT = new URL("../", import.meta.url);
  * external systems. The two clients don't know each other.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  cli: ["resources", "operator", "kubernetes", "controller", "telemetry", "clock.ts", "until_aborted.ts", "version.ts"],
-  resources: ["operator", "kubernetes", "controller", "telemetry", "clock.ts", "until_aborted.ts", "version.ts"],
+  cli: [
+    "resources",
+    "operator",
+    "kubernetes",
+    "controller",
+    "telemetry",
+    "clock.ts",
+    "until_aborted.ts",
+    "version.ts",
+  ],
+  resources: [
+    "operator",
+    "kubernetes",
+    "controller",
+    "telemetry",
+    "clock.ts",
+    "until_aborted.ts",
+    "version.ts",
+  ],
   operator: ["kubernetes", "telemetry", "clock.ts", "until_aborted.ts"],
   kubernetes: ["telemetry", "clock.ts", "until_aborted.ts"],
   controller: ["telemetry", "clock.ts", "until_aborted.ts"],

@@ -64,8 +64,11 @@ export async function main(args: readonly string[], stopping: AbortSignal): Prom
     const expected = [UsageError, ConfigError, CommandError, ApiError, ListenError].some((known) =>
       error instanceof known
     );
-    if (!expected) throw error;
-    printError(`iofog-operator: ${errorText(error)}\n`);
+    printError(`iofog-operator: ${expected ? "" : "internal error: "}${errorText(error)}\n`);
+    // Only where, not what: the values that an unexpected error quotes may be secret.
+    if (!expected && error instanceof Error) {
+      printError(`${error.stack?.match(/^ +at .*$/gm)?.join("\n") ?? ""}\n`);
+    }
     return error instanceof UsageError || command === "diff" ? 2 : 1;
   }
 }

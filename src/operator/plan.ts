@@ -278,7 +278,7 @@ function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, 
         message: `the API server does not serve ${resource.plural} (${resource.group})`,
       };
     case "failed":
-      return { reason: state.denied ? "Forbidden" : "ListFailed", message: state.message };
+      return { reason: state.denied ? "ListForbidden" : "ListFailed", message: state.message };
   }
 }
 

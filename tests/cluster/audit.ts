@@ -7,6 +7,9 @@
 import { z } from "zod";
 import { type Cluster, connectCluster } from "./cluster.ts";
 
+/** What of a cluster is needed. */
+export type AuditedCluster = Pick<Cluster, "url" | "caPem" | "adminToken" | "auditLogPath">;
+
 /** One request. */
 export interface AuditEvent {
   /** `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`. */
@@ -64,12 +67,15 @@ const lineSchema = z.object({
  * The requests in the order in which they were over. Everything that was answered before the call is there: an
  * answer may be a moment ahead of its line in the log, and this waits for it.
  */
-export async function auditEvents(cluster: Cluster, query: AuditQuery = {}): Promise<readonly AuditEvent[]> {
+export async function auditEvents(
+  cluster: AuditedCluster,
+  query: AuditQuery = {},
+): Promise<readonly AuditEvent[]> {
   await flushed(cluster);
   const byId = new Map<string, AuditEvent>();
   for (const line of (await Deno.readTextFile(cluster.auditLogPath)).split("\n")) {
     // The last line may be in the middle of being written.
-    if (!line.endsWith("}")) continue;
+    if (!line.endsWith("}") || !line.includes(query.userAgent ?? "")) continue;
     const parsed = lineSchema.parse(JSON.parse(line));
     if (parsed.userAgent.startsWith(flushAgent)) continue;
     const event = toEvent(parsed);
@@ -115,16 +121,23 @@ const flushTimeoutMs = 10_000;
  * The server answers first and writes the line after that, so a marker request is sent and looked for; twice, since
  * a request that was answered just before the first marker may be written just after it.
  */
-async function flushed(cluster: Cluster): Promise<void> {
+async function flushed(cluster: AuditedCluster): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const userAgent = `${flushAgent}${crypto.randomUUID()}`;
+    const { size } = await Deno.stat(cluster.auditLogPath);
     const client = connectCluster(cluster, { userAgent });
     await client.serverVersion();
     client.transport.close?.();
     const deadline = performance.now() + flushTimeoutMs;
-    while (!(await Deno.readTextFile(cluster.auditLogPath)).includes(userAgent)) {
+    while (!(await readFrom(cluster.auditLogPath, size)).includes(userAgent)) {
       if (performance.now() > deadline) throw new Error(`${cluster.auditLogPath} is not written`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
+}
+
+async function readFrom(path: string, offset: number): Promise<string> {
+  using file = await Deno.open(path);
+  await file.seek(offset, Deno.SeekMode.Start);
+  return await new Response(file.readable).text();
 }

@@ -48,6 +48,7 @@ export function buildSource(options: BuildOptions): BinarySource {
           () => build(go, path, temporary, options, signal),
         );
       } catch (error) {
+        await Deno.remove(temporary).catch(() => {});
         signal?.throwIfAborted();
         return { paths, remark: error instanceof Error ? error.message : String(error) };
       }

@@ -238,27 +238,30 @@ class Actor<T extends KubeObject> {
 
   #actOn(key: string): void {
     if (this.#acting.has(key)) return void this.#again.add(key);
-    this.#acting.set(
-      key,
-      this.#actUntilDone(key).finally(() => this.#acting.delete(key)),
-    );
+    this.#acting.set(key, this.#actUntilDone(key));
   }
 
+  /** Takes itself out of `#acting` in the same turn in which it last looked at `#again`, so no call is lost. */
   async #actUntilDone(key: string): Promise<void> {
     do {
       this.#again.delete(key);
-      const object = this.#objects.get(key);
-      if (object === undefined || this.signal.aborted) return;
-      try {
-        await this.act(object);
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        // It is gone, or not what we saw: the watch will tell.
-        if (isStatus(error, 404) || isStatus(error, 409)) continue;
-        await systemClock.sleep(retryMs, this.signal);
-        this.#again.add(key);
-      }
+      await this.#actOnce(key);
     } while (this.#again.has(key));
+    this.#acting.delete(key);
+  }
+
+  async #actOnce(key: string): Promise<void> {
+    const object = this.#objects.get(key);
+    if (object === undefined || this.signal.aborted) return;
+    try {
+      await this.act(object);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // It is gone, or not what we saw: the watch will tell.
+      if (isStatus(error, 404) || isStatus(error, 409)) return;
+      await systemClock.sleep(retryMs, this.signal);
+      this.#again.add(key);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a control plane says to Controller 3.0.4 and hears from it, in the order in which it was recorded.
  *
- * Source: shared/facts/controller-api.md, appendix A.1, A.2 (without agents), and what A.10 and A.12 tell of users,
+ * Source: requests and answers recorded from a running Controller 3.0.4: what they tell of users,
  * passwords, tokens and the router; the rest ("measured") was recorded from a running 3.0.4. Written for a server
  * whose database is empty: an exchange depends on the ones before it.
  */

@@ -2,7 +2,7 @@
  * What the endpoints of the stand-in are made of: their description, and the check of the token.
  *
  * A failure's HTTP status is looked up per route; what a route does not list is a 500
- * (shared/facts/controller-api.md 1.3).
+ * (seen on Controller 3.0.4).
  */
 
 import type { Clock } from "../../src/clock.ts";

@@ -1,7 +1,7 @@
 /**
  * The routes of the Controller's API that a control plane meets, with the answers of 3.0.4.
  *
- * Source: shared/facts/controller-api.md 1.1, 1.3, 2.1 and appendix A, compared with a running 3.0.4 by
+ * Source: the sources of Controller 3.0.4, compared with a running 3.0.4 by
  * `contract_test.ts`.
  */
 

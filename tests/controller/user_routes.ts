@@ -1,4 +1,4 @@
-/** Sign-up, login, profile and password as 3.0.4 has them (shared/facts/controller-api.md 1.1, A.1, A.10, A.12). */
+/** Sign-up, login, profile and password as 3.0.4 has them (seen on Controller 3.0.4). */
 
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { ControllerState, User } from "./state.ts";

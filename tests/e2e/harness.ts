@@ -68,7 +68,7 @@ export interface InProcessOperator extends AsyncDisposable {
 
 /** See the module. */
 export class Scene implements AsyncDisposable {
-  readonly #ending: (() => Promise<unknown>)[] = [];
+  readonly #ending: (() => unknown)[] = [];
   readonly #operators: OperatorProcess[] = [];
 
   private constructor(
@@ -90,8 +90,8 @@ export class Scene implements AsyncDisposable {
     const controller = await startController();
     const scene = new Scene(namespace, client, kubelet, controller, newPassword());
     scene.#ending.push(
-      async () => client.transport.close?.(),
-      async () => kubeletClient.transport.close?.(),
+      () => client.transport.close?.(),
+      () => kubeletClient.transport.close?.(),
       () => controller.close(),
       () => kubelet.close(),
       () => scene.#deleteNamespace(),

@@ -39,7 +39,7 @@ const stalling: ReadonlySet<string> = new Set([
 ]);
 
 /** Failures that leave it open what is there. */
-const unknowing: ReadonlySet<string> = new Set(["ListFailed", "NotListed"]);
+const unknowing: ReadonlySet<string> = new Set(["ListFailed", "ListForbidden", "NotListed"]);
 
 /** The status that a ControlPlane should have. */
 export function status(context: StatusContext, images?: Images): StatusDraft {
