@@ -1,0 +1,577 @@
+import { assertEquals, assertFalse } from "@std/assert";
+import fc from "fast-check";
+import { Deployment } from "../kubernetes/generated/apps_v1.ts";
+import {
+  ConfigMap,
+  PersistentVolumeClaim,
+  Secret,
+  Service,
+  ServiceAccount,
+} from "../kubernetes/generated/core_v1.ts";
+import { Role, RoleBinding } from "../kubernetes/generated/rbac_v1.ts";
+import { apiVersionOf, type KubeObject, type OwnerReference, type Resource } from "../kubernetes/resource.ts";
+import type { AppliedChild, Child, ExternalState, KindState, Parent } from "./definition.ts";
+import {
+  applied,
+  configMap,
+  definitionOf,
+  external,
+  generatedKey,
+  identity,
+  observed,
+  ownedBy,
+  planInput,
+  snapshotOf,
+  Widget,
+  widget,
+} from "./fixtures.ts";
+import { isChildOf, ownership } from "./ownership.ts";
+import { type ParentPlan, plan, type PlanInput } from "./plan.ts";
+import { describeTarget, type KubernetesWrite } from "./write.ts";
+
+const w = widget();
+
+/** The plan for the first parent, where these objects are beside it. */
+function planFor(
+  children: readonly Child[],
+  objects: readonly (readonly [Resource, KubeObject])[] = [],
+  more: Partial<PlanInput> & {
+    readonly parent?: Parent;
+    readonly kinds?: readonly (readonly [Resource, KindState])[];
+    readonly external?: ExternalState;
+  } = {},
+): ParentPlan {
+  const { parent = w, kinds, external, ...input } = more;
+  const snapshot = snapshotOf([[Widget, parent], ...objects], {
+    ...(kinds && { kinds }),
+    ...(external && { external }),
+  });
+  const [first] = plan(planInput(definitionOf(() => children), snapshot, input));
+  if (first === undefined) throw new Error("no plan");
+  return first;
+}
+
+function only(planned: ParentPlan): KubernetesWrite {
+  const [write, ...more] = planned.waves.flat();
+  if (write === undefined || more.length > 0) throw new Error(`writes: ${describe(planned)}`);
+  return write;
+}
+
+function objectOf(write: KubernetesWrite): KubeObject | undefined {
+  return "object" in write ? write.object : undefined;
+}
+
+function describe(planned: ParentPlan): readonly string[] {
+  return planned.waves.flat().map((write) => `${write.verb} ${describeTarget(write)}`);
+}
+
+/** The ConfigMap `a` as it stands when all is well. */
+function liveConfigMap(metadata: Parameters<typeof ownedBy>[1] = { name: "a" }): ConfigMap {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: ownedBy(w, metadata),
+    data: { key: "value", foreign: "x" },
+  };
+}
+
+Deno.test("plan() creates what is missing by an apply that cannot overwrite, with owner and mark", () => {
+  assertEquals(only(planFor([configMap("a")])), {
+    world: "kubernetes",
+    verb: "apply",
+    resource: ConfigMap,
+    namespace: "ns",
+    name: "a",
+    paths: ["missing"],
+    object: {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      data: { key: "value" },
+      metadata: {
+        name: "a",
+        namespace: "ns",
+        annotations: { "example.org/owner-uid": "w-uid" },
+        ownerReferences: [{
+          apiVersion: "example.org/v1",
+          kind: "Widget",
+          name: "w",
+          uid: "w-uid",
+          controller: true,
+          blockOwnerDeletion: true,
+        }],
+      },
+    },
+  });
+});
+
+Deno.test("plan() writes what differs, with uid and resourceVersion of what it saw", () => {
+  const live = { ...liveConfigMap(), data: { key: "edited" } };
+  assertEquals(only(planFor([configMap("a")], [[ConfigMap, live]])), {
+    world: "kubernetes",
+    verb: "apply",
+    resource: ConfigMap,
+    namespace: "ns",
+    name: "a",
+    live,
+    paths: ["data.key"],
+    object: objectOf(only(planFor([configMap("a")]))),
+    precondition: { uid: "a-uid", resourceVersion: "5" },
+    before: undefined,
+    freshRevision: false,
+  } as KubernetesWrite);
+});
+
+Deno.test("plan() is empty at rest, whatever others added", () => {
+  const planned = planFor(
+    [configMap("a"), external("Thing", "t", { x: 1 })],
+    [[ConfigMap, liveConfigMap()]],
+    {
+      external: observed([{ kind: "Thing", name: "t", fields: { x: 1, y: 2 } }]),
+    },
+  );
+  assertEquals({ ...planned, desired: undefined }, {
+    parent: w,
+    waves: [],
+    external: [],
+    failures: [],
+    settled: ["ConfigMap a", "Thing t"],
+    status: {
+      conditions: [{ type: "Ready", status: "True", reason: "Ready", message: "" }],
+      fields: {},
+    },
+    desired: undefined,
+  });
+});
+
+Deno.test("plan() has nothing for a parent that is being deleted, not even a status", () => {
+  const parent = widget({ deletionTimestamp: "2025-01-01T00:00:00Z" });
+  assertEquals(planFor([configMap("a")], [], { parent }), {
+    parent,
+    waves: [],
+    external: [],
+    failures: [],
+    settled: [],
+    desired: { children: [], problems: [] },
+  });
+});
+
+Deno.test("plan() writes and deletes nothing while the spec has a problem", () => {
+  const snapshot = snapshotOf([[Widget, w], [ConfigMap, liveConfigMap()]]);
+  const problems = [{ reason: "InvalidSpec", message: "spec.x must be a number" }];
+  const [planned] = plan(planInput(definitionOf(() => ({ children: [configMap("b")], problems })), snapshot));
+  assertEquals([planned?.waves, planned?.failures, planned?.settled], [[], [], []]);
+  assertEquals(planned?.status?.conditions[0]?.reason, "InvalidSpec");
+});
+
+const foreignOwner = { apiVersion: "apps/v1", kind: "Other", name: "o", uid: "o-uid", controller: true };
+
+Deno.test("plan() leaves alone what is not ours, and says whose it is", () => {
+  for (
+    const [metadata, whose] of [
+      [{ name: "a", ownerReferences: [foreignOwner] }, "belongs to Other o"],
+      [{ name: "a", ownerReferences: [], annotations: { "example.org/owner-uid": "" } }, "is not ours"],
+    ] as const
+  ) {
+    const live = liveConfigMap({ ...metadata, ownerReferences: [...metadata.ownerReferences] });
+    if (whose === "is not ours") delete live.metadata?.annotations;
+    const planned = planFor([configMap("a"), configMap("b")], [[ConfigMap, live]]);
+    assertEquals(describe(planned), ["apply ConfigMap b"]);
+    assertEquals(planned.failures, [{
+      object: "ConfigMap a",
+      reason: "Conflict",
+      message: `ConfigMap a exists and ${whose}; delete or rename it so that it can be made for Widget w`,
+    }]);
+  }
+});
+
+Deno.test("plan() takes back what lost its owner reference, if our mark is on it", () => {
+  for (const mark of ["w-uid", "uid-of-a-dead-widget"]) {
+    const live = liveConfigMap({
+      name: "a",
+      ownerReferences: [],
+      annotations: { "example.org/owner-uid": mark },
+    });
+    assertEquals(only(planFor([configMap("a")], [[ConfigMap, live]])).verb, "apply");
+  }
+});
+
+Deno.test("plan() hands the object of an earlier incarnation over by a JSON patch that tests what it saw", () => {
+  const earlier = {
+    apiVersion: "example.org/v1",
+    kind: "Widget",
+    name: "w",
+    uid: "dead",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+  const bystander = { apiVersion: "v1", kind: "ConfigMap", name: "x", uid: "x-uid" };
+  const live = liveConfigMap({ name: "a", ownerReferences: [bystander, earlier] });
+  assertEquals(only(planFor([configMap("a")], [[ConfigMap, live]])), {
+    world: "kubernetes",
+    verb: "adopt",
+    resource: ConfigMap,
+    namespace: "ns",
+    name: "a",
+    live,
+    paths: ["metadata.ownerReferences"],
+    operations: [
+      { op: "test", path: "/metadata/uid", value: "a-uid" },
+      { op: "test", path: "/metadata/ownerReferences/1/uid", value: "dead" },
+      { op: "replace", path: "/metadata/ownerReferences/1", value: { ...earlier, uid: "w-uid" } },
+    ],
+  });
+});
+
+Deno.test("ownership() calls the object of a living rival foreign, also one of the same name elsewhere", () => {
+  const rival = widget({ name: "rival" });
+  const living = new Set([w.metadata.uid, rival.metadata.uid]);
+  const of = (metadata: KubeObject["metadata"]) => ownership({ metadata }, Widget, w, living, identity).type;
+  assertEquals(of(ownedBy(w, { name: "a" })), "ours");
+  assertEquals(of(ownedBy(rival, { name: "a" })), "foreign");
+  assertEquals(of(ownedBy(widget({ uid: "dead" }), { name: "a" })), "orphan");
+  assertEquals(of(ownedBy(widget({ name: "other", uid: "dead" }), { name: "a" })), "foreign");
+  assertEquals(of({ ...ownedBy(rival, { name: "a" }), ownerReferences: [] }), "foreign");
+  assertFalse(isChildOf({ metadata: { ...ownedBy(w, { name: "a" }), annotations: {} } }, w, identity));
+});
+
+Deno.test("plan() waits for a child that is being deleted, and names its finalizers", () => {
+  const live = liveConfigMap({ name: "a", deletionTimestamp: "2025-01-01T00:00:00Z", finalizers: ["f/x"] });
+  const planned = planFor([configMap("a", { key: "changed" })], [[ConfigMap, live]]);
+  assertEquals(planned.waves, []);
+  assertEquals(planned.failures, [{
+    object: "ConfigMap a",
+    reason: "Terminating",
+    message:
+      "ConfigMap a is being deleted and waits for its finalizers f/x; it is made again once it is gone",
+  }]);
+});
+
+Deno.test("plan() prunes what was made for this parent and is no longer wanted, after all other writes", () => {
+  const live = liveConfigMap();
+  const planned = planFor([configMap("b")], [[ConfigMap, live]]);
+  assertEquals(planned.waves.map((wave) => wave.map(describeTarget)), [["ConfigMap b"], ["ConfigMap a"]]);
+  assertEquals(planned.waves[1], [{
+    world: "kubernetes",
+    verb: "delete",
+    resource: ConfigMap,
+    namespace: "ns",
+    name: "a",
+    live,
+    paths: ["no longer wanted"],
+    precondition: { uid: "a-uid", resourceVersion: "5" },
+  }]);
+});
+
+Deno.test("plan() prunes nothing else", () => {
+  const stored = (name: string) => ({ metadata: ownedBy(w, { name }) });
+  const kept: readonly (readonly [string, Resource, KubeObject, KindState?])[] = [
+    ["a claim with data", PersistentVolumeClaim, stored("a")],
+    ["what has no mark of ours", ConfigMap, { metadata: { ...stored("a").metadata, annotations: {} } }],
+    ["what another controls", ConfigMap, {
+      metadata: ownedBy(w, { name: "a", ownerReferences: [foreignOwner] }),
+    }],
+    ["what is another parent's", ConfigMap, { metadata: ownedBy(widget({ name: "x" }), { name: "a" }) }],
+    ["what goes already", ConfigMap, { metadata: ownedBy(w, { name: "a", deletionTimestamp: "now" }) }],
+    ["a kind that is not listed yet", ConfigMap, stored("a"), { phase: "pending" }],
+    ["a kind whose list failed", ConfigMap, stored("a"), { phase: "failed", message: "", denied: false }],
+    ["a kind that is not served", ConfigMap, stored("a"), { phase: "absent" }],
+  ];
+  for (const [title, resource, live, state] of kept) {
+    const planned = planFor([], [[resource, live]], {
+      kinds: state === undefined ? [] : [[resource, state]],
+    });
+    assertEquals(describe(planned), [], title);
+  }
+});
+
+Deno.test("plan() leaves a kind alone that cannot be listed, and goes on with the others", () => {
+  const states: readonly (readonly [KindState, string, string])[] = [
+    [{ phase: "pending" }, "NotListed", "configmaps have not been listed yet"],
+    [{ phase: "absent" }, "NotServed", "the API server does not serve configmaps ()"],
+    [{ phase: "failed", message: "HTTP 500", denied: false }, "ListFailed", "HTTP 500"],
+    [{ phase: "failed", message: "HTTP 403", denied: true }, "ListForbidden", "HTTP 403"],
+  ];
+  const stale = { metadata: ownedBy(w, { name: "old" }) };
+  for (const [state, reason, message] of states) {
+    const planned = planFor(
+      [configMap("a"), applied(ServiceAccount, "s", {})],
+      [[ConfigMap, stale], [ServiceAccount, stale]],
+      { kinds: [[ConfigMap, state]] },
+    );
+    assertEquals(describe(planned), ["apply ServiceAccount s", "delete ServiceAccount old"]);
+    assertEquals(planned.failures, [{ object: "ConfigMap a", reason, message }]);
+  }
+});
+
+Deno.test("plan() creates generated values by POST, keeps only their metadata right, and never applies them", () => {
+  const child = generatedKey();
+  const created = only(planFor([child]));
+  assertEquals([created.verb, created.verb === "create" && created.generate], ["create", child.generate]);
+  assertFalse("data" in objectOf(created)!);
+
+  const live: Secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: ownedBy(w, { name: "key" }),
+    type: "Other",
+    data: { "tls.key": "x" },
+  };
+  assertEquals(describe(planFor([child], [[Secret, live]])), []);
+
+  const stripped = { ...live, metadata: { ...live.metadata, ownerReferences: [] } };
+  const mended = only(planFor([child], [[Secret, stripped]]));
+  assertEquals(mended.verb === "apply" && Object.keys(mended.object), ["apiVersion", "kind", "metadata"]);
+});
+
+Deno.test("plan() reissues generated values by a PUT of what it saw", () => {
+  const entry = { manager: "widgets", operation: "Apply" };
+  const live: Secret = {
+    metadata: ownedBy(w, { name: "key", managedFields: [entry] }),
+    type: "Opaque",
+    data: { "tls.key": "old" },
+  };
+  const child = generatedKey({ reissue: "it ends soon" });
+  assertEquals(only(planFor([child], [[Secret, live]])), {
+    world: "kubernetes",
+    verb: "replace",
+    resource: Secret,
+    namespace: "ns",
+    name: "key",
+    live,
+    paths: ["it ends soon"],
+    object: { ...live, metadata: ownedBy(w, { name: "key" }) },
+    generate: child.generate,
+  });
+});
+
+Deno.test("plan() leaves the contents of a child alone that is only created", () => {
+  const claim = applied(PersistentVolumeClaim, "c", { spec: { storageClassName: "x" } }, {
+    createOnly: true,
+  });
+  const created = only(planFor([claim]));
+  assertEquals([created.verb, "generate" in created], ["create", false]);
+  const live: PersistentVolumeClaim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: ownedBy(w, { name: "c" }),
+    spec: { storageClassName: "y" },
+  };
+  assertEquals(describe(planFor([claim], [[PersistentVolumeClaim, live]])), []);
+  const unmarked = { ...live, metadata: { ...live.metadata, annotations: {} } };
+  assertEquals(only(planFor([claim], [[PersistentVolumeClaim, unmarked]])).paths, [
+    "metadata.annotations[example.org/owner-uid]",
+  ]);
+});
+
+Deno.test("plan() sets a fresh revision with a change of data, and keeps the revision otherwise", () => {
+  const child = applied(Secret, "s", { data: { a: "1" } }, { revisioned: true });
+  const metadata = ownedBy(w, { name: "s", annotations: { "example.org/revision": "r1" } });
+  const freshOf = (live: Secret) => {
+    const write = only(planFor([child], [[Secret, live]]));
+    return write.verb === "apply" &&
+      [write.freshRevision, write.object.metadata.annotations?.["example.org/revision"]];
+  };
+  assertEquals(freshOf({ metadata, data: { a: "2" } }), [true, "r1"]);
+  assertEquals(freshOf({ metadata: { ...metadata, ownerReferences: [] }, data: { a: "1" } }), [false, "r1"]);
+  assertEquals(only(planFor([child])).verb, "apply");
+  assertEquals("freshRevision" in only(planFor([child])), false);
+});
+
+Deno.test("plan() gives up what it applied and desires no more", () => {
+  const fieldsV1 = {
+    "f:data": { "f:key": {}, "f:gone": {} },
+    "f:metadata": { "f:annotations": { "f:example.org/owner-uid": {} } },
+  };
+  const entry = { manager: "widgets", operation: "Apply", fieldsV1 };
+  const paths = (managedFields: readonly object[]) => {
+    const live = liveConfigMap({ name: "a", managedFields: managedFields as [] });
+    return planFor([configMap("a")], [[ConfigMap, live]]).waves.flat().flatMap((write) => write.paths);
+  };
+  assertEquals(paths([entry]), ["data.gone"]);
+  assertEquals(paths([{ ...entry, manager: "kubectl" }]), []);
+  assertEquals(paths([{ ...entry, operation: "Update" }]), []);
+  assertEquals(paths([{ ...entry, subresource: "status" }]), []);
+});
+
+function deploymentOf(more: Partial<AppliedChild>): AppliedChild {
+  return applied(Deployment, "d", {
+    spec: {
+      strategy: { type: "Recreate" },
+      selector: { matchLabels: { app: "d" } },
+      template: { spec: { containers: [{ name: "c", image: "i" }] } },
+    },
+  }, more);
+}
+
+Deno.test("plan() nulls what an apply cannot remove, and replaces lists with renamed items, in a patch before", () => {
+  const absent = [["spec", "strategy", "rollingUpdate"], ["spec", "strategy", "more"]];
+  const live: Deployment = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: ownedBy(w, { name: "d" }),
+    spec: {
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1 }, ...{ more: 1 } },
+      selector: { matchLabels: { app: "d" } },
+      template: { spec: { containers: [{ name: "renamed", image: "i" }, { name: "sidecar" }] } },
+    },
+  };
+  const write = only(planFor([deploymentOf({ absent })], [[Deployment, live]]));
+  assertEquals(write.verb === "apply" && write.before, {
+    spec: {
+      strategy: { type: "Recreate", rollingUpdate: null, more: null },
+      template: { spec: { containers: [{ name: "sidecar" }, { name: "c", image: "i" }] } },
+    },
+  });
+  assertEquals(write.paths, [
+    "spec.strategy.type",
+    "spec.template.spec.containers[name=c]",
+    "spec.strategy.rollingUpdate",
+    "spec.strategy.more",
+  ]);
+});
+
+Deno.test("plan() nulls one field without touching the lists beside it", () => {
+  const live = { metadata: ownedBy(w, { name: "s" }), spec: { loadBalancerIP: "1.2.3.4", ports: [] } };
+  const child = applied(Service, "s", { spec: { type: "NodePort", ports: [{ port: 1 }] } }, {
+    absent: [["spec", "loadBalancerIP"]],
+  });
+  const write = only(planFor([child], [[Service, live]]));
+  assertEquals(write.verb === "apply" && write.before, { spec: { type: "NodePort", loadBalancerIP: null } });
+});
+
+Deno.test("plan() makes accounts and roles before what needs them", () => {
+  const planned = planFor([
+    deploymentOf({}),
+    applied(RoleBinding, "b", { roleRef: { apiGroup: "", kind: "Role", name: "r" } }),
+    applied(ServiceAccount, "s", {}),
+    applied(Role, "r", {}),
+    configMap("c"),
+  ]);
+  assertEquals(planned.waves.map((wave) => wave.map(({ resource }) => resource.kind)), [
+    ["ServiceAccount", "Role", "ConfigMap"],
+    ["Deployment", "RoleBinding"],
+  ]);
+});
+
+Deno.test("plan() refuses all but the oldest parent where only one may live, and leaves that one untouched", () => {
+  const older = widget({ name: "z", creationTimestamp: "2024-01-01T00:00:00Z" });
+  const twin = widget({ name: "twin", uid: "x-uid" });
+  const snapshot = snapshotOf([[Widget, w], [Widget, older], [Widget, twin]]);
+  const plans = (singleton: boolean) =>
+    plan(planInput(definitionOf(() => [configMap("a")], { singleton }), snapshot)).map((planned) => [
+      planned.parent.metadata.name,
+      describe(planned),
+      planned.status?.conditions[0]?.message,
+    ]);
+  const refused =
+    "Widget z is older and manages this namespace; delete one of the two, or move this one to a " +
+    "namespace of its own";
+  assertEquals(plans(true), [
+    ["w", [], refused],
+    ["z", ["apply ConfigMap a"], "ConfigMap a"],
+    ["twin", [], refused],
+  ]);
+  assertEquals(plans(false).map(([, writes]) => writes), Array(3).fill(["apply ConfigMap a"]));
+});
+
+Deno.test("plan() leaves out what failed and has to wait, and shows the failure while the difference is there", () => {
+  const failure = { object: "ConfigMap a", reason: "Rejected", message: "no" };
+  for (const waiting of [true, false]) {
+    const failures = () => new Map([["ConfigMap a", { ...failure, waiting }]]);
+    const planned = planFor([configMap("a")], [], { failures });
+    assertEquals(describe(planned), waiting ? [] : ["apply ConfigMap a"]);
+    assertEquals([planned.failures, planned.settled], [[{ ...failure, waiting }], []]);
+    const mended = planFor([configMap("a")], [[ConfigMap, liveConfigMap()]], { failures });
+    assertEquals([mended.failures, mended.settled], [[], ["ConfigMap a"]]);
+  }
+});
+
+Deno.test("plan() creates and updates external objects, and leaves those alone that could not be read", () => {
+  const children = ["new", "same", "other"].map((name) => external("Thing", name, { x: 1 }));
+  const hidden = external("Hidden", "h");
+  const objects = [
+    { kind: "Thing", name: "same", fields: { x: 1, y: 2 } },
+    { kind: "Thing", name: "other", fields: { x: 2 } },
+  ];
+  const planned = planFor([...children, hidden], [], { external: observed(objects, { unread: ["Hidden"] }) });
+  assertEquals(planned.external, [
+    { world: "external", verb: "create", child: children[0]!, observed: undefined, paths: ["missing"] },
+    { world: "external", verb: "update", child: children[2]!, observed: objects[1]!, paths: ["x"] },
+  ]);
+  assertEquals(planned.settled, ["Thing same"]);
+  assertEquals(planned.status?.conditions[0]?.message, "Thing new, Thing other, Hidden h");
+});
+
+Deno.test("plan() plans nothing external before it was looked at, and calls none of it settled", () => {
+  for (const phase of ["unknown", "unreachable"] as const) {
+    const planned = planFor([external("Thing", "t")], [], { external: { phase, objects: [], facts: {} } });
+    assertEquals([planned.external, planned.settled], [[], []]);
+  }
+});
+
+Deno.test("plan() leaves blockOwnerDeletion out where it is refused", () => {
+  const write = only(planFor([configMap("a")], [], { blockOwnerDeletion: false }));
+  assertEquals(write.verb === "apply" && write.object.metadata.ownerReferences, [
+    { apiVersion: "example.org/v1", kind: "Widget", name: "w", uid: "w-uid", controller: true },
+  ]);
+});
+
+/** Children of several kinds, in any state of repair. */
+const worlds = fc.uniqueArray(
+  fc.record({
+    kind: fc.constantFrom<Resource>(ConfigMap, ServiceAccount, Service, Secret),
+    name: fc.constantFrom("a", "b", "c"),
+    wanted: fc.boolean(),
+    live: fc.constantFrom("absent", "ours", "stripped", "edited", "orphan"),
+    value: fc.constantFrom("1", "2"),
+  }),
+  { selector: ({ kind, name }) => `${kind.kind} ${name}` },
+);
+
+function liveObject(resource: Resource, value: string, state: string, name: string): KubeObject {
+  const dead = widget({ uid: "dead" });
+  const metadata = ownedBy(state === "orphan" ? dead : w, { name });
+  if (state === "stripped") delete metadata.ownerReferences;
+  const data = { key: state === "edited" ? "edited" : value };
+  return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata, ...{ data } };
+}
+
+/** What the plan's writes make of the objects. */
+function carriedOut(objects: readonly (readonly [Resource, KubeObject])[], planned: ParentPlan) {
+  const stored = new Map(objects.map((each) => [`${each[0].kind} ${each[1].metadata?.name}`, each]));
+  for (const write of planned.waves.flat()) {
+    const key = describeTarget(write);
+    if (write.verb === "delete") stored.delete(key);
+    else if (write.verb === "adopt") {
+      const operation = write.operations.find(({ op }) => op === "replace");
+      const reference = operation !== undefined && "value" in operation ? operation.value : undefined;
+      stored.set(key, [write.resource, {
+        ...write.live,
+        metadata: { ...write.live?.metadata, ownerReferences: [reference as OwnerReference] },
+      }]);
+    } else stored.set(key, [write.resource, write.object]);
+  }
+  return [...stored.values()];
+}
+
+Deno.test("plan() carried out leaves nothing to do, and the order of children does not matter", () => {
+  fc.assert(fc.property(worlds, (world) => {
+    const children = world.filter(({ wanted }) => wanted).map(({ kind, name, value }) =>
+      applied<ConfigMap>(kind, name, { data: { key: value } })
+    );
+    let objects = world.filter(({ live }) => live !== "absent")
+      .map(({ kind, live, name, value }) => [kind, liveObject(kind, value, live, name)] as const);
+    const first = planFor(children, objects);
+    assertEquals(planFor(children, objects), first);
+    assertEquals(
+      new Set(describe(planFor([...children].reverse(), [...objects].reverse()))),
+      new Set(describe(first)),
+    );
+    objects = carriedOut(objects, first);
+    // Who is handed over to us is looked at again.
+    objects = carriedOut(objects, planFor(children, objects));
+    const last = planFor(children, objects);
+    assertEquals([describe(last), last.failures], [[], []]);
+    assertEquals(last.settled.length, children.length);
+  }));
+});
