@@ -9,7 +9,7 @@
 import type { Clock } from "../clock.ts";
 import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
-import type { KubeObject, ObjectMeta } from "../kubernetes/resource.ts";
+import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
 import type { Failure } from "./definition.ts";
 import { type Identity, revisionAnnotation } from "./ownership.ts";
 import { describeTarget, type KubernetesWrite } from "./write.ts";
@@ -41,8 +41,8 @@ export interface ApplyContext {
   /** Whether this process may write now. */
   readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
-  /** Told of every request about to be sent that was generated from a secret value. */
-  readonly onSecret: (value: string) => void;
+  /** Told of each object with generated values before it is sent, so that no text can hold them. */
+  readonly onGenerated: (resource: Resource, object: KubeObject) => void;
 }
 
 /** Carries out `write`. */
@@ -72,6 +72,7 @@ async function send(
           fieldManager,
           signal,
         });
+        if (!context.mayWrite()) return "fenced";
         precondition = { uid: write.precondition.uid, resourceVersion: patched.metadata?.resourceVersion };
       }
       const object = withMetadata(write.object, {
@@ -90,10 +91,10 @@ async function send(
     case "create":
     case "replace": {
       const data = await write.generate?.();
-      for (const value of Object.values(data ?? {})) context.onSecret(value);
       // Making a key takes long enough for a Lease to be lost.
       if (!context.mayWrite()) return "fenced";
       const object = { ...write.object, ...(data === undefined ? {} : { data }) } as KubeObject;
+      if (data !== undefined) context.onGenerated(resource, object);
       return write.verb === "create"
         ? await client.create(resource, object, { fieldManager, signal })
         : await client.replace(resource, object, { fieldManager, signal });
@@ -110,11 +111,13 @@ async function send(
       );
     case "delete":
       try {
-        return await client.delete(resource, { namespace, name }, {
+        const left = await client.delete(resource, { namespace, name }, {
           preconditions: write.precondition,
           propagationPolicy: "Background",
           signal,
         });
+        // Some kinds answer with the object although it is gone.
+        return left?.metadata?.deletionTimestamp === undefined ? undefined : left;
       } catch (error) {
         if (isStatus(error, 404)) return undefined;
         throw error;
@@ -140,15 +143,20 @@ function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
   if (error.status === 403 && error.message.includes("blockOwnerDeletion")) {
     return { type: "blockOwnerDeletionRefused" };
   }
-  if (error.status === 403) {
+  if (error.status === 403 && !isAdmission(error)) {
     return failed(write, "Forbidden", `${error.message}; grant it in the operator's Role`, false);
   }
-  if (error.status === 422 || error.status === 400) return failed(write, "Rejected", error.message, false);
+  if ([400, 403, 422].includes(error.status)) return failed(write, "Rejected", error.message, false);
   if (error.reason === "Aborted") return { type: "fenced" };
-  return {
-    ...failed(write, error.status === 0 ? error.reason : "ServerError", error.message, error.retryable),
-    retryAfterMs: error.retryAfterMs,
-  };
+  const reason = error.status < 500 ? error.reason : "ServerError";
+  // A token that ran out is read again by the transport.
+  const retryable = error.retryable || error.status === 401;
+  return { ...failed(write, reason, error.message, retryable), retryAfterMs: error.retryAfterMs };
+}
+
+/** Whether it was not a Role that forbade this: webhooks, quotas and policies answer with 403 too. */
+function isAdmission(error: ApiError): boolean {
+  return /admission webhook|exceeded quota|violates PodSecurity|denied (the )?request/.test(error.message);
 }
 
 function failed(write: KubernetesWrite, reason: string, message: string, retryable: boolean) {

@@ -275,7 +275,7 @@ export class Engine {
   }
 
   async #carryOut(write: KubernetesWrite, planned: ParentPlan, signal: AbortSignal): Promise<Outcome> {
-    const { client, clock, identity, mayWrite, metrics, redactor, log } = this.#options;
+    const { client, clock, identity, mayWrite, metrics, log } = this.#options;
     const { parent } = planned;
     const drift = this.#isDrift(write, planned);
     const outcome = this.#stopped() ? { type: "fenced" } as const : await applyWrite(write, {
@@ -284,7 +284,7 @@ export class Engine {
       identity,
       mayWrite,
       signal,
-      onSecret: (value) => redactor.learn(value),
+      onGenerated: (resource, object) => this.#learn(resource, object),
     });
     const target = describeTarget(write);
     const verb = metricVerb(write);
@@ -625,10 +625,8 @@ export class Engine {
   }
 
   #changed(resource: Resource, object: KubeObject | undefined, previous: KubeObject | undefined): void {
+    if (object !== undefined) this.#learn(resource, object);
     for (const { definition } of this.#options.managed) {
-      for (const secret of object === undefined ? [] : definition.secretsIn(resource, object)) {
-        this.#options.redactor.learn(secret);
-      }
       if (keyOf(definition.resource) !== keyOf(resource)) continue;
       if (object === undefined && previous?.metadata !== undefined) {
         this.#options.metrics.forgetControlPlane(
@@ -643,6 +641,12 @@ export class Engine {
       reference.controller === true
     );
     this.#tell(owner?.uid);
+  }
+
+  #learn(resource: Resource, object: KubeObject): void {
+    for (const { definition } of this.#options.managed) {
+      for (const secret of definition.secretsIn(resource, object)) this.#options.redactor.learn(secret);
+    }
   }
 
   #kindChanged(resource: Resource, state: KindState): void {
