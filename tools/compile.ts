@@ -31,6 +31,8 @@ export function bundleArguments(path: string): string[] {
 export function compileArguments(target: string | undefined): string[] {
   return [
     "compile",
+    // What is in the binary is what deno.lock says.
+    "--frozen",
     "--bundle",
     "--minify",
     "--exclude-unused-npm",
