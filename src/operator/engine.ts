@@ -491,14 +491,16 @@ export class Engine {
     planned: ParentPlan,
     signal: AbortSignal,
   ): Promise<number> {
-    const { log, mayWrite, metrics } = this.#options;
+    const { clock, log, mayWrite, metrics } = this.#options;
     const { parent } = planned;
     if (!mayWrite() || this.#stopped()) return 0;
     const inventory = readInventory(this.store.snapshot(), definition);
     // The Kubernetes lane makes the inventory first.
-    if (definition.inventoryName !== undefined && inventory === undefined) return 0;
-    const intents = inventory === undefined ? undefined : withIntents(inventory, parent, planned.external);
-    if (intents !== undefined && !await this.#writeInventory(definition, intents, signal)) return 0;
+    if (definition.inventoryName !== undefined && (inventory?.id ?? "") === "") return 0;
+    if (inventory !== undefined) {
+      const intents = withIntents(inventory, parent, planned.external);
+      if (!await this.#writeInventory(definition, intents, signal, clock.uuid())) return 0;
+    }
     let writes = 0;
     for (const write of planned.external) {
       if (!mayWrite() || signal.aborted) break;
@@ -556,13 +558,14 @@ export class Engine {
     definition: Definition,
     entries: readonly InventoryEntry[],
     signal: AbortSignal,
+    batch?: string,
   ): Promise<boolean> {
     const { client, identity, log, metrics } = this.#options;
     const name = definition.inventoryName ?? "";
     const configMap = this.store.snapshot().get(ConfigMap, name);
     if (configMap === undefined) return false;
     try {
-      const stored = await client.replace(ConfigMap, withEntries(configMap, entries), {
+      const stored = await client.replace(ConfigMap, withEntries(configMap, entries, batch), {
         fieldManager: identity.fieldManager,
         signal,
       });

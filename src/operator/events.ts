@@ -13,10 +13,14 @@ import { apiVersionOf, type Resource } from "../kubernetes/resource.ts";
 import { timestamp } from "./conditions.ts";
 import type { Parent } from "./definition.ts";
 
-/** Milliseconds for which a repetition is only counted. */
+/** Milliseconds for which a repetition is only counted, and after which forbidden Events are tried again. */
 const quietMs = 3_600_000;
 /** More news than this at once is dropped rather than kept in memory. */
 const longestQueue = 200;
+/** More different news than this are not remembered. */
+const mostKnown = 1_000;
+/** Milliseconds that what is still to be written has at the end of the process. */
+const flushMs = 2_000;
 /** What the API server accepts. */
 const longestMessage = 1_024;
 
@@ -31,9 +35,15 @@ export interface EventRecorderOptions {
   readonly onForbidden: () => void;
 }
 
-interface Known {
-  readonly name: string;
+interface News {
+  readonly resource: Resource;
+  readonly parent: Parent;
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
   readonly firstTimestamp: string;
+  /** Name of the Event that was written last; undefined when there is none. */
+  name: string | undefined;
   count: number;
   writtenAt: number;
 }
@@ -41,10 +51,10 @@ interface Known {
 /** Writes Events one after another, in the background. */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, News>();
   #queue: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
-  #forbidden = false;
+  #forbiddenUntil: number | undefined;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -58,33 +68,44 @@ export class EventRecorder {
     reason: string,
     message: string,
   ): void {
-    if (this.#forbidden || this.#queue.length >= longestQueue) return;
+    const now = this.#options.clock.now();
+    if (now < (this.#forbiddenUntil ?? 0) || this.#queue.length >= longestQueue) return;
     const text = this.#options.clean(message).slice(0, longestMessage);
     const key = `${parent.metadata.uid} ${type} ${reason} ${text}`;
-    const now = this.#options.clock.now();
     const known = this.#known.get(key);
     if (known !== undefined) {
       known.count += 1;
       if (now - known.writtenAt < quietMs) return;
       known.writtenAt = now;
-      this.#enqueue(() => this.#repeat(key, parent, known));
-      return;
     }
-    this.#forgetOld(now);
-    const name = `${parent.metadata.name.slice(0, 200)}.${this.#options.clock.uuid().slice(0, 13)}`;
-    const first: Known = { name, firstTimestamp: timestamp(now), count: 1, writtenAt: now };
-    this.#known.set(key, first);
-    this.#enqueue(() => this.#create(resource, parent, type, reason, text, first));
-  }
-
-  /** Resolves when everything recorded so far is written or given up. */
-  async flush(): Promise<void> {
-    await this.#running;
-  }
-
-  #enqueue(task: () => Promise<void>): void {
-    this.#queue.push(task);
+    const news: News = known ?? {
+      ...{ resource, parent, type, reason, message: text },
+      firstTimestamp: timestamp(now),
+      name: undefined,
+      count: 1,
+      writtenAt: now,
+    };
+    this.#remember(key, news);
+    this.#queue.push(async () => {
+      try {
+        await this.#write(news);
+      } catch (error) {
+        // Not written: the next time it is news again.
+        this.#known.delete(key);
+        throw error;
+      }
+    });
     this.#running ??= this.#drain();
+  }
+
+  /** Resolves when everything recorded so far is written or given up, after two seconds at the latest. */
+  async flush(): Promise<void> {
+    if (this.#running === undefined) return;
+    const done = new AbortController();
+    const late = this.#options.clock.sleep(flushMs, done.signal);
+    await Promise.race([this.#running, late]);
+    done.abort();
+    this.#queue = [];
   }
 
   async #drain(): Promise<void> {
@@ -92,64 +113,65 @@ export class EventRecorder {
       try {
         await task();
       } catch (error) {
-        if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
-          this.#forbidden = true;
-          this.#queue = [];
-          this.#options.onForbidden();
-        }
         // An Event that is lost is news lost, not state: the condition says the same.
+        if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) this.#forbid();
       }
     }
     this.#running = undefined;
   }
 
-  async #create(
-    resource: Resource,
-    parent: Parent,
-    type: string,
-    reason: string,
-    message: string,
-    known: Known,
-  ): Promise<void> {
-    const { client, component } = this.#options;
+  #forbid(): void {
+    this.#queue = [];
+    this.#known.clear();
+    if (this.#forbiddenUntil === undefined) this.#options.onForbidden();
+    this.#forbiddenUntil = this.#options.clock.now() + quietMs;
+  }
+
+  /** Writes news for the first time, or how often it came up meanwhile. */
+  async #write(news: News): Promise<void> {
+    const { client, clock } = this.#options;
+    const namespace = news.parent.metadata.namespace;
+    const lastTimestamp = timestamp(clock.now());
+    if (news.name !== undefined) {
+      const patch = { count: news.count, lastTimestamp };
+      try {
+        await client.patch(Event, { namespace, name: news.name }, { type: "merge", patch });
+        return;
+      } catch (error) {
+        // The API server forgets Events after an hour.
+        if (!isStatus(error, 404)) throw error;
+      }
+    }
+    const { resource, parent } = news;
+    const object = parent.metadata.name.slice(0, 200).replace(/[.-]+$/, "");
+    const name = `${object}.${clock.uuid().slice(0, 13)}`;
     await client.create(Event, {
-      metadata: { name: known.name, namespace: parent.metadata.namespace },
+      metadata: { name, namespace },
       involvedObject: {
         apiVersion: apiVersionOf(resource),
         kind: resource.kind,
-        namespace: parent.metadata.namespace,
+        namespace,
         name: parent.metadata.name,
         uid: parent.metadata.uid,
         resourceVersion: parent.metadata.resourceVersion,
       },
-      type,
-      reason,
-      message,
-      source: { component },
-      reportingComponent: component,
-      firstTimestamp: known.firstTimestamp,
-      lastTimestamp: known.firstTimestamp,
-      count: known.count,
+      type: news.type,
+      reason: news.reason,
+      message: news.message,
+      source: { component: this.#options.component },
+      reportingComponent: this.#options.component,
+      firstTimestamp: news.firstTimestamp,
+      lastTimestamp,
+      count: news.count,
     });
+    news.name = name;
   }
 
-  async #repeat(key: string, parent: Parent, known: Known): Promise<void> {
-    const { client, clock } = this.#options;
-    const patch = { count: known.count, lastTimestamp: timestamp(clock.now()) };
-    try {
-      await client.patch(Event, { namespace: parent.metadata.namespace, name: known.name }, {
-        type: "merge",
-        patch,
-      });
-    } catch (error) {
-      // The API server forgets Events after an hour: the next occurrence is news again.
-      if (isStatus(error, 404)) this.#known.delete(key);
-      else throw error;
-    }
-  }
-
-  #forgetOld(now: number): void {
-    if (this.#known.size < 1_000) return;
-    for (const [key, known] of this.#known) if (now - known.writtenAt > quietMs) this.#known.delete(key);
+  /** Keeps the news that came up last. */
+  #remember(key: string, news: News): void {
+    this.#known.delete(key);
+    this.#known.set(key, news);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > mostKnown && oldest !== undefined) this.#known.delete(oldest);
   }
 }

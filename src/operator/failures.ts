@@ -8,8 +8,8 @@ import type { Clock } from "../clock.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Failure, Parent } from "./definition.ts";
 
-/** Longest wait in milliseconds where only a change of the spec or of permissions can help. */
-const longestHopelessMs = 300_000;
+/** Longest wait in milliseconds where only a change of the spec or of permissions can help, or as a server may ask. */
+const longestWaitMs = 300_000;
 
 interface Entry {
   readonly failure: Failure;
@@ -40,21 +40,24 @@ export class Failures {
   ): boolean {
     const entries = this.#byParent.get(parent.metadata.uid) ?? new Map<string, Entry>();
     this.#byParent.set(parent.metadata.uid, entries);
-    const before = entries.get(failure.object);
+    const generation = parent.metadata.generation ?? 0;
+    const known = entries.get(failure.object);
+    const before = known?.generation === generation ? known : undefined;
     const count = before === undefined ? 0 : before.count + 1;
-    const waitMs = options.retryAfterMs ??
-      (options.retryable
-        ? backoffMs(count, this.#clock)
-        : backoffMs(count + 3, this.#clock, longestHopelessMs));
+    const growingMs = options.retryable
+      ? backoffMs(count, this.#clock)
+      : backoffMs(count + 3, this.#clock, longestWaitMs);
+    const waitMs = Math.max(growingMs, Math.min(options.retryAfterMs ?? 0, longestWaitMs));
     entries.set(failure.object, {
       failure,
-      generation: parent.metadata.generation ?? 0,
+      generation,
       count,
       retryAt: this.#clock.monotonic() + waitMs,
     });
     return before?.failure.reason !== failure.reason || before.failure.message !== failure.message;
   }
 
+  /** Forgets the failure of a write that succeeded, or is needed no more. */
   clear(parentUid: string, object: string): void {
     this.#byParent.get(parentUid)?.delete(object);
   }

@@ -3,8 +3,9 @@
  *
  * A custom resource carries no finalizer, so it may be gone when its external objects are not: the inventory is what
  * remains to tell what is ours. Its id is planted in the external system as well (kind `Marker`), so that another
- * system under the same address, or an emptied one, is noticed. Recording is a PUT with resourceVersion: a second
- * writer stops at its 409 even without a Lease.
+ * system under the same address, or an emptied one, is noticed. Every batch of writes there begins with a PUT of the
+ * inventory that carries its resourceVersion and changes it: a second writer, or one that was paused, stops at its 409
+ * even without a Lease.
  */
 
 import { z } from "zod";
@@ -27,6 +28,7 @@ export type InventoryEntry = z.infer<typeof entrySchema>;
 
 /** What the ConfigMap says. */
 export interface Inventory {
+  /** Empty when it is damaged and has to be mended first. */
   readonly id: string;
   readonly entries: readonly InventoryEntry[];
 }
@@ -34,22 +36,27 @@ export interface Inventory {
 /** The external kind of the planted id. */
 export const markerKind = "Marker";
 
-/** The inventory of a definition; undefined while there is none. A damaged one counts as empty, with a new id. */
+/** The inventory of a definition; undefined while there is none. Of a damaged one, the entries that can be read. */
 export function readInventory(
   snapshot: Snapshot,
   definition: Pick<Definition, "inventoryName">,
 ): Inventory | undefined {
   if (definition.inventoryName === undefined) return undefined;
-  const data = snapshot.get(ConfigMap, definition.inventoryName)?.data;
-  if (data === undefined) return undefined;
-  const entries = z.array(entrySchema).safeParse(parseJson(data["entries"]));
-  return { id: data["id"] ?? "", entries: entries.success ? entries.data : [] };
+  const configMap = snapshot.get(ConfigMap, definition.inventoryName);
+  if (configMap === undefined) return undefined;
+  const { id = "", entries } = configMap.data ?? {};
+  const parsed = z.array(entrySchema).safeParse(parseJson(entries));
+  return parsed.success ? { id, entries: parsed.data } : { id: "", entries: [] };
 }
 
-/** The ConfigMap as a child: made once with an id of its own, its contents left to `recordIntents`. */
+/**
+ * The ConfigMap as a child: made once with an id of its own, its contents left to `withIntents` and `withConfirmed`.
+ * A damaged one gets a new id, so that everything is proved again.
+ */
 export function inventoryChild(
-  definition: Definition,
+  definition: Pick<Definition, "inventoryName">,
   parent: Parent,
+  inventory: Inventory | undefined,
   uuid: () => string,
 ): GeneratedChild | undefined {
   if (definition.inventoryName === undefined) return undefined;
@@ -57,7 +64,8 @@ export function inventoryChild(
     type: "generated",
     resource: ConfigMap,
     object: { metadata: { name: definition.inventoryName, namespace: parent.metadata.namespace } },
-    generate: () => Promise.resolve({ id: uuid(), entries: "[]" }),
+    ...(inventory?.id === "" ? { reissue: "data" } : {}),
+    generate: () => Promise.resolve({ id: uuid(), entries: JSON.stringify(inventory?.entries ?? []) }),
   };
 }
 
@@ -78,12 +86,12 @@ export function markerChild(
   };
 }
 
-/** The entries with `writes` recorded as intents; undefined when they all are already. */
+/** The entries with `writes` recorded as intents. */
 export function withIntents(
   inventory: Inventory,
   parent: Parent,
   writes: readonly ExternalWrite[],
-): readonly InventoryEntry[] | undefined {
+): readonly InventoryEntry[] {
   const missing = writes
     .filter(({ child }) => child.kind !== markerKind && find(inventory, child) === undefined)
     .map(({ child }): InventoryEntry => ({
@@ -93,7 +101,7 @@ export function withIntents(
       singleton: child.singleton,
       confirmed: false,
     }));
-  return missing.length === 0 ? undefined : [...inventory.entries, ...missing];
+  return [...inventory.entries, ...missing];
 }
 
 /**
@@ -123,10 +131,19 @@ export function withConfirmed(
   return changed ? [...entries.values()] : undefined;
 }
 
-/** The ConfigMap with other entries, to be stored by PUT with the resourceVersion that it was read with. */
-export function withEntries(configMap: ConfigMap, entries: readonly InventoryEntry[]): ConfigMap {
+/**
+ * The ConfigMap with other entries, to be stored by PUT with the resourceVersion that it was read with.
+ *
+ * @param batch An id of the batch of writes that follows, so that the PUT changes the resourceVersion in any case.
+ */
+export function withEntries(
+  configMap: ConfigMap,
+  entries: readonly InventoryEntry[],
+  batch?: string,
+): ConfigMap {
   const { managedFields: _, ...metadata } = configMap.metadata ?? {};
-  return { ...configMap, metadata, data: { ...configMap.data, entries: JSON.stringify(entries) } };
+  const data = { ...configMap.data, entries: JSON.stringify(entries), ...(batch !== undefined && { batch }) };
+  return { ...configMap, metadata, data };
 }
 
 function find(inventory: Inventory, child: ExternalChild): InventoryEntry | undefined {
@@ -135,7 +152,7 @@ function find(inventory: Inventory, child: ExternalChild): InventoryEntry | unde
 
 function parseJson(text: string | undefined): unknown {
   try {
-    return JSON.parse(text ?? "[]");
+    return JSON.parse(text ?? "");
   } catch {
     return undefined;
   }

@@ -160,9 +160,10 @@ function refuseRival(
 /** Whoever desires external objects gets an inventory of them, and its id planted among them. */
 function withInventory(input: PlanInput, parent: Parent, desired: Desired): Desired {
   if (desired.problems.length > 0) return desired;
-  const record = inventoryChild(input.definition, parent, input.uuid);
+  const inventory = readInventory(input.snapshot, input.definition);
+  const record = inventoryChild(input.definition, parent, inventory, input.uuid);
   if (record === undefined) return desired;
-  const marker = markerChild(input.definition, readInventory(input.snapshot, input.definition));
+  const marker = markerChild(input.definition, inventory);
   return { ...desired, children: [...desired.children, record, ...(marker === undefined ? [] : [marker])] };
 }
 

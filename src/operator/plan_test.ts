@@ -419,7 +419,7 @@ Deno.test("plan() nulls what an apply cannot remove, and replaces lists with ren
   assertEquals(write.verb === "apply" && write.before, {
     spec: {
       strategy: { type: "Recreate", rollingUpdate: null, more: null },
-      template: { spec: { containers: [{ name: "sidecar" }, { name: "c", image: "i" }] } },
+      template: { spec: { containers: [{ name: "c", image: "i" }, { name: "sidecar" }] } },
     },
   });
   assertEquals(write.paths, [
