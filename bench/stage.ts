@@ -1,0 +1,137 @@
+/** What every measurement works on: a fresh local cluster with our CRD, watched, and namespaces of their own. */
+
+import { parse } from "@std/yaml";
+import { systemClock } from "../src/clock.ts";
+import type { KubernetesClient } from "../src/kubernetes/client.ts";
+import { CustomResourceDefinition } from "../src/kubernetes/generated/apiextensions_v1.ts";
+import { Lease } from "../src/kubernetes/generated/coordination_v1.ts";
+import { Namespace } from "../src/kubernetes/generated/core_v1.ts";
+import type { KubeObject } from "../src/kubernetes/resource.ts";
+import type { Parent } from "../src/operator/definition.ts";
+import { type ParentPlan, plan } from "../src/operator/plan.ts";
+import { servedSchema } from "../src/operator/served_schema.ts";
+import { Store } from "../src/operator/store.ts";
+import { ControlPlane, controlPlaneDefinition } from "../src/resources/controlplane/definition.ts";
+import { ROUTER_CA, ROUTER_LEAVES } from "../src/resources/controlplane/router.ts";
+import { type Cluster, connectCluster } from "../tests/cluster/mod.ts";
+import { buildProgram, type OperatorProcess, type Program, startOperator } from "./operator.ts";
+import { type Sighting, Sightings } from "./sightings.ts";
+
+/** Milliseconds after which a process that has nothing to do has stopped settling in. */
+const settleMs = 1_500;
+/** Nothing listens there: as in a first install, where the Controller's pod is still being pulled. */
+const nowhere = "http://127.0.0.1:9";
+
+const definition = controlPlaneDefinition();
+const identity = { fieldManager: "iofog-operator", annotationPrefix: "iofog.org" };
+
+/** The Secrets that hold a fresh RSA key. */
+export const keySecrets: readonly string[] = [ROUTER_CA, ...ROUTER_LEAVES];
+
+/** See the module. */
+export class Stage implements AsyncDisposable {
+  private constructor(
+    readonly cluster: Cluster,
+    readonly client: KubernetesClient,
+    readonly sightings: Sightings,
+    readonly program: Program,
+  ) {}
+
+  static async open(cluster: Cluster): Promise<Stage> {
+    const client = connectCluster(cluster, { userAgent: "bench" });
+    await installCrd(client);
+    const sightings = await Sightings.start(client, [...definition.childResources, Lease]);
+    return new Stage(cluster, client, sightings, await buildProgram());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sightings[Symbol.asyncDispose]();
+    this.client.transport.close?.();
+  }
+
+  /** A namespace of its own. It stays: deleting it would cost time that is measured by others. */
+  async namespace(): Promise<string> {
+    const name = `bench-${crypto.randomUUID().slice(0, 13)}`;
+    await this.client.create(Namespace, { metadata: { name } });
+    return name;
+  }
+
+  /** Creates the ControlPlane whose addresses are all known: nothing has to wait. */
+  async createControlPlane(namespace: string): Promise<Parent> {
+    const type = "ClusterIP";
+    const spec = {
+      user: {
+        name: "Some",
+        surname: "Body",
+        email: "somebody@example.com",
+        password: btoa(crypto.randomUUID()),
+      },
+      services: { controller: { type }, router: { type } },
+      ingresses: { router: { address: "router.example.com" } },
+    };
+    const object = { metadata: { namespace, name: "iofog" }, spec } as KubeObject;
+    return await this.client.create(ControlPlane, object) as Parent;
+  }
+
+  /** What an operator would write now. */
+  async plan(namespace: string): Promise<ParentPlan> {
+    const ignore = () => {};
+    const store = new Store({
+      client: this.client,
+      namespace,
+      clock: systemClock,
+      kinds: [ControlPlane, ...definition.childResources].map((resource) => ({
+        resource,
+        relistMs: Infinity,
+      })),
+      fieldManager: identity.fieldManager,
+      observer: { changed: ignore, kindChanged: ignore, stale: ignore, watchEnded: ignore },
+    });
+    await store.listAll();
+    const [planned] = plan({
+      definition,
+      snapshot: store.snapshot(),
+      now: systemClock.now(),
+      identity,
+      blockOwnerDeletion: true,
+      failures: () => new Map(),
+      lostFields: [],
+      uuid: () => systemClock.uuid(),
+    });
+    if (planned === undefined) throw new Error(`no ControlPlane in ${namespace}`);
+    return planned;
+  }
+
+  /** Starts an operator and returns at once. */
+  spawn(namespace: string, controllerUrl: string = nowhere): OperatorProcess {
+    return startOperator(this.program, {
+      kubeconfigPath: this.cluster.kubeconfigPath,
+      namespace,
+      controllerUrl,
+    });
+  }
+
+  /** Starts an operator and waits until it holds its Lease and has nothing to do. */
+  async operate(namespace: string, controllerUrl?: string): Promise<OperatorProcess> {
+    const operator = this.spawn(namespace, controllerUrl);
+    await this.sightings.until("the operator's Lease", () => this.lease(namespace));
+    await this.settle();
+    return operator;
+  }
+
+  lease(namespace: string): Sighting | undefined {
+    return this.sightings.in(namespace).find(({ kind }) => kind === Lease.kind);
+  }
+
+  async settle(): Promise<void> {
+    await systemClock.sleep(settleMs);
+  }
+}
+
+async function installCrd(client: KubernetesClient): Promise<void> {
+  const text = await Deno.readTextFile(new URL("../crds/controlplanes.iofog.org.yaml", import.meta.url));
+  await client.create(CustomResourceDefinition, parse(text) as CustomResourceDefinition);
+  const isServed = () =>
+    servedSchema(client, ControlPlane, AbortSignal.timeout(10_000)).catch(() => undefined);
+  while (await isServed() === undefined) await systemClock.sleep(50);
+}
