@@ -108,14 +108,19 @@ function walkList(desired: readonly unknown[], live: unknown, at: Position): unk
     const inner = walk(item, found, { ...at, inList: true, text });
     if (inner !== undefined) corrected.set(found, inner);
   }
-  const strays = live.filter((candidate) =>
-    !desired.some((item) => sameKeys(item, candidate, rule)) &&
-    missing.some((item) => isSameUnderOtherKey(item, candidate, rule.keys, at))
-  );
-  if (strays.length === 0 && corrected.size === 0) return undefined;
+  // Each in the place where it was: the order of containers and variables means something.
+  const restored = new Map<unknown, unknown>();
+  for (const candidate of live) {
+    if (desired.some((item) => sameKeys(item, candidate, rule))) continue;
+    const matching = missing.filter((item) => isSameUnderOtherKey(item, candidate, rule.keys, at));
+    if (matching.length === 0) continue;
+    restored.set(candidate, matching.find((item) => ![...restored.values()].includes(item)));
+  }
+  if (restored.size === 0 && corrected.size === 0) return undefined;
   const items = [
-    ...live.filter((item) => !strays.includes(item)).map((item) => corrected.get(item) ?? item),
-    ...(strays.length === 0 ? [] : missing),
+    ...live.map((item) => restored.has(item) ? restored.get(item) : corrected.get(item) ?? item)
+      .filter((item) => item !== undefined),
+    ...(restored.size === 0 ? [] : missing.filter((item) => ![...restored.values()].includes(item))),
   ];
   if (at.inList) return items;
   at.renamed.push({ path: at.fields, items });

@@ -140,6 +140,18 @@ Deno.test("compare() puts a renamed item right within the items that enclose it"
   });
 });
 
+Deno.test("compare() puts a renamed item back into its place", () => {
+  const [first, second, third] = ["A", "B", "C"].map((name) => ({ name, value: `${name} of ours` }));
+  const env = [first, { ...second, name: "RENAMED" }, { ...second, name: "TWICE" }, third];
+  const [renamed] = compare(
+    pods({ name: "ours", env: [first, second, third, { name: "D", value: "new" }] }),
+    pods({ name: "ours", env }),
+    deployment,
+  ).renamed;
+  const restored = [first, second, third, { name: "D", value: "new" }];
+  assertEquals(renamed?.items, [{ name: "ours", env: restored }]);
+});
+
 Deno.test("compare() takes no item for a renamed one that says something else", () => {
   const desired = pods({ name: "ours", image: "i" });
   for (const other of [{ name: "x", image: "j" }, { name: "x" }]) {
