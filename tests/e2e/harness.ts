@@ -20,7 +20,7 @@ import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { servedSchema } from "../../src/operator/served_schema.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
 import {
   type AuditEvent,
   auditEvents,
@@ -54,6 +54,13 @@ interface ControlPlaneStatus {
   readonly controllerAddress?: string;
   readonly controllerEndpoint?: string;
   readonly routerAddress?: string;
+}
+
+/** An object that the operator made. */
+export interface Child {
+  readonly resource: Resource;
+  readonly name: string;
+  readonly object: KubeObject;
 }
 
 /** JSON that replaces parts of other JSON; null removes. */
@@ -152,6 +159,18 @@ export class Scene implements AsyncDisposable {
 
   async list<T extends KubeObject>(resource: Resource<T>): Promise<readonly T[]> {
     return (await this.client.list(resource, { namespace: this.namespace })).items;
+  }
+
+  /** Everything that the operator made. */
+  async children(): Promise<readonly Child[]> {
+    const kinds = await Promise.all(
+      controlPlaneDefinition().childResources.map(async (resource) =>
+        (await this.list(resource)).map((object) => ({ resource, object, name: object.metadata?.name ?? "" }))
+      ),
+    );
+    return kinds.flat().filter(({ object }) =>
+      object.metadata?.annotations?.["iofog.org/owner-uid"] !== undefined
+    );
   }
 
   async controlPlane(name: string = NAME): Promise<ControlPlaneObject> {
@@ -316,6 +335,11 @@ export function newPassword(): string {
   const password = registerSecret(`Pw-${crypto.randomUUID()}`);
   registerSecret(btoa(password));
   return password;
+}
+
+/** A secret of another kind, known to the secret scan. */
+export function registeredToken(): string {
+  return registerSecret(`token-${crypto.randomUUID()}`);
 }
 
 /** The condition of this type. */

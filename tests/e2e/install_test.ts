@@ -3,7 +3,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ConfigMap, Event, type Node, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, ObjectMeta } from "../../src/kubernetes/resource.ts";
-import { controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
 import {
   decodedData,
   describedCertificates,
@@ -100,7 +99,7 @@ scenario("every child belongs to its ControlPlane, and Events tell what was made
   scene.operate();
   const { metadata } = await scene.create();
   await scene.untilReady();
-  const children = await childrenOf(scene);
+  const children = (await scene.children()).map(({ object }) => object);
   assertEquals(children.length, 20);
   for (const child of children) {
     assertEquals(child.metadata?.ownerReferences, [{
@@ -192,17 +191,11 @@ scenario(
   },
 );
 
-/** Everything that the operator made. */
-async function childrenOf(scene: Scene): Promise<readonly KubeObject[]> {
-  const kinds = await Promise.all(controlPlaneDefinition().childResources.map((kind) => scene.list(kind)));
-  return kinds.flat().filter(({ metadata }) => metadata?.annotations?.["iofog.org/owner-uid"] !== undefined);
-}
-
 /** Our children in the form of the recordings (shared/golden/README.md). */
 async function childrenAsRecorded(scene: Scene): Promise<readonly unknown[]> {
   const { data } = await scene.get(Secret, "router-ca");
   const ca = decodedData(data ?? {})["tls.crt"] ?? "";
-  return await Promise.all((await childrenOf(scene)).map(async (child) => {
+  return await Promise.all((await scene.children()).map(async ({ object: child }) => {
     const { data, ...object } = child as KubeObject & { data?: Record<string, string> };
     const normal = JSON.parse(
       JSON.stringify({ ...normalised(object), metadata: normalisedMetadata(object.metadata ?? {}) })

@@ -79,7 +79,6 @@ const alternatives: readonly (readonly [RegExp, unknown])[] = [
   [/^spec\.type$/, "NodePort"],
   [/\.externalTrafficPolicy$/, "Cluster"],
   [/\.imagePullPolicy$/, "IfNotPresent"],
-  [/\.strategy\.type$/, "RollingUpdate"],
   [/\.fieldPath$/, "metadata.uid"],
   [/^data\./, btoa("other")],
 ];
@@ -87,6 +86,7 @@ const alternatives: readonly (readonly [RegExp, unknown])[] = [
 function otherValue({ path, value }: Leaf): unknown {
   const alternative = alternatives.find(([pattern]) => pattern.test(path));
   if (alternative !== undefined) return alternative[1];
+  if (path.endsWith(".strategy.type")) return value === "Recreate" ? "RollingUpdate" : "Recreate";
   switch (typeof value) {
     case "boolean":
       return !value;

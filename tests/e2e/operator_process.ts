@@ -1,10 +1,11 @@
 /**
- * The operator as a process of its own, from source.
+ * The operator as a process of its own, from source and with the permissions that the binary gets.
  *
  * Whatever it says is recorded for the secret scan. It cannot outlive the test: see `supervised_process.ts`.
  */
 
 import { startProcess, type SupervisedProcess } from "../cluster/mod.ts";
+import { operatorPermissions } from "../../tools/permissions.ts";
 import { recordOutput } from "../secrets.ts";
 import { eventually } from "./waiting.ts";
 
@@ -114,7 +115,7 @@ export async function runProgram(options: ProgramOptions): Promise<CommandResult
 }
 
 function programArguments(args: readonly string[]): readonly string[] {
-  return ["run", "-A", "--no-prompt", "--config", `${ROOT}deno.json`, `${ROOT}src/cli/main.ts`, ...args];
+  return ["run", ...operatorPermissions(), "--config", `${ROOT}deno.json`, `${ROOT}src/cli/main.ts`, ...args];
 }
 
 /** What Deno needs to find its cache, and the way around a proxy; nothing that chooses a cluster. */
