@@ -11,7 +11,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type { KubernetesClient } from "../kubernetes/client.ts";
+import type { CallOptions, KubernetesClient } from "../kubernetes/client.ts";
 import { isStatus } from "../kubernetes/errors.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 
@@ -21,6 +21,8 @@ export const leaseDurationSeconds = 15;
 export const renewDeadlineMs = 10_000;
 /** Milliseconds between tries (client-go: RetryPeriod). */
 export const retryPeriodMs = 2_000;
+/** Milliseconds that giving it back may take in all: the process is ending. */
+const releaseDeadlineMs = 2_000;
 
 export interface LeaseOptions {
   readonly client: KubernetesClient;
@@ -78,8 +80,11 @@ export class LeaseHolder {
     const { clock } = this.#options;
     let held = this.held;
     while (!signal.aborted) {
+      const renewedAt = this.#renewedAt ?? clock.monotonic();
       const now = await this.attempt(signal);
-      if (now !== held) onChange();
+      // It may have run out while the attempt was under way, and be held again now.
+      const lapsed = clock.monotonic() - renewedAt >= renewDeadlineMs;
+      if (now !== held || lapsed) onChange();
       held = now;
       await clock.sleep(this.#forbidden ? 30_000 : retryPeriodMs * (0.9 + 0.2 * clock.random()), signal);
     }
@@ -89,12 +94,13 @@ export class LeaseHolder {
   async attempt(signal: AbortSignal): Promise<boolean> {
     const { client, clock, name, observer } = this.#options;
     const startedAt = clock.monotonic();
+    const call = { signal, deadlineMs: renewDeadlineMs / 2 };
     try {
-      this.#lease ??= await this.#read(signal);
+      this.#lease ??= await this.#read(call);
       const stored = this.#lease === undefined
-        ? await client.create(Lease, this.#record(undefined), { signal, deadlineMs: renewDeadlineMs / 2 })
+        ? await client.create(Lease, this.#record(undefined), call)
         : this.#mayTake(this.#lease)
-        ? await client.replace(Lease, this.#record(this.#lease), { signal, deadlineMs: renewDeadlineMs / 2 })
+        ? await client.replace(Lease, this.#record(this.#lease), call)
         : undefined;
       this.#forbidden = false;
       if (stored === undefined) {
@@ -107,7 +113,7 @@ export class LeaseHolder {
       }
     } catch (error) {
       this.#lease = undefined;
-      if (isStatus(error, 409) && await this.#isTaken(signal)) this.#renewedAt = undefined;
+      if (isStatus(error, 409) && await this.#isTaken(call)) this.#renewedAt = undefined;
       if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
         if (!this.#forbidden) observer.forbidden(name);
         this.#forbidden = true;
@@ -119,29 +125,34 @@ export class LeaseHolder {
 
   /** Gives the Lease back, so that a successor need not wait for it to run out. */
   async release(): Promise<void> {
-    if (this.#forbidden || !this.held || this.#lease === undefined) return;
-    const now = microTime(this.#options.clock.now());
+    const { client, clock, identity } = this.#options;
+    if (this.#forbidden || !this.held) return;
     this.#renewedAt = undefined;
+    const deadlineMs = releaseDeadlineMs / 2;
     try {
-      await this.#options.client.replace(Lease, {
-        ...this.#lease,
+      // A renewal that was cut off by the end of the process may have been stored.
+      const lease = this.#lease ?? await this.#read({ deadlineMs });
+      if (lease?.spec?.holderIdentity !== identity) return;
+      const now = microTime(clock.now());
+      await client.replace(Lease, {
+        ...lease,
         spec: {
-          ...this.#lease.spec,
+          ...lease.spec,
           holderIdentity: "",
           leaseDurationSeconds: 1,
           renewTime: now,
           acquireTime: now,
         },
-      }, { deadlineMs: 3_000 });
+      }, { deadlineMs });
     } catch {
       // It runs out by itself.
     }
   }
 
-  async #read(signal: AbortSignal): Promise<Lease | undefined> {
+  async #read(options: CallOptions): Promise<Lease | undefined> {
     const { client, namespace, name } = this.#options;
     try {
-      return await client.get(Lease, { namespace, name }, { signal, deadlineMs: renewDeadlineMs / 2 });
+      return await client.get(Lease, { namespace, name }, options);
     } catch (error) {
       if (isStatus(error, 404)) return undefined;
       throw error;
@@ -149,9 +160,9 @@ export class LeaseHolder {
   }
 
   /** After a conflict: whether another process holds the Lease now. */
-  async #isTaken(signal: AbortSignal): Promise<boolean> {
+  async #isTaken(call: CallOptions): Promise<boolean> {
     try {
-      this.#lease = await this.#read(signal);
+      this.#lease = await this.#read(call);
       return this.#lease !== undefined && this.#lease.spec?.holderIdentity !== this.#options.identity;
     } catch {
       return false;
