@@ -93,18 +93,19 @@ async function run(
   return { code: output.code, stdout: decode(output.stdout), stderr: decode(output.stderr) };
 }
 
-/** Makes `dist/iofog-operator.js` and returns its path. */
-export async function bundle(): Promise<string> {
-  await Deno.mkdir(`${ROOT}dist`, { recursive: true });
-  const { code, stderr } = await run(Deno.execPath(), ["bundle", "--minify", "--output", BUNDLE, ENTRY]);
+/**
+ * Makes the bundle at `path`.
+ *
+ * @throws {BuildError}
+ */
+export async function bundle(path: string): Promise<void> {
+  const { code, stderr } = await run(Deno.execPath(), ["bundle", "--minify", "--output", path, ENTRY]);
   if (code !== 0) throw new BuildError(`deno bundle failed: ${stderr.trim()}`);
-  await checkVersion(Deno.execPath(), bundleArguments(`${ROOT}${BUNDLE}`));
-  return `${ROOT}${BUNDLE}`;
+  await checkVersion(Deno.execPath(), bundleArguments(path));
 }
 
-/** Makes `dist/iofog-operator` and returns its path. */
-async function compile(target: string | undefined): Promise<string> {
-  await Deno.mkdir(`${ROOT}dist`, { recursive: true });
+/** Makes the binary. */
+async function compile(target: string | undefined): Promise<void> {
   const { code, stderr } = await run(Deno.execPath(), compileArguments(target));
   if (code !== 0) throw new BuildError(explainFailure(stderr));
   try {
@@ -114,7 +115,6 @@ async function compile(target: string | undefined): Promise<string> {
     await Deno.remove(`${ROOT}${BINARY}`);
     throw error;
   }
-  return `${ROOT}${BINARY}`;
 }
 
 if (import.meta.main) {
@@ -124,7 +124,10 @@ if (import.meta.main) {
   const unknown = args.find((arg) => arg !== "--bundle-only");
   try {
     if (unknown !== undefined) throw new BuildError(`unknown argument ${unknown}: see tools/compile.ts`);
-    const path = args.includes("--bundle-only") ? await bundle() : await compile(target);
+    await Deno.mkdir(`${ROOT}dist`, { recursive: true });
+    const path = `${ROOT}${args.length > 0 ? BUNDLE : BINARY}`;
+    if (path.endsWith(".js")) await bundle(path);
+    else await compile(target);
     const { size } = await Deno.stat(path);
     console.log(`${path} (${(size / 1e6).toFixed(1)} MB), version ${config.version}`);
   } catch (error) {
