@@ -65,6 +65,7 @@ export async function run(options: AssembleOptions): Promise<number> {
       onPass: () => {
         lastPass = clock.monotonic();
       },
+      onQueue: (depth) => metrics.queueDepth("controlplane", depth),
     }, stopping);
     await events.flush();
     return 0;

@@ -167,11 +167,14 @@ export class Engine {
       const plans = plan(this.#input(definition)).filter(({ parent }) =>
         only === undefined || only.has(parent.metadata.uid)
       );
+      let working = 0;
       return await Promise.all(plans.map(async (each) => {
         const startedAt = clock.monotonic();
+        metrics.activeWorkers(controller, ++working);
         const result = await this.#convergeParent(definition, each, signal);
         const failed = this.failures.of(each.parent).size > 0;
         metrics.reconciled(controller, failed ? "error" : "success", (clock.monotonic() - startedAt) / 1000);
+        metrics.activeWorkers(controller, --working);
         return result;
       }));
     }));

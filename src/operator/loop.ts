@@ -21,6 +21,8 @@ export interface LoopOptions {
   readonly resyncMs: number;
   /** Told after each pass over Kubernetes, for readiness. */
   readonly onPass: () => void;
+  /** Told how many hints a pass takes up, and 0 after it. */
+  readonly onQueue?: (depth: number) => void;
 }
 
 /** Milliseconds for which hints are gathered: the events of one apply arrive together. */
@@ -93,8 +95,10 @@ async function kubernetesLane(
       const due = clock.monotonic() >= resyncAt;
       if (due) resyncAt = clock.monotonic() + resyncMs;
       const all = due || dirty.size === 0 || dirty.has(undefined);
+      options.onQueue?.(dirty.size);
       const result = await engine.convergeKubernetes(writeSignal, all ? undefined : definite(dirty));
       options.onPass();
+      options.onQueue?.(0);
       if (result.again) hints.mark(undefined);
     } catch (error) {
       log.error("pass failed", { lane: "kubernetes", error: errorText(error) });
