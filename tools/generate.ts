@@ -98,12 +98,17 @@ function filesOf(documents: Documents, offline: boolean): ReadonlyMap<string, st
   const files = new Map<string, string>();
   if (!offline) {
     for (const [module, document] of documents) {
-      files.set(new URL(`${module}.json`, documentFolder).pathname, `${JSON.stringify(document, null, 2)}\n`);
+      files.set(pathIn(documentFolder, `${module}.json`), `${JSON.stringify(document, null, 2)}\n`);
     }
   }
-  for (const [name, text] of typeScript(documents)) files.set(new URL(name, generatedFolder).pathname, text);
-  files.set(new URL("merge_rules.ts", generatedFolder).pathname, mergeRules(documents));
+  for (const [name, text] of typeScript(documents)) files.set(pathIn(generatedFolder, name), text);
+  files.set(pathIn(generatedFolder, "merge_rules.ts"), mergeRules(documents));
   return files;
+}
+
+/** A path, not a part of a URL: the repository may lie in a folder with spaces. */
+function pathIn(folder: URL, name: string): string {
+  return decodeURIComponent(new URL(name, folder).pathname);
 }
 
 async function isStale(path: string, text: string): Promise<boolean> {

@@ -126,7 +126,7 @@ Deno.test("mergeRules() keeps keys of lists, and defaults that say something", (
 });
 
 Deno.test("generate --offline --check finds the generated files up to date", async () => {
-  const script = new URL("./generate.ts", import.meta.url).pathname;
+  const script = decodeURIComponent(new URL("./generate.ts", import.meta.url).pathname);
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", script, "--offline", "--check"],
     stdout: "null",
