@@ -160,7 +160,8 @@ export async function kubeconfigForServiceAccount(
 /** Deno sends even loopback through HTTPS_PROXY; children of ours inherit the exception. */
 function bypassProxy(url: string): void {
   const noProxy = noProxyForLoopback(url, Deno.env.get("NO_PROXY"));
-  if (noProxy !== undefined) Deno.env.set("NO_PROXY", noProxy);
+  if (noProxy === undefined) return;
+  for (const name of ["NO_PROXY", "no_proxy"]) Deno.env.set(name, noProxy);
 }
 
 /** One attempt: everything that was started so far, so that it can be stopped at any point. */

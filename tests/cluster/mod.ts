@@ -2,6 +2,7 @@
 
 export * from "./binaries.ts";
 export * from "./cluster.ts";
+export * from "./interruption.ts";
 export * from "./kubeconfig.ts";
 export * from "./progress.ts";
 export * from "./shared.ts";

@@ -73,3 +73,13 @@ export function printProgress(
     write(`${line}\n`);
   };
 }
+
+/** Writes to standard output. Nobody may be listening any more, which must not keep us from cleaning up. */
+export function writeOutput(text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * `deno task dev`: a private cluster, the operator against it, and the sample coming up, until Ctrl-C.
+ *
+ * Whatever ends it, no process and no file of the private cluster stays. The operator starts again when a source file
+ * changes.
+ */
+
+import { resolve } from "node:path";
+import { parseArgs } from "@std/cli";
+import { ApiError } from "../src/kubernetes/errors.ts";
+import { ControlPlane } from "../src/resources/controlplane/definition.ts";
+import {
+  formatElapsed,
+  InterruptedError,
+  printProgress,
+  reportWhile,
+  watchInterruption,
+  writeOutput,
+} from "../tests/cluster/mod.ts";
+import { describeChanges, followObjects, isReady, type ShownCondition } from "./dev/condition_report.ts";
+import { applyManifests, installCrds, readManifests } from "./dev/manifests.ts";
+import { keepOperatorRunning, startOperator } from "./dev/operator_process.ts";
+import { openTarget, type Target, type TargetOptions } from "./dev/target.ts";
+
+const usage = `deno task dev [FLAGS]
+
+Starts a private local cluster, the operator and the sample in deploy/samples/iofog, and shows what happens.
+
+  --use-current-context   use the cluster of the current kubeconfig context; start nothing but the operator
+  --kubeconfig FILE       the same with another kubeconfig
+  --context NAME          the same with another context of it
+  -h, --help              this text
+
+The private cluster needs etcd, kube-apiserver and kube-controller-manager: they are taken from KUBEBUILDER_ASSETS,
+downloaded, or built with Go, once. A proxy in HTTPS_PROXY is used for downloads only.
+`;
+
+/** What the command line asks for. */
+export type DevCommand =
+  | { readonly kind: "help" }
+  | { readonly kind: "wrong"; readonly message: string }
+  | { readonly kind: "run"; readonly target: TargetOptions };
+
+/**
+ * Reads the command line.
+ *
+ * @param directory Where a relative path begins: that of the caller, since a task runs in the repository's root.
+ */
+export function parseCommand(args: readonly string[], directory: string): DevCommand {
+  let unknown: string | undefined;
+  const flags = parseArgs([...args], {
+    boolean: ["use-current-context", "help"],
+    string: ["kubeconfig", "context"],
+    alias: { h: "help" },
+    unknown: (arg: string) => {
+      unknown ??= arg;
+      return false;
+    },
+  });
+  if (unknown !== undefined) return { kind: "wrong", message: `unknown argument ${unknown}` };
+  for (const name of ["kubeconfig", "context"]) {
+    if (flags[name] === "") return { kind: "wrong", message: `--${name} needs a value` };
+  }
+  if (flags.help) return { kind: "help" };
+  const existing = flags["use-current-context"] || flags.kubeconfig !== undefined ||
+    flags.context !== undefined;
+  const kubeconfig = flags.kubeconfig === undefined ? undefined : resolve(directory, flags.kubeconfig);
+  const target: TargetOptions = existing
+    ? { kind: "existing", kubeconfig, context: flags.context }
+    : { kind: "private" };
+  return { kind: "run", target };
+}
+
+const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
+const sampleDirectory = `${root}/deploy/samples/iofog`;
+const namespace = "iofog";
+
+/** Everything from start to Ctrl-C. Throws what made it impossible; the reason of `signal` when that aborts. */
+async function develop(options: TargetOptions, signal: AbortSignal): Promise<void> {
+  const began = performance.now();
+  const say = (line: string) => writeOutput(`[${formatElapsed(performance.now() - began)}] ${line}\n`);
+  const progress = printProgress(writeOutput, { isTerminal: Deno.stdout.isTerminal() });
+  await using target = await openTarget(options, { say, progress }, signal);
+  await reportWhile(progress, "installing the custom resource definitions", async () => {
+    await installCrds(target.client, await readManifests(`${root}/crds`), signal);
+  });
+  await applyManifests(target.client, await readManifests(sampleDirectory), signal);
+  say(`applied deploy/samples/iofog to namespace ${namespace}`);
+  signal.throwIfAborted();
+  // Ends the parts below together, also when one of them fails.
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener("abort", end);
+  try {
+    await Promise.all([
+      keepOperatorRunning({
+        root,
+        args: [
+          "run",
+          ...target.operatorArgs,
+          "--namespace",
+          namespace,
+          ...quietFlags,
+          "--log-format",
+          "text",
+        ],
+        onLine: (line) => say(`operator | ${line}`),
+        onEvent: say,
+      }, ending.signal).finally(end),
+      reportConditions(target, say, ending.signal).finally(end),
+    ]);
+  } finally {
+    signal.removeEventListener("abort", end);
+    say("stopping");
+  }
+}
+
+/** Ports of their own, so that two of these, or a real operator, can run side by side. */
+const quietFlags = ["--metrics-addr", "127.0.0.1:0", "--health-addr", "127.0.0.1:0"];
+
+/** Shows every change of a condition, and the whole picture each time when the control plane became ready. */
+async function reportConditions(
+  target: Target,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const seen = new Map<string, readonly ShownCondition[]>();
+  const wasReady = new Set<string>();
+  let drawing = Promise.resolve();
+  await followObjects(target.client, ControlPlane, namespace, (object) => {
+    const name = object.metadata?.name ?? "";
+    const conditions = object.status?.conditions ?? [];
+    for (const line of describeChanges(seen.get(name) ?? [], conditions)) say(`${name} | ${line}`);
+    seen.set(name, conditions);
+    if (!isReady(object)) return void wasReady.delete(name);
+    if (wasReady.has(name)) return;
+    wasReady.add(name);
+    drawing = drawing.then(() => showPicture(target, say, signal));
+  }, signal);
+  await drawing;
+}
+
+async function showPicture(target: Target, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const lines: string[] = [];
+  const status = startOperator({
+    root,
+    args: ["status", ...target.operatorArgs, "--namespace", namespace],
+    onLine: (line) => lines.push(line),
+  });
+  const kill = () => void status.kill();
+  signal.addEventListener("abort", kill);
+  await status.ended;
+  signal.removeEventListener("abort", kill);
+  if (signal.aborted) return;
+  say("the edge compute network is ready");
+  const look = `-n ${namespace} get controlplane,deploy,svc,pod,secret`;
+  writeOutput(
+    `\n${lines.join("\n")}\n\nLook further:\n  ${
+      target.kubectl === undefined
+        ? `kubectl ${look}   (kubectl is not on PATH here: install it first)`
+        : `${target.kubectl} ${look}`
+    }\nChange a file under src/, or press Ctrl-C to end all of it.\n\n`,
+  );
+}
+
+/** Runs the command; returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
+  if (command.kind === "help") {
+    writeOutput(usage);
+    return 0;
+  }
+  if (command.kind === "wrong") {
+    console.error(`deno task dev: ${command.message}\n\n${usage}`);
+    return 2;
+  }
+  const interruption = watchInterruption();
+  try {
+    await develop(command.target, interruption.signal);
+  } catch (error) {
+    if (!interruption.signal.aborted) {
+      console.error(`deno task dev: ${error instanceof Error ? error.message : error}`);
+      return 1;
+    }
+    if (!(error instanceof InterruptedError || error instanceof ApiError)) console.error(error);
+  } finally {
+    interruption.close();
+  }
+  writeOutput(
+    command.target.kind === "private"
+      ? "stopped; nothing of the private cluster is left\n"
+      : `stopped; the sample stays in the cluster: kubectl delete namespace ${namespace} removes it\n`,
+  );
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
