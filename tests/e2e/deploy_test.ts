@@ -59,7 +59,7 @@ scenario(
         namespace: scene.namespace,
       });
       assertEquals(requests.length > 0, true);
-    const refused = requests.filter(({ code }) => code === 403);
+      const refused = requests.filter(({ code }) => code === 403);
       assertEquals(refused.map(({ verb, resource, name }) => `${verb} ${resource} ${name}`), []);
     } finally {
       assertEquals((await operator.terminate(15_000)).code, 0);
