@@ -41,16 +41,21 @@ export function buildSource(options: BuildOptions): BinarySource {
     for (const name of buildOrder.filter((name) => missing.includes(name))) {
       const { path, duration } = packages[name];
       const temporary = temporaryPath(directory, name);
+      // Go's own temporary files lie here, so that those of a build that was killed are removed with ours.
+      const work = temporaryPath(directory, "go");
+      await Deno.mkdir(work);
       try {
         await reportWhile(
           progress,
           `building ${name}, first time only, ${duration}`,
-          () => build(go, path, temporary, options, signal),
+          () => build(go, path, { output: temporary, work }, options, signal),
         );
       } catch (error) {
         await Deno.remove(temporary).catch(() => {});
         signal?.throwIfAborted();
         return { paths, remark: error instanceof Error ? error.message : String(error) };
+      } finally {
+        await Deno.remove(work, { recursive: true });
       }
       await Deno.rename(temporary, `${directory}/${name}`);
       paths.set(name, `${directory}/${name}`);
@@ -62,7 +67,7 @@ export function buildSource(options: BuildOptions): BinarySource {
 async function build(
   go: string,
   path: string,
-  output: string,
+  { output, work }: { readonly output: string; readonly work: string },
   { os, arch }: BuildOptions,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -82,7 +87,15 @@ async function build(
       path,
     ],
     cwd: moduleDirectory,
-    env: { ...Deno.env.toObject(), CGO_ENABLED: "0", GOOS: os, GOARCH: arch, GOWORK: "off", GOFLAGS: "" },
+    env: {
+      ...Deno.env.toObject(),
+      CGO_ENABLED: "0",
+      GOOS: os,
+      GOARCH: arch,
+      GOTMPDIR: work,
+      GOWORK: "off",
+      GOFLAGS: "",
+    },
     output: {
       onLine: (line) => {
         said.push(line);
