@@ -5,16 +5,20 @@
  */
 
 import { stringify } from "@std/yaml";
+import type { Resource } from "../kubernetes/resource.ts";
+import { mergeRuleAt } from "../kubernetes/schema.ts";
 import { isRecord } from "../operator/compare.ts";
 import type { ParentPlan } from "../operator/plan.ts";
 import { describeTarget, type KubernetesWrite } from "../operator/write.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
-import { printError } from "./environment.ts";
 import { readEverything } from "./once.ts";
 
 /** Prints the difference; returns 0 when there is none, 1 when there is one, as kubectl diff does. */
 export async function diff(
-  options: AssembleOptions & { readonly print: (text: string) => void },
+  options: AssembleOptions & {
+    readonly print: (text: string) => void;
+    readonly printError: (text: string) => void;
+  },
 ): Promise<number> {
   const assembly = await assemble(options);
   try {
@@ -24,14 +28,13 @@ export async function diff(
     const snapshot = assembly.engine.store.snapshot();
     for (const { parent, desired, failures } of plans) {
       const { phase, message } = snapshot.external(parent.metadata.uid);
-      const name = `${parent.kind} ${parent.metadata.name}`;
+      const say = (text: string) =>
+        options.printError(assembly.redactor.clean(`${parent.kind} ${parent.metadata.name}: ${text}\n`));
       for (const { field, message: text } of desired.problems) {
-        printError(`${name}: ${field === undefined ? "" : `${field} `}${text}\n`);
+        say(field === undefined ? text : `${field} ${text}`);
       }
-      for (const { object, message: text } of failures) printError(`${name}: ${object}: ${text}\n`);
-      if (phase === "unreachable") {
-        printError(`${name}: what is in the Controller is not known: ${message}\n`);
-      }
+      for (const { object, message: text } of failures) say(`${object}: ${text}`);
+      if (phase === "unreachable") say(`what is in the Controller is not known: ${message}`);
     }
     const text = assembly.redactor.clean(plans.map(render).join(""));
     options.print(text);
@@ -47,7 +50,7 @@ export function render(plan: ParentPlan): string {
   const external = plan.external.map((write) => {
     const before = write.observed === undefined
       ? ""
-      : lines("-", stringify(pick(write.observed.fields, write.child.fields)));
+      : lines("-", stringify(pick(write.observed.fields, write.child.fields, undefined)));
     return `${write.verb} ${describeTarget(write)} in the Controller\n${before}${
       lines("+", stringify(write.child.fields))
     }`;
@@ -71,10 +74,9 @@ function renderKubernetes(write: KubernetesWrite): string {
         : `${title}~ made again: ${write.paths.join("; ")}\n`;
     case "apply": {
       if (write.live === undefined) return `${title}${lines("+", stringify(shown(write.object)))}`;
-      const before = stringify(pick(shown(write.live), shown(write.object))) as string;
-      const after = stringify(shown(write.object)) as string;
-      const changed = unified(before, after);
-      return `${title}~ ${write.paths.join("\n~ ")}\n${changed}`;
+      const wanted = shown(write.object);
+      const before = stringify(pick(shown(write.live), wanted, write.resource));
+      return `${title}~ ${write.paths.join("\n~ ")}\n${changedLines(before, stringify(wanted))}`;
     }
   }
 }
@@ -90,13 +92,28 @@ function shown(object: object): Record<string, unknown> {
   return withoutUndefined({ ...rest, metadata: named, ...data }) as Record<string, unknown>;
 }
 
-/** The parts of `live` that `wanted` speaks of. */
-function pick(live: unknown, wanted: unknown): unknown {
+/** The parts of `live` that `wanted` speaks of, in its order; items of lists are matched as an apply matches them. */
+function pick(
+  live: unknown,
+  wanted: unknown,
+  resource: Resource | undefined,
+  path: readonly string[] = [],
+): unknown {
+  if (Array.isArray(live) && Array.isArray(wanted)) {
+    const rule = resource && mergeRuleAt(resource, path);
+    if (rule?.type !== "map") return live;
+    const keyOf = (item: unknown, key: string) =>
+      isRecord(item) ? item[key] ?? rule.defaults?.[key] : undefined;
+    return wanted.flatMap((item) => {
+      const found = live.find((other) => rule.keys.every((key) => keyOf(item, key) === keyOf(other, key)));
+      return found === undefined ? [] : [pick(found, item, resource, path)];
+    });
+  }
   if (!isRecord(live) || !isRecord(wanted)) return live ?? null;
   return Object.fromEntries(
-    Object.entries(wanted).filter(([key]) => live[key] !== undefined).map((
-      [key, value],
-    ) => [key, pick(live[key], value)]),
+    Object.entries(wanted)
+      .filter(([key]) => live[key] !== undefined)
+      .map(([key, value]) => [key, pick(live[key], value, resource, [...path, key])]),
   );
 }
 
@@ -108,15 +125,28 @@ function lines(sign: string, text: string): string {
   return text.trimEnd().split("\n").map((line) => `${sign} ${line}\n`).join("");
 }
 
-/** The lines that differ, with the unchanged ones that lead to them left out. */
-function unified(before: string, after: string): string {
-  const old = new Set(before.split("\n"));
-  const fresh = new Set(after.split("\n"));
-  const removed = before.split("\n").filter((line) => line !== "" && !fresh.has(line)).map((line) =>
-    `- ${line}\n`
-  );
-  const added = after.split("\n").filter((line) => line !== "" && !old.has(line)).map((line) =>
-    `+ ${line}\n`
-  );
-  return [...removed, ...added].join("");
+/** The lines that differ, without those around them: the paths above tell where they are. */
+function changedLines(before: string, after: string): string {
+  const old = before.trimEnd().split("\n");
+  const fresh = after.trimEnd().split("\n");
+  // Length of the longest common part of what follows each pair of lines.
+  const common = Array.from({ length: old.length + 1 }, () => new Array<number>(fresh.length + 1).fill(0));
+  const at = (row: number, column: number) => common[row]?.[column] ?? 0;
+  for (let row = old.length - 1; row >= 0; row--) {
+    for (let column = fresh.length - 1; column >= 0; column--) {
+      common[row]![column] = old[row] === fresh[column]
+        ? at(row + 1, column + 1) + 1
+        : Math.max(at(row + 1, column), at(row, column + 1));
+    }
+  }
+  let text = "";
+  for (let row = 0, column = 0; row < old.length || column < fresh.length;) {
+    if (row < old.length && column < fresh.length && old[row] === fresh[column]) {
+      row++;
+      column++;
+    } else if (row < old.length && (column === fresh.length || at(row + 1, column) >= at(row, column + 1))) {
+      text += `- ${old[row++]}\n`;
+    } else text += `+ ${fresh[column++]}\n`;
+  }
+  return text;
 }

@@ -25,6 +25,10 @@ const httpUrl = z.string().refine((text) => {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "";
 }, { error: "must be an http or https address such as http://127.0.0.1:51121" });
 
+function oneOf<const T extends string>(values: readonly T[]) {
+  return z.enum(values, { error: `must be one of ${values.join(", ")}` });
+}
+
 /** What the flags give, defaults included. */
 export const flagsSchema = z.object({
   "kubeconfig": z.string().optional(),
@@ -35,10 +39,10 @@ export const flagsSchema = z.object({
   "resync-interval": duration.refine((ms) => ms >= 1_000, { error: "must be at least 1s" }),
   "metrics-addr": z.string(),
   "health-addr": z.string(),
-  "log-level": z.enum(LOG_LEVELS),
-  "log-format": z.enum([...LOG_FORMATS, "auto"]),
+  "log-level": oneOf(LOG_LEVELS),
+  "log-format": oneOf([...LOG_FORMATS, "auto"]),
   "enable-leader-election": z.boolean(),
-  "output": z.enum(["text", "json", "yaml"]),
+  "output": oneOf(["text", "json", "yaml"]),
   "help": z.boolean(),
   "version": z.boolean(),
 });
@@ -134,7 +138,7 @@ export function parseCommandLine(
   const switches = flagTable.filter((flag) => flag.value === undefined);
   const valued = flagTable.filter((flag) => flag.value !== undefined);
   const unknown: string[] = [];
-  const parsed = parseArgs(args.map(withTwoDashes), {
+  const parsed = parseArgs(args.map(inLongForm), {
     boolean: switches.map((flag) => flag.name),
     string: valued.map((flag) => flag.name),
     alias: Object.fromEntries(
@@ -146,25 +150,34 @@ export function parseCommandLine(
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
   if (unknown.length > 0) throw new UsageError(`unknown flag ${unknown[0]}: see iofog-operator --help`);
+  const fromVariable = (flag: FlagHelp) =>
+    // A kubeconfig variable may name several files: `kubernetes/` reads it.
+    flag.variable === undefined || flag.name === "kubeconfig"
+      ? undefined
+      : variable(flag.variable) || undefined;
   const given = Object.fromEntries(flagTable.map((flag) => {
     const value = parsed[flag.name];
     if (flag.value === undefined) return [flag.name, value === true];
-    if (value === "" || Array.isArray(value)) {
-      throw new UsageError(`--${flag.name} needs one value (${flag.value})`);
-    }
-    const fallback = flag.variable === undefined || flag.name === "kubeconfig"
-      ? undefined
-      : variable(flag.variable);
-    return [flag.name, value ?? (fallback === "" ? undefined : fallback) ?? flag.default];
+    if (value === "") throw new UsageError(`--${flag.name} needs a value (${flag.value})`);
+    return [flag.name, value ?? fromVariable(flag) ?? flag.default];
   }));
   const result = flagsSchema.safeParse(given);
   if (!result.success) {
-    const issue = result.error.issues[0];
-    throw new UsageError(`--${issue?.path.join(".")}: ${issue?.message}`);
+    const [issue] = result.error.issues;
+    const flag = flagTable.find(({ name }) => name === issue?.path[0]);
+    const isGiven = parsed[flag?.name ?? ""] !== undefined;
+    throw new UsageError(`${isGiven ? `--${flag?.name}` : flag?.variable}: ${issue?.message}`);
   }
   return { words: parsed._.map(String), flags: result.data };
 }
 
-function withTwoDashes(argument: string): string {
-  return /^-[a-z][a-z-]+/.test(argument) ? `-${argument}` : argument;
+/** `-metrics-addr=x`, as Go's flags may be written, and `-ojson`, as kubectl's may. */
+function inLongForm(argument: string): string {
+  const name = /^-([a-z-]+)/.exec(argument)?.[1];
+  if (flagTable.some((flag) => flag.name === name)) return `-${argument}`;
+  const short = flagTable.find((flag) =>
+    flag.alias !== undefined && flag.value !== undefined &&
+    argument.startsWith(`-${flag.alias}`) && /^[^=]/.test(argument.slice(2))
+  );
+  return short === undefined ? argument : `--${short.name}=${argument.slice(2)}`;
 }

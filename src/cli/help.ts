@@ -12,6 +12,10 @@ export const commandTable = [
   { name: "version", text: "print the version" },
 ] as const;
 
+/** Widest line, and where the explanation of a flag begins. */
+const columns = 100;
+const nameColumns = 32;
+
 /** What `--help` prints. */
 export function help(): string {
   const commands = commandTable.map(({ name, text }) => `  ${name.padEnd(10)}${text}\n`).join("");
@@ -23,7 +27,8 @@ export function help(): string {
       ...(flag.default === undefined ? [] : [`default ${flag.default}`]),
       ...(flag.variable === undefined ? [] : [`env ${flag.variable}`]),
     ];
-    return `  ${name.padEnd(32)}${flag.text}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}\n`;
+    const text = `${flag.text}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
+    return wrapped(`  ${name.padEnd(nameColumns)}`, text);
   }).join("");
   return `iofog-operator manages ioFog edge compute networks on Kubernetes.
 
@@ -33,6 +38,21 @@ Commands:
 ${commands}
 Flags:
 ${flags}
-A proxy in HTTPS_PROXY or HTTP_PROXY is used for the API server and the Controller unless NO_PROXY names them.
+A proxy in HTTPS_PROXY or HTTP_PROXY is used for the API server and the Controller unless NO_PROXY
+names them.
 `;
+}
+
+/** `head` and the words of `text`, in as many lines as it takes; all but the first are indented. */
+function wrapped(head: string, text: string): string {
+  const lines: string[] = [];
+  let line = head;
+  for (const word of text.split(" ")) {
+    if (line.length + word.length > columns) {
+      lines.push(line);
+      line = " ".repeat(head.length);
+    }
+    line += `${line.length === head.length ? "" : " "}${word}`;
+  }
+  return [...lines, line].map((each) => `${each}\n`).join("");
 }

@@ -17,11 +17,25 @@ import { once } from "./once.ts";
 import { run } from "./run.ts";
 import { status } from "./status.ts";
 
+/** Where the program runs; a test gives it another world. */
+export interface Surroundings
+  extends Pick<AssembleOptions, "environment" | "isTerminal" | "bypassProxy" | "clock" | "wrapTransport"> {
+  /** Writes to standard output. */
+  readonly print: (text: string) => void;
+  /** Writes to standard error. */
+  readonly printError: (text: string) => void;
+}
+
 /** Runs the command in `args`; returns the exit code. */
-export async function main(args: readonly string[], stopping: AbortSignal): Promise<number> {
+export async function main(
+  args: readonly string[],
+  stopping: AbortSignal,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { environment, print, printError } = surroundings;
   let command = "run";
   try {
-    const { words, flags } = parseCommandLine(args, machine.variable);
+    const { words, flags } = parseCommandLine(args, environment.variable);
     if (flags.help || words[0] === "help") {
       print(help());
       return 0;
@@ -30,24 +44,17 @@ export async function main(args: readonly string[], stopping: AbortSignal): Prom
     if (words.length > 1) {
       throw new UsageError(`${words[1]} is one argument too many: see iofog-operator --help`);
     }
-    const toError = (line: string) => printError(`${line}\n`);
-    const options: AssembleOptions = {
-      flags,
-      environment: machine,
-      stopping,
-      writeLog: toError,
-      isTerminal: Deno.stderr.isTerminal(),
-      bypassProxy,
-    };
+    const writeLog = (line: string) => printError(`${line}\n`);
+    const options = { ...surroundings, flags, stopping, writeLog };
     switch (command) {
       case "run":
         return await run(options);
       case "once":
         return await once(options);
       case "diff":
-        return await diff({ ...options, print });
+        return await diff(options);
       case "status":
-        return await status({ ...options, print });
+        return await status(options);
       case "crds":
         print(crds());
         return 0;
@@ -77,5 +84,12 @@ if (import.meta.main) {
   const stop = new AbortController();
   // Before the first await: without a listener the signal ends the process at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  Deno.exit(await main(Deno.args, stop.signal));
+  const code = await main(Deno.args, stop.signal, {
+    environment: machine,
+    isTerminal: Deno.stderr.isTerminal(),
+    bypassProxy,
+    print,
+    printError,
+  });
+  Deno.exit(code);
 }

@@ -44,13 +44,14 @@ export async function status(
       draw(parent, snapshot)
     );
     const format = options.flags.output;
-    if (format === "json") options.print(`${JSON.stringify(pictures, undefined, 2)}\n`);
-    else if (format === "yaml") options.print(stringify(JSON.parse(JSON.stringify(pictures))));
+    const print = (text: string) => options.print(assembly.redactor.clean(text));
+    if (format === "json") print(`${JSON.stringify(pictures, undefined, 2)}\n`);
+    else if (format === "yaml") print(stringify(JSON.parse(JSON.stringify(pictures))));
     else if (pictures.length === 0) {
       throw new CommandError(
         `there is no ControlPlane in namespace ${assembly.namespace}: apply one, or choose another with --namespace`,
       );
-    } else options.print(pictures.map(render).join("\n"));
+    } else print(pictures.map(render).join("\n"));
     return pictures.length > 0 && pictures.every(({ ready }) => ready) ? 0 : 1;
   } finally {
     assembly.close();
