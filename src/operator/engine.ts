@@ -118,7 +118,10 @@ export class Engine {
         kindChanged: (resource, state) => this.#kindChanged(resource, state),
         stale: (resource) => options.metrics.staleRead(resource.kind),
         watchEnded: (resource, reason) => {
-          options.metrics.watchRestarted(resource.kind, reason === "Expired" ? "gone" : "error");
+          options.metrics.watchRestarted(
+            resource.kind,
+            reason === "Expired" ? "gone" : reason === "Closed" ? "closed" : "error",
+          );
           options.log.debug("watch ended", { kind: resource.kind, reason });
         },
       },

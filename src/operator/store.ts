@@ -55,6 +55,10 @@ export interface StoreOptions {
 
 /** Milliseconds between two looks for a kind that is not served or not allowed. */
 const absentRetryMs = 5_000;
+/** Milliseconds that a watch has to last to count as one that works. */
+const shortestWatchMs = 1_000;
+/** How many objects that are gone are remembered, for each kind. */
+const mostGone = 1_000;
 
 const unobserved: ExternalState = { phase: "unknown", objects: [], facts: {} };
 
@@ -67,7 +71,8 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options;
     for (const stored of options.kinds) {
-      this.#kinds.set(keyOf(stored.resource), { stored, state: { phase: "pending" }, objects: new Map() });
+      const state = { phase: "pending" } as const;
+      this.#kinds.set(keyOf(stored.resource), { stored, state, objects: new Map(), gone: new Set() });
     }
   }
 
@@ -137,22 +142,24 @@ export class Store {
   }
 
   async #follow(kind: Kind, signal: AbortSignal): Promise<void> {
-    const { clock, observer } = this.#options;
+    const { clock } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       try {
         let version: string | undefined = await this.#list(kind, signal);
-        failures = 0;
         const relistAt = clock.monotonic() + kind.stored.relistMs;
         while (version !== undefined && clock.monotonic() < relistAt && !signal.aborted) {
-          version = await this.#watch(kind, version, relistAt - clock.monotonic(), signal);
+          const openedAt = clock.monotonic();
+          version = await this.#watch(kind, version, relistAt - openedAt, signal);
+          if (clock.monotonic() - openedAt >= shortestWatchMs) failures = 0;
+          // A watch that fails at once would otherwise be opened again, or the list be taken, in a tight loop.
+          else if (clock.monotonic() < relistAt) await clock.sleep(backoffMs(failures++, clock), signal);
         }
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(kind, error);
         const absent = kind.state.phase === "absent" || (kind.state.phase === "failed" && kind.state.denied);
         await clock.sleep(absent ? absentRetryMs : backoffMs(failures++, clock), signal);
-        observer.watchEnded(kind.stored.resource, "list failed");
       }
     }
   }
@@ -166,36 +173,27 @@ export class Store {
     signal.addEventListener("abort", end);
     const timer = clock.sleep(forMs, ended.signal).then(end);
     let version = from;
-    const startedAt = clock.monotonic();
     try {
       const query = { namespace, resourceVersion: from, metadataOnly: kind.stored.contentOf !== undefined };
       for await (const event of client.watch(resource, query, { signal: ended.signal })) {
-        if (event.type === "BOOKMARK") {
-          version = event.resourceVersion;
-          continue;
+        if (event.type === "BOOKMARK") version = event.resourceVersion;
+        else {
+          if (event.type === "DELETED") this.#gone(kind, event.object);
+          else await this.#seen(kind, event.object, signal);
+          version = event.object.metadata?.resourceVersion ?? version;
         }
-        version = event.object.metadata?.resourceVersion ?? version;
-        const name = event.object.metadata?.name ?? "";
-        if (event.type === "DELETED") this.#gone(kind, event.object);
-        else if (this.#wantsContent(kind, name)) await this.#read(kind, event.object, signal);
-        else this.#put(kind, event.object);
       }
+      if (!ended.signal.aborted) observer.watchEnded(resource, "Closed");
+      return version;
     } catch (error) {
       if (signal.aborted) return undefined;
-      observer.watchEnded(resource, error instanceof ApiError ? error.reason : "error");
-      if (isStatus(error, 410) || !(error instanceof ApiError)) return undefined;
-      // A watch that fails at once would otherwise be opened again in a tight loop.
-      if (clock.monotonic() - startedAt < 1_000) await clock.sleep(backoffMs(0, clock), signal);
+      observer.watchEnded(resource, error instanceof ApiError ? error.reason : String(error));
       return undefined;
     } finally {
       signal.removeEventListener("abort", end);
       end();
       await timer;
     }
-    if (clock.monotonic() - startedAt < 1_000 && !signal.aborted) {
-      await clock.sleep(backoffMs(0, clock), signal);
-    }
-    return version;
   }
 
   async #list(kind: Kind, signal: AbortSignal | undefined): Promise<string> {
@@ -210,8 +208,7 @@ export class Store {
       const known = kind.objects.get(name);
       if (known !== undefined && isOlder(object.metadata?.resourceVersion, known)) {
         await this.#doubt(kind, name, signal);
-      } else if (this.#wantsContent(kind, name)) await this.#read(kind, object, signal);
-      else this.#put(kind, object);
+      } else await this.#seen(kind, object, signal);
     }
     for (const [name, known] of [...kind.objects]) {
       if (listed.has(name)) continue;
@@ -222,70 +219,79 @@ export class Store {
     return resourceVersion;
   }
 
-  /** A list is older than what we know of this object: only a read of the object itself can tell. */
+  /** Takes in an object from a list or an event. */
+  async #seen(kind: Kind, object: KubeObject, signal: AbortSignal | undefined): Promise<void> {
+    const name = object.metadata?.name ?? "";
+    if (kind.gone.has(object.metadata?.uid ?? "")) await this.#doubt(kind, name, signal);
+    else if (kind.stored.contentOf === undefined || isPartial(kind, name)) this.#put(kind, object);
+    else if (!isKnown(object, kind.objects.get(name))) await this.#verify(kind, name, signal);
+  }
+
+  /** A list or event is older than what we know of this object: only a read of the object itself can tell. */
   async #doubt(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<void> {
     this.#options.observer.stale(kind.stored.resource);
     await this.#verify(kind, name, signal);
   }
 
   async #verify(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<void> {
+    const before = kind.objects.get(name);
+    const object = await this.#get(kind, name, signal);
+    // What came in during the read, such as the answer to a write of ours, may be newer.
+    const undisturbed = kind.objects.get(name) === before;
+    if (object !== undefined) this.#put(kind, object, undisturbed);
+    else if (undisturbed) this.#remove(kind, name);
+  }
+
+  /** Reads one object consistently; of a Secret whose content is not asked for, the metadata. */
+  async #get(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<KubeObject | undefined> {
     const { client, namespace } = this.#options;
+    const { resource } = kind.stored;
+    if (isPartial(kind, name)) {
+      const query = { namespace, fieldSelector: `metadata.name=${name}`, metadataOnly: true };
+      return (await client.list(resource, query, { signal })).items[0];
+    }
     try {
-      const object = await client.get(kind.stored.resource, { namespace, name }, { signal });
-      this.#put(kind, object, true);
+      return await client.get(resource, { namespace, name }, { signal });
     } catch (error) {
-      if (!isStatus(error, 404)) throw error;
-      this.#remove(kind, name);
+      if (isStatus(error, 404)) return undefined;
+      throw error;
     }
   }
 
-  #wantsContent(kind: Kind, name: string): boolean {
-    return kind.stored.contentOf?.includes(name) ?? false;
-  }
-
-  async #read(kind: Kind, metadata: KubeObject, signal: AbortSignal | undefined): Promise<void> {
-    const name = metadata.metadata?.name ?? "";
-    const known = kind.objects.get(name);
-    const version = metadata.metadata?.resourceVersion;
-    if (known !== undefined && (known.metadata?.resourceVersion === version || isOlder(version, known))) {
-      return;
-    }
-    await this.#verify(kind, name, signal);
-  }
-
+  /** @param consistent Whether the object was just read by itself, so that it counts even if it seems older. */
   #put(kind: Kind, object: KubeObject, consistent = false): void {
-    const name = object.metadata?.name ?? "";
+    const { fieldManager, observer } = this.#options;
+    const { name = "", uid = "" } = object.metadata ?? {};
     const previous = kind.objects.get(name);
-    const version = object.metadata?.resourceVersion;
-    if (previous !== undefined && previous.metadata?.resourceVersion === version) return;
-    if (previous !== undefined && !consistent && isOlder(version, previous)) {
-      this.#options.observer.stale(kind.stored.resource);
+    if (previous !== undefined && previous.metadata?.resourceVersion === object.metadata?.resourceVersion) {
       return;
     }
-    const kept = trim(object, this.#options.fieldManager);
+    if (consistent) kind.gone.delete(uid);
+    else if (kind.gone.has(uid) || isKnown(object, previous)) return observer.stale(kind.stored.resource);
+    const kept = trim(isPartial(kind, name) ? metadataOf(object) : object, fieldManager);
     kind.objects.set(name, kept);
-    this.#options.observer.changed(kind.stored.resource, name, kept, previous);
+    observer.changed(kind.stored.resource, name, kept, previous);
   }
 
   /** A deletion that is older than what we know is that of an earlier incarnation. */
   #gone(kind: Kind, object: KubeObject): void {
     const name = object.metadata?.name ?? "";
-    const known = kind.objects.get(name);
-    if (known === undefined || known.metadata?.uid !== object.metadata?.uid) return;
-    this.#remove(kind, name);
+    rememberGone(kind, object);
+    if (kind.objects.get(name)?.metadata?.uid === object.metadata?.uid) this.#remove(kind, name);
   }
 
   #remove(kind: Kind, name: string): void {
     const previous = kind.objects.get(name);
     if (previous === undefined) return;
     kind.objects.delete(name);
-    if (previous.metadata?.uid !== undefined) this.#external.delete(previous.metadata.uid);
+    rememberGone(kind, previous);
+    this.#external.delete(previous.metadata?.uid ?? "");
     this.#options.observer.changed(kind.stored.resource, name, undefined, previous);
   }
 
   #failed(kind: Kind, error: unknown): void {
     if (isStatus(error, 404)) {
-      for (const name of [...kind.objects.keys()]) kind.objects.delete(name);
+      for (const name of [...kind.objects.keys()]) this.#remove(kind, name);
       return this.#setState(kind, { phase: "absent" });
     }
     const message = error instanceof Error ? error.message : String(error);
@@ -303,6 +309,22 @@ interface Kind {
   readonly stored: StoredKind;
   state: KindState;
   readonly objects: Map<string, KubeObject>;
+  /**
+   * Uids of objects that are known to be gone, since an answer or a list may come later than the news of a deletion.
+   * A uid never comes back, unless etcd was restored.
+   */
+  readonly gone: Set<string>;
+}
+
+/** Whether only the metadata of this object may be read. */
+function isPartial({ stored }: Kind, name: string): boolean {
+  return stored.contentOf !== undefined && !stored.contentOf.includes(name);
+}
+
+function rememberGone({ gone }: Kind, object: KubeObject): void {
+  gone.add(object.metadata?.uid ?? "");
+  const [oldest] = gone;
+  if (gone.size > mostGone && oldest !== undefined) gone.delete(oldest);
 }
 
 /** `group/plural`, unique among the kinds of one API server. */
@@ -316,6 +338,16 @@ function isOlder(version: string | undefined, known: KubeObject): boolean {
   if (version === undefined || than === undefined) return false;
   if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false;
   return BigInt(version) < BigInt(than);
+}
+
+/** Whether `known` is at least as new as `object`. */
+function isKnown(object: KubeObject, known: KubeObject | undefined): boolean {
+  const version = object.metadata?.resourceVersion;
+  return known !== undefined && (known.metadata?.resourceVersion === version || isOlder(version, known));
+}
+
+function metadataOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  return { apiVersion, kind, metadata };
 }
 
 function trim(object: KubeObject, fieldManager: string): KubeObject {
