@@ -21,6 +21,8 @@ import { parse } from "@std/yaml";
 const DEADLINE_MS = 20 * 60_000;
 /** Milliseconds that everything has to end after a signal or the deadline. */
 const STOP_GRACE_MS = 60_000;
+/** One test file more at a time than there are processors: the one that watches a cluster at rest only waits. */
+const JOBS = String(navigator.hardwareConcurrency + 1);
 const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
 /** Tests below these need no API server. */
 const UNIT_TESTS = ["src", "tools"];
@@ -97,7 +99,7 @@ async function runTests(
     command: Deno.execPath(),
     args: ["test", "--allow-all", "--parallel", "--no-prompt", ...flags, ...paths],
     cwd: ROOT,
-    env: { ...Deno.env.toObject(), NO_COLOR: "1", ...environment },
+    env: { DENO_JOBS: JOBS, ...Deno.env.toObject(), NO_COLOR: "1", ...environment },
     output: {
       onLine: (line) => {
         lines.push(line);
