@@ -8,6 +8,7 @@
 
 import "reflect-metadata";
 import { parse } from "@std/yaml";
+import { systemClock } from "../../src/clock.ts";
 import { run } from "../../src/cli/run.ts";
 import { machine } from "../../src/cli/environment.ts";
 import { parseCommandLine } from "../../src/cli/flags.ts";
@@ -15,7 +16,7 @@ import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Namespace, Pod } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Namespace, Pod } from "../../src/kubernetes/generated/core_v1.ts";
 import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
@@ -386,6 +387,30 @@ async function installCrd(): Promise<void> {
     { show: () => "nothing" },
   );
   client.transport.close?.();
+}
+
+/**
+ * Waits until the garbage collector deletes what a deleted ControlPlane owned: it looks for new kinds every 30 s, and
+ * what was deleted before it knew the kind stays for minutes.
+ */
+export async function untilGarbageIsCollected(): Promise<void> {
+  await using scene = await Scene.open();
+  await eventually(
+    "the garbage collector to know ControlPlanes",
+    async () => {
+      const name = `probe-${crypto.randomUUID()}`;
+      const { metadata: { uid } } = await scene.create({}, name);
+      const ownerReferences = [{ apiVersion: "iofog.org/v3", kind: ControlPlane.kind, name, uid }];
+      await scene.client.create(ConfigMap, {
+        metadata: { namespace: scene.namespace, name, ownerReferences },
+      });
+      await scene.client.delete(ControlPlane, { namespace: scene.namespace, name });
+      await systemClock.sleep(1_000);
+      return await scene.find(ConfigMap, name);
+    },
+    (left) => left === undefined,
+    { withinMs: 90_000, show: () => "it does not" },
+  );
 }
 
 function isJson(value: unknown): value is Json {
