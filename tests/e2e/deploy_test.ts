@@ -64,7 +64,6 @@ scenario(
     } finally {
       assertEquals((await operator.terminate(15_000)).code, 0);
       await Deno.remove(folder, { recursive: true });
-      await Deno.remove(kubeconfig);
     }
   },
 );
