@@ -5,6 +5,7 @@ import { ApiError } from "../kubernetes/errors.ts";
 import { Node, Service } from "../kubernetes/generated/core_v1.ts";
 import type { Parent, Snapshot } from "../operator/definition.ts";
 import type { ControllerLocation } from "../resources/controlplane/backend.ts";
+import { loadBalancerAddress } from "../resources/controlplane/component.ts";
 import { CONTROLLER } from "../resources/controlplane/controller.ts";
 import { CONTROLLER_API_PORT } from "../resources/controlplane/schema.ts";
 
@@ -29,10 +30,9 @@ export async function locateController(
   const { namespace } = parent.metadata;
   if (options.url !== undefined) return { url: options.url };
   if (options.inCluster) return { url: `http://${CONTROLLER}.${namespace}.svc:${CONTROLLER_API_PORT}` };
-  const service = snapshot.get(Service, CONTROLLER);
-  const ingress = service?.status?.loadBalancer?.ingress?.[0];
-  const address = ingress?.hostname ?? ingress?.ip;
+  const address = loadBalancerAddress(snapshot, CONTROLLER);
   if (address !== undefined) return { url: `http://${bracketed(address)}:${CONTROLLER_API_PORT}` };
+  const service = snapshot.get(Service, CONTROLLER);
   const nodePort = service?.spec?.type === "NodePort"
     ? service.spec.ports?.find((port) => port.targetPort === CONTROLLER_API_PORT)?.nodePort
     : undefined;

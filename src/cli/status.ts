@@ -99,12 +99,12 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
 
 function describeService(service: Service): string {
   const ingress = service.status?.loadBalancer?.ingress?.[0];
-  const address = ingress?.hostname ?? ingress?.ip;
+  const address = ingress?.hostname || ingress?.ip;
   const type = service.spec?.type ?? "ClusterIP";
   const ports = (service.spec?.ports ?? []).map(({ port, nodePort }) =>
     type === "NodePort" && nodePort !== undefined ? `${port}:${nodePort}` : port
   );
-  const place = type === "LoadBalancer" ? ` ${address ?? "(no address yet)"}` : "";
+  const place = type === "LoadBalancer" ? ` ${address || "(no address yet)"}` : "";
   return `${type}${place} ports ${ports.join(", ")}`;
 }
 
