@@ -14,17 +14,22 @@ import type { Definition, ExternalChild, GeneratedChild, Parent, Snapshot } from
 import type { ExternalWrite } from "./write.ts";
 
 /** One external object that was made, or is about to be. */
-const entrySchema = z.object({
+export interface InventoryEntry {
+  readonly kind: string;
+  readonly name: string;
+  readonly parentUid: string;
+  readonly singleton: boolean;
+  /** Whether it was seen in the external system as it should be, at least once. */
+  readonly confirmed: boolean;
+}
+
+const entrySchema: z.ZodType<InventoryEntry> = z.object({
   kind: z.string(),
   name: z.string(),
   parentUid: z.string(),
   singleton: z.boolean(),
-  /** Whether it was seen in the external system as it should be, at least once. */
   confirmed: z.boolean(),
 });
-
-/** One external object that was made, or is about to be. */
-export type InventoryEntry = z.infer<typeof entrySchema>;
 
 /** What the ConfigMap says. */
 export interface Inventory {
