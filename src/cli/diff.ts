@@ -9,7 +9,7 @@ import type { Resource } from "../kubernetes/resource.ts";
 import { mergeRuleAt } from "../kubernetes/schema.ts";
 import { isRecord } from "../operator/compare.ts";
 import type { ParentPlan } from "../operator/plan.ts";
-import { describeTarget, type KubernetesWrite } from "../operator/write.ts";
+import { describeTarget, type ExternalWrite, type KubernetesWrite } from "../operator/write.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { readEverything } from "./once.ts";
 
@@ -45,17 +45,18 @@ export async function diff(
 }
 
 /** The writes of one plan, readable. */
-export function render(plan: ParentPlan): string {
+export function render(plan: Pick<ParentPlan, "waves" | "external">): string {
   const kubernetes = plan.waves.flat().map(renderKubernetes);
-  const external = plan.external.map((write) => {
-    const before = write.observed === undefined
-      ? ""
-      : lines("-", stringify(pick(write.observed.fields, write.child.fields, undefined)));
-    return `${write.verb} ${describeTarget(write)} in the Controller\n${before}${
-      lines("+", stringify(write.child.fields))
-    }`;
-  });
+  const external = plan.external.map(renderExternal);
   return [...kubernetes, ...external].map((text) => `${text}\n`).join("");
+}
+
+function renderExternal(write: ExternalWrite): string {
+  const title = `${write.verb} ${describeTarget(write)} in the Controller\n`;
+  const { fields } = write.child;
+  if (write.observed === undefined) return `${title}${lines("+", stringify(fields))}`;
+  const before = stringify(pick(write.observed.fields, fields, undefined));
+  return `${title}~ ${write.paths.join("\n~ ")}\n${changedLines(before, stringify(fields))}`;
 }
 
 function renderKubernetes(write: KubernetesWrite): string {

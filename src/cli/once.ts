@@ -1,7 +1,8 @@
 /** `iofog-operator once`: makes passes until there is nothing left to write, then ends. */
 
-import type { AssembleOptions, Assembly } from "./assemble.ts";
-import { assemble } from "./assemble.ts";
+import { isStatus } from "../kubernetes/errors.ts";
+import type { LeaseHolder } from "../operator/lease.ts";
+import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
 
 /** Passes after which a difference that does not go away is left alone. */
@@ -11,17 +12,10 @@ const longest = 20;
 export async function once(options: AssembleOptions): Promise<number> {
   const assembly = await assemble(options);
   try {
-    for (const lease of assembly.leases) {
-      if (!await lease.attempt(options.stopping)) {
-        throw new CommandError(
-          `another operator${
-            lease.holder === undefined ? "" : ` (${lease.holder})`
-          } holds the lease ${lease.name}: ` +
-            "it does the same work; stop it first",
-        );
-      }
-    }
     await readEverything(assembly, options.stopping);
+    for (const lease of assembly.leases) {
+      if (!await lease.attempt(options.stopping)) throw new CommandError(notHeld(lease));
+    }
     await assembly.engine.learnServedSchemas(options.stopping);
     return await converge(assembly, options.stopping);
   } finally {
@@ -31,18 +25,34 @@ export async function once(options: AssembleOptions): Promise<number> {
   }
 }
 
-/** Lists every kind; a kind of custom resource that cannot be listed ends the command. */
-export async function readEverything({ engine }: Assembly, signal: AbortSignal): Promise<void> {
+function notHeld({ name, holder }: LeaseHolder): string {
+  return holder === undefined
+    ? `the lease ${name} cannot be acquired: try again`
+    : `another operator (${holder}) holds the lease ${name}: it does the same work; stop it first`;
+}
+
+/**
+ * Lists every kind.
+ *
+ * @throws ApiError or CommandError when a kind of custom resource cannot be listed: all the others would fail as well.
+ */
+export async function readEverything(assembly: Assembly, signal: AbortSignal): Promise<void> {
+  const { client, engine, namespace } = assembly;
+  for (const { definition: { resource } } of engine.managed) {
+    try {
+      await client.list(resource, { namespace, metadataOnly: true }, { signal });
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error;
+      throw new CommandError(
+        `the CRD ${resource.plural}.${resource.group} is not installed: ` +
+          "install it with iofog-operator crds | kubectl apply -f -",
+      );
+    }
+  }
   await engine.store.listAll(signal);
   const snapshot = engine.store.snapshot();
   for (const { definition } of engine.managed) {
-    const { plural, group } = definition.resource;
     const state = snapshot.kind(definition.resource);
-    if (state.phase === "absent") {
-      throw new CommandError(
-        `the CRD ${plural}.${group} is not installed: install it with iofog-operator crds | kubectl apply -f -`,
-      );
-    }
     if (state.phase === "failed") throw new CommandError(state.message);
   }
 }
@@ -55,6 +65,8 @@ async function converge({ engine, leases, log }: Assembly, signal: AbortSignal):
     for (const lease of leases) await lease.attempt(signal);
     await engine.store.listAll(signal);
   }
+  const lost = leases.find((lease) => !lease.held);
+  if (lost !== undefined) throw new CommandError(notHeld(lost));
   const failures = engine.plan().flatMap((plan) => plan.failures);
   for (const { object, message } of failures) log.error("not done", { object, message });
   return failures.length === 0 ? 0 : 1;
