@@ -18,6 +18,7 @@ export interface Program {
 /** Bundles the operator; where that fails, the program is its source. */
 export async function buildProgram(): Promise<Program> {
   try {
+    await Deno.mkdir(`${ROOT}dist`, { recursive: true });
     await bundle(BUNDLE);
     const [run = "", ...args] = bundleArguments(BUNDLE);
     // The binary has no code cache either.
