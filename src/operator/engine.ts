@@ -28,7 +28,13 @@ import type { Identity } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput } from "./plan.ts";
 import { fieldsLost, projected, servedSchema } from "./served_schema.ts";
 import { keyOf, Store } from "./store.ts";
-import { describeTarget, type KubernetesWrite, type Write } from "./write.ts";
+import {
+  describeChild,
+  describeTarget,
+  type ExternalWrite,
+  type KubernetesWrite,
+  type Write,
+} from "./write.ts";
 
 /** A kind of custom resource and the external system that it has a part in. */
 export interface Managed {
@@ -68,8 +74,16 @@ export interface EngineObserver {
   changed(parentUid: string | undefined): void;
 }
 
+/** A write and what came of it. */
+interface Carried {
+  readonly write: KubernetesWrite;
+  readonly outcome: Outcome;
+}
+
 /** Milliseconds between two full lists of a kind of child. */
 const childRelistMs = 600_000;
+/** The reason of a difference that stays although it was written away. */
+const unsettled = "Unsettled";
 /** How often a pass that met conflicts is repeated at once. */
 const conflictRetries = 3;
 
@@ -82,9 +96,12 @@ export class Engine {
   /** For each parent, what its children should be when they last were so: to tell drift from a wanted change. */
   readonly #settled = new Map<string, Map<string, string>>();
   readonly #lostFields = new Map<string, readonly string[]>();
+  /** For each parent, a status that the server did not store as it was written, and what it stored instead. */
+  readonly #alteredStatus = new Map<string, { readonly wanted: string; readonly stored: unknown }>();
   readonly #said = new Set<string>();
   #blockOwnerDeletion = true;
-  #terminatingUntil = 0;
+  #learnedAt: number | undefined;
+  #stoppedUntil = 0;
   #statusForbiddenUntil = 0;
 
   constructor(options: EngineOptions) {
@@ -146,6 +163,7 @@ export class Engine {
 
   /** Reads the served schemas of the custom resources, to know which fields would be lost. */
   async learnServedSchemas(signal: AbortSignal): Promise<void> {
+    let learned = true;
     for (const { definition } of this.#options.managed) {
       const key = keyOf(definition.resource);
       try {
@@ -154,8 +172,18 @@ export class Engine {
       } catch (error) {
         // Not served yet, or not to be read: nothing is known to be lost.
         if (!(error instanceof ApiError)) throw error;
+        learned = false;
       }
     }
+    if (learned) this.#learnedAt = this.#options.clock.monotonic();
+  }
+
+  /** The same, if it is time: seldom, but at every look while fields are lost, since somebody may mend the CRD. */
+  async refreshServedSchemas(signal: AbortSignal): Promise<void> {
+    const { clock, resyncMs } = this.#options;
+    const lost = [...this.#lostFields.values()].some((fields) => fields.length > 0);
+    const ageMs = clock.monotonic() - (this.#learnedAt ?? -Infinity);
+    if (ageMs >= (lost ? resyncMs : childRelistMs)) await this.learnServedSchemas(signal);
   }
 
   /**
@@ -165,28 +193,27 @@ export class Engine {
    */
   async convergeKubernetes(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
     const { clock, metrics } = this.#options;
-    const results = await Promise.all(this.#options.managed.map(async ({ definition }) => {
-      const controller = definition.resource.kind.toLowerCase();
-      const plans = plan(this.#input(definition)).filter(({ parent }) =>
-        only === undefined || only.has(parent.metadata.uid)
+    const planned = this.#options.managed.flatMap(({ definition }) =>
+      plan(this.#input(definition))
+        .filter(({ parent }) => only === undefined || only.has(parent.metadata.uid))
+        .map((each) => ({ definition, each }))
+    );
+    const results = await all(planned.map(async ({ definition, each }) => {
+      const startedAt = clock.monotonic();
+      const result = await this.#convergeParent(definition, each, signal);
+      const seconds = (clock.monotonic() - startedAt) / 1000;
+      metrics.reconciled(
+        definition.resource.kind.toLowerCase(),
+        result.failed ? "error" : "success",
+        seconds,
       );
-      let working = 0;
-      return await Promise.all(plans.map(async (each) => {
-        const startedAt = clock.monotonic();
-        metrics.activeWorkers(controller, ++working);
-        const result = await this.#convergeParent(definition, each, signal);
-        const failed = this.failures.of(each.parent).size > 0;
-        metrics.reconciled(controller, failed ? "error" : "success", (clock.monotonic() - startedAt) / 1000);
-        metrics.activeWorkers(controller, --working);
-        return result;
-      }));
+      return result;
     }));
     this.#forgetGone();
-    const flat = results.flat();
     return {
-      writes: flat.reduce((sum, { writes }) => sum + writes, 0),
-      again: flat.some(({ again }) => again),
-      settled: flat.every(({ settled }) => settled),
+      writes: results.reduce((sum, { writes }) => sum + writes, 0),
+      again: results.some(({ again }) => again),
+      settled: results.every(({ settled }) => settled),
     };
   }
 
@@ -215,7 +242,7 @@ export class Engine {
       if (backend === undefined) continue;
       for (const { parent, desired } of plan(this.#input(definition))) {
         const children = desired.children.filter((child) => child.type === "external");
-        if (children.length > 0) await this.#look(backend, parent, children, signal);
+        if (children.length > 0) await this.#look(definition, backend, parent, children, signal);
       }
     }
   }
@@ -242,31 +269,28 @@ export class Engine {
     definition: Definition,
     planned: ParentPlan,
     signal: AbortSignal,
-  ): Promise<PassResult> {
+  ): Promise<PassResult & { readonly failed: boolean }> {
     const uid = planned.parent.metadata.uid;
     let current = planned;
     let writes = 0;
     let again = false;
-    // Making a key takes long: nothing else waits for it.
-    const slow: Promise<Outcome>[] = [];
-    for (let attempt = 0; attempt < conflictRetries; attempt++) {
-      const done: KubernetesWrite[] = [];
+    for (let attempt = 1; attempt <= conflictRetries; attempt++) {
       again = false;
-      const carryOut = async (write: KubernetesWrite) => {
-        const outcome = await this.#carryOut(write, current, signal);
-        if (outcome.type === "written") done.push(write);
-        if (outcome.type === "outdated" || outcome.type === "blockOwnerDeletionRefused") again = true;
-        return outcome;
-      };
-      for (const wave of this.#stopped() ? [] : current.waves) {
-        const quick = wave.filter((write) => !generates(write));
-        slow.push(...wave.filter(generates).map(carryOut));
-        await Promise.all(quick.map(carryOut));
-      }
-      await Promise.all(slow.splice(0));
+      if (current.waves.length === 0 || this.#stopped()) break;
+      const carried = await this.#carryOutAll(current, signal);
+      const done = carried.filter(({ outcome }) => outcome.type === "written");
+      const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
       writes += done.length;
-      this.#report(definition, current, done);
-      if (done.length > 0 || again) current = this.#planOne(definition, uid) ?? current;
+      this.#report(definition, current, done.map(({ write }) => write));
+      again = carried.some(({ outcome }) => outcome.type === "blockOwnerDeletionRefused");
+      if (again) this.#clearForbidden(current.parent, carried);
+      if (attempt === conflictRetries) this.#noteContended(current.parent, outdated);
+      else again ||= outdated.length > 0;
+      let next = this.#planOne(definition, uid);
+      // The parent is gone: so is whatever there was to do.
+      if (next === undefined) return { writes, again: false, settled: false, failed: false };
+      if (this.#noteUnsettled(current, next, done)) next = this.#planOne(definition, uid) ?? next;
+      current = next;
       if (!again) break;
     }
     this.#noteSettled(current);
@@ -276,8 +300,74 @@ export class Engine {
     ) {
       writes += 1;
     }
-    const settled = current.waves.length === 0 && current.failures.length === 0;
-    return { writes, again, settled };
+    const failed = current.failures.length > 0;
+    return { writes, again, settled: current.waves.length === 0 && !failed, failed };
+  }
+
+  /** Carries out every write of a plan, wave by wave; making a key takes long, and no other write waits for it. */
+  async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
+    const carryOut = async (write: KubernetesWrite): Promise<Carried> => ({
+      write,
+      outcome: await this.#carryOut(write, planned, signal),
+    });
+    const slow: Promise<Carried>[] = [];
+    const quick: Carried[] = [];
+    try {
+      for (const wave of planned.waves) {
+        slow.push(...wave.filter(generates).map(carryOut));
+        quick.push(...await all(wave.filter((write) => !generates(write)).map(carryOut)));
+      }
+    } finally {
+      await Promise.allSettled(slow);
+    }
+    return [...quick, ...await all(slow)];
+  }
+
+  /** What was outdated each time that it was tried waits a little, or a pass would follow the other without end. */
+  #noteContended(parent: Parent, outdated: readonly Carried[]): void {
+    for (const { write } of outdated) {
+      const message = "is changed, or cannot be read again, each time before it is written";
+      this.#fail(parent, write, { object: describeTarget(write), reason: "Contended", message }, {
+        retryable: true,
+      });
+    }
+  }
+
+  /**
+   * Notes what differs as before although it was just written as desired, since the server stores something else:
+   * writing it again at once would go on for ever. Returns whether there is any.
+   */
+  #noteUnsettled(before: ParentPlan, after: ParentPlan, done: readonly Carried[]): boolean {
+    const [wantedBefore, wantedAfter] = [wantedOf(before), wantedOf(after)];
+    let found = false;
+    for (const { write, outcome } of done) {
+      const target = describeTarget(write);
+      const next = after.waves.flat().find((each) => describeTarget(each) === target);
+      const stored = outcome.type === "written" ? outcome.object?.metadata?.resourceVersion : undefined;
+      if (next?.verb !== write.verb || next.live?.metadata?.resourceVersion !== stored) continue;
+      if (wantedBefore.get(target) !== wantedAfter.get(target)) continue;
+      const message = `was written and still differs in ${
+        next.paths.join(", ")
+      }: the API server stores something else`;
+      this.#fail(after.parent, write, { object: target, reason: unsettled, message }, { retryable: false });
+      found = true;
+    }
+    return found;
+  }
+
+  /** A write succeeded; whether it made the difference go away is to be seen. */
+  #succeeded(parent: Parent, target: string): void {
+    if (this.failures.of(parent).get(target)?.reason !== unsettled) {
+      this.failures.clear(parent.metadata.uid, target);
+    }
+  }
+
+  /** What was forbidden beside a refused blockOwnerDeletion may have been so for the same reason. */
+  #clearForbidden(parent: Parent, carried: readonly Carried[]): void {
+    for (const { outcome } of carried) {
+      if (outcome.type !== "failed" || outcome.failure.reason !== "Forbidden") continue;
+      this.failures.clear(parent.metadata.uid, outcome.failure.object);
+    }
   }
 
   async #carryOut(write: KubernetesWrite, planned: ParentPlan, signal: AbortSignal): Promise<Outcome> {
@@ -300,7 +390,7 @@ export class Engine {
       case "written":
         count("ok");
         if (drift) metrics.driftRepaired(write.resource.kind);
-        this.failures.clear(parent.metadata.uid, target);
+        this.#succeeded(parent, target);
         if (outcome.object === undefined) this.store.forget(write.resource, write.name);
         else this.store.observe(write.resource, outcome.object);
         log.info(
@@ -326,7 +416,7 @@ export class Engine {
       case "fenced":
         return outcome;
       case "terminating":
-        this.#terminatingUntil = clock.monotonic() + this.#options.resyncMs;
+        this.#stopFor(this.#options.resyncMs);
         this.#sayOnce(
           "terminating",
           () => log.info("the namespace is being deleted: nothing more is written"),
@@ -344,6 +434,7 @@ export class Engine {
           failure.reason === "Forbidden" ? "forbidden" : failure.reason === "Rejected" ? "rejected" : "error",
         );
         this.#fail(parent, write, failure, { retryable, retryAfterMs });
+        if (retryAfterMs !== undefined) this.#stopFor(retryAfterMs);
         return outcome;
       }
     }
@@ -374,29 +465,47 @@ export class Engine {
     }
   }
 
+  /** Stores the status, where it differs; returns whether it was written. */
   async #writeStatus(
     definition: Definition,
     planned: Parent,
     draft: StatusDraft,
     signal: AbortSignal,
   ): Promise<boolean> {
+    for (let attempt = 1; attempt <= conflictRetries; attempt++) {
+      const outcome = await this.#tryStatus(definition, planned, draft, signal);
+      if (outcome !== "outdated") return outcome === "written";
+      await this.#refresh(definition.resource, planned.metadata.name, signal);
+    }
+    return false;
+  }
+
+  async #tryStatus(
+    definition: Definition,
+    planned: Parent,
+    draft: StatusDraft,
+    signal: AbortSignal,
+  ): Promise<"written" | "unwritten" | "outdated"> {
     const { client, clock, identity, log, mayWrite, metrics, redactor } = this.#options;
     const { resource } = definition;
-    const snapshot = this.store.snapshot();
-    const live = snapshot.get(resource, planned.metadata.name) as Parent | undefined;
-    if (live === undefined || live.metadata.uid !== planned.metadata.uid) return false;
-    if (live.metadata.deletionTimestamp !== undefined || !mayWrite() || this.#stopped()) return false;
+    const live = this.store.snapshot().get(resource, planned.metadata.name) as Parent | undefined;
+    const { uid, generation = 0 } = planned.metadata;
+    if (live?.metadata.uid !== uid || live.metadata.deletionTimestamp !== undefined) return "unwritten";
+    if (!mayWrite() || this.#stopped()) return "unwritten";
     const clean: StatusDraft = {
       ...draft,
       conditions: draft.conditions.map((each) => ({ ...each, message: redactor.clean(each.message) })),
     };
-    const generation = planned.metadata.generation ?? 0;
     const whole = datedStatus(clean, live.status, generation, clock.now());
     const status = projected(whole, this.#lostFields.get(keyOf(resource)) ?? []);
     const ready = clean.conditions.some(({ type, status }) => type === "Ready" && status === "True");
     metrics.controlPlaneReady(live.metadata.namespace, live.metadata.name, ready);
-    if (sameJson(status, live.status ?? {})) return false;
-    if (clock.monotonic() < this.#statusForbiddenUntil) return false;
+    if (sameJson(status, live.status ?? {})) return "unwritten";
+    if (clock.monotonic() < this.#statusForbiddenUntil) return "unwritten";
+    // What the server stored otherwise than it was written is not written again, until either side changes.
+    const wanted = JSON.stringify([clean, generation]);
+    const altered = this.#alteredStatus.get(uid);
+    if (altered?.wanted === wanted && sameJson(altered.stored, live.status ?? {})) return "unwritten";
     try {
       const { managedFields: _, ...metadata } = live.metadata;
       const next = { ...live, metadata, status } as KubeObject;
@@ -404,16 +513,19 @@ export class Engine {
         subresource: "status",
         fieldManager: identity.fieldManager,
         signal,
-      });
+      }) as Parent;
       metrics.wrote({ world: "kubernetes", verb: "update", kind: resource.kind, result: "ok" });
       this.store.observe(resource, stored);
       this.#announceReadiness(definition, live, clean);
-      if (!sameJson((stored as Parent).status ?? {}, status)) await this.learnServedSchemas(signal);
-      return true;
+      if (sameJson(stored.status ?? {}, status)) this.#alteredStatus.delete(uid);
+      else {
+        this.#alteredStatus.set(uid, { wanted, stored: stored.status ?? {} });
+        await this.learnServedSchemas(signal);
+      }
+      return "written";
     } catch (error) {
-      if (isStatus(error, 409) || isStatus(error, 404)) {
-        await this.#refresh(resource, live.metadata.name, signal);
-      } else if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
+      if (isStatus(error, 409) || isStatus(error, 404)) return "outdated";
+      if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
         this.#statusForbiddenUntil = clock.monotonic() + childRelistMs;
         this.#sayOnce("status", () =>
           log.warn("status cannot be written: everything else goes on", {
@@ -423,7 +535,7 @@ export class Engine {
       } else {
         log.warn("status not written", { name: live.metadata.name, message: errorText(error) });
       }
-      return false;
+      return "unwritten";
     }
   }
 
@@ -450,6 +562,7 @@ export class Engine {
   }
 
   async #look(
+    definition: Definition,
     backend: ExternalBackend,
     parent: Parent,
     children: readonly ExternalChild[],
@@ -459,13 +572,13 @@ export class Engine {
       for (const secret of Object.values(child.secrets ?? {})) this.#options.redactor.learn(secret);
     }
     const state = await backend.observe(parent, children, this.store.snapshot(), signal);
-    if (signal.aborted) return;
+    const { name, uid } = parent.metadata;
+    const present = this.store.snapshot().get(definition.resource, name)?.metadata?.uid === uid;
+    if (signal.aborted || !present) return;
     const message = state.message === undefined
       ? {}
       : { message: this.#options.redactor.clean(state.message) };
-    if (this.store.setExternal(parent.metadata.uid, { ...state, ...message })) {
-      this.#tell(parent.metadata.uid);
-    }
+    if (this.store.setExternal(uid, { ...state, ...message })) this.#tell(uid);
   }
 
   async #convergeExternals(
@@ -475,20 +588,40 @@ export class Engine {
     children: readonly ExternalChild[],
     signal: AbortSignal,
   ): Promise<PassResult> {
-    await this.#look(backend, parent, children, signal);
-    const planned = this.#planOne(definition, parent.metadata.uid);
-    if (planned === undefined || signal.aborted) return { writes: 0, again: false, settled: false };
-    const observed = this.store.snapshot().external(parent.metadata.uid).phase === "observed";
-    if (!observed) return { writes: 0, again: false, settled: false };
-    if (planned.external.length > 0) {
-      const writes = await this.#writeExternals(definition, backend, planned, signal);
-      if (writes > 0) await this.#look(backend, parent, children, signal);
-      return { writes, again: writes > 0, settled: false };
+    const { uid } = parent.metadata;
+    const look = () => this.#look(definition, backend, parent, children, signal);
+    await look();
+    const planned = this.#planOne(definition, uid);
+    const observed = this.store.snapshot().external(uid).phase === "observed";
+    if (planned === undefined || signal.aborted || !observed) {
+      return { writes: 0, again: false, settled: false };
     }
-    const external = planned.desired.children.filter((child) => child.type === "external");
-    const blocked = external.some((child) => this.failures.of(parent).has(`${child.kind} ${child.name}`));
-    if (!blocked) await this.#confirm(definition, parent, external, signal);
-    return { writes: 0, again: false, settled: !blocked };
+    this.#noteSettled(planned);
+    if (planned.external.length > 0) {
+      const done = await this.#writeExternals(definition, backend, planned, signal);
+      if (done.length > 0) {
+        await look();
+        this.#noteUnchanged(planned.parent, this.#planOne(definition, uid), done);
+      }
+      return { writes: done.length, again: done.length > 0, settled: false };
+    }
+    const wanted = planned.desired.children.filter((child) => child.type === "external");
+    const settled = wanted.filter((child) => planned.settled.includes(describeChild(child)));
+    await this.#confirm(definition, parent, settled, signal);
+    return { writes: 0, again: false, settled: settled.length === wanted.length };
+  }
+
+  /** Notes what is in the external system as it was before, although writing it succeeded. */
+  #noteUnchanged(parent: Parent, after: ParentPlan | undefined, done: readonly ExternalWrite[]): void {
+    for (const write of done) {
+      const target = describeTarget(write);
+      const next = after?.external.find((each) => describeTarget(each) === target);
+      if (next === undefined || !sameJson(next.child.fields, write.child.fields)) continue;
+      if (!sameJson(next.observed?.fields ?? null, write.observed?.fields ?? null)) continue;
+      const message = `was written and still differs in ${next.paths.join(", ")}`;
+      this.#fail(parent, write, { object: target, reason: unsettled, message }, { retryable: true });
+      this.#tell(parent.metadata.uid);
+    }
   }
 
   async #writeExternals(
@@ -496,29 +629,33 @@ export class Engine {
     backend: ExternalBackend,
     planned: ParentPlan,
     signal: AbortSignal,
-  ): Promise<number> {
+  ): Promise<readonly ExternalWrite[]> {
     const { clock, log, mayWrite, metrics } = this.#options;
     const { parent } = planned;
-    if (!mayWrite() || this.#stopped()) return 0;
+    if (!mayWrite() || this.#stopped()) return [];
     const inventory = readInventory(this.store.snapshot(), definition);
     // The Kubernetes lane makes the inventory first.
-    if (definition.inventoryName !== undefined && (inventory?.id ?? "") === "") return 0;
+    if (definition.inventoryName !== undefined && (inventory?.id ?? "") === "") return [];
     if (inventory !== undefined) {
       const intents = withIntents(inventory, parent, planned.external);
-      if (!await this.#writeInventory(definition, intents, signal, clock.uuid())) return 0;
+      const failure = await this.#writeInventory(definition, intents, signal, clock.uuid());
+      if (failure !== undefined) {
+        this.#failBatch(planned, failure);
+        return [];
+      }
     }
-    let writes = 0;
+    const done: ExternalWrite[] = [];
     for (const write of planned.external) {
-      if (!mayWrite() || signal.aborted) break;
+      if (!mayWrite() || this.#stopped() || signal.aborted) break;
       const target = describeTarget(write);
       const kind = write.child.kind;
       const drift = this.#isDrift(write, planned);
       try {
         await backend.write(parent, write, this.store.snapshot(), signal);
-        writes += 1;
+        done.push(write);
         metrics.wrote({ world: "external", verb: write.verb, kind, result: "ok" });
         if (drift) metrics.driftRepaired(kind);
-        this.failures.clear(parent.metadata.uid, target);
+        this.#succeeded(parent, target);
         log.info(drift ? "repaired" : write.verb === "create" ? "created" : "updated", {
           world: "external",
           kind,
@@ -542,9 +679,22 @@ export class Engine {
         const failure = { object: target, reason: error.reason, message: error.message };
         this.#fail(parent, write, failure, { retryable: error.retryable });
         this.#tell(parent.metadata.uid);
+        // What comes later may depend on it.
+        break;
       }
     }
-    return writes;
+    return done;
+  }
+
+  /** Nothing of a batch is written, since it could not be recorded first. */
+  #failBatch({ external, parent }: ParentPlan, cause: string): void {
+    for (const write of external) {
+      const message = `waits until it can be recorded in the inventory: ${cause}`;
+      this.#fail(parent, write, { object: describeTarget(write), reason: "NotRecorded", message }, {
+        retryable: true,
+      });
+    }
+    this.#tell(parent.metadata.uid);
   }
 
   /** Records in the inventory what now stands as desired. */
@@ -557,19 +707,24 @@ export class Engine {
     const inventory = readInventory(this.store.snapshot(), definition);
     if (inventory === undefined || !this.#options.mayWrite() || this.#stopped()) return;
     const entries = withConfirmed(inventory, parent, children);
-    if (entries !== undefined) await this.#writeInventory(definition, entries, signal);
+    if (entries === undefined) return;
+    const failure = await this.#writeInventory(definition, entries, signal);
+    if (failure !== undefined) {
+      this.#options.log.debug("inventory not confirmed", { message: failure });
+    }
   }
 
+  /** Returns why it could not be stored; undefined when it was. */
   async #writeInventory(
     definition: Definition,
     entries: readonly InventoryEntry[],
     signal: AbortSignal,
     batch?: string,
-  ): Promise<boolean> {
-    const { client, identity, log, metrics } = this.#options;
+  ): Promise<string | undefined> {
+    const { client, identity, metrics } = this.#options;
     const name = definition.inventoryName ?? "";
     const configMap = this.store.snapshot().get(ConfigMap, name);
-    if (configMap === undefined) return false;
+    if (configMap === undefined) return `ConfigMap ${name} does not exist`;
     try {
       const stored = await client.replace(ConfigMap, withEntries(configMap, entries, batch), {
         fieldManager: identity.fieldManager,
@@ -577,19 +732,21 @@ export class Engine {
       });
       metrics.wrote({ world: "kubernetes", verb: "update", kind: "ConfigMap", result: "ok" });
       this.store.observe(ConfigMap, stored);
-      return true;
+      return undefined;
     } catch (error) {
       if (isStatus(error, 409) || isStatus(error, 404)) await this.#refresh(ConfigMap, name, signal);
-      else {log.warn("inventory not written: nothing is written to the external system", {
-          message: errorText(error),
-        });}
-      return false;
+      return errorText(error);
     }
   }
 
-  /** Whether writing is pointless for a while, since the namespace is going away. */
+  /** Whether nothing should be written for a while: the namespace goes away, or the server asked for a pause. */
   #stopped(): boolean {
-    return this.#options.clock.monotonic() < this.#terminatingUntil;
+    return this.#options.clock.monotonic() < this.#stoppedUntil;
+  }
+
+  #stopFor(ms: number): void {
+    const { clock, resyncMs } = this.#options;
+    this.#stoppedUntil = Math.max(this.#stoppedUntil, clock.monotonic() + Math.min(ms, resyncMs));
   }
 
   #isDrift(write: Write, planned: ParentPlan): boolean {
@@ -598,11 +755,16 @@ export class Engine {
       this.#settled.get(planned.parent.metadata.uid)?.get(describeTarget(write)) === wanted;
   }
 
+  /** Remembers what is as desired: a later difference is drift, and earlier failures are over. */
   #noteSettled(planned: ParentPlan): void {
-    const open = new Set([...planned.waves.flat(), ...planned.external].map(describeTarget));
-    const settled = this.#settled.get(planned.parent.metadata.uid) ?? new Map<string, string>();
-    this.#settled.set(planned.parent.metadata.uid, settled);
-    for (const [target, wanted] of wantedOf(planned)) if (!open.has(target)) settled.set(target, wanted);
+    const { uid } = planned.parent.metadata;
+    const settled = this.#settled.get(uid) ?? new Map<string, string>();
+    this.#settled.set(uid, settled);
+    const wanted = wantedOf(planned);
+    for (const target of planned.settled) {
+      settled.set(target, wanted.get(target) ?? "");
+      this.failures.clear(uid, target);
+    }
   }
 
   #report(definition: Definition, planned: ParentPlan, done: readonly KubernetesWrite[]): void {
@@ -698,22 +860,30 @@ export class Engine {
       ),
     );
     this.failures.keepOnly(uids);
-    for (const uid of [...this.#settled.keys()]) if (!uids.has(uid)) this.#settled.delete(uid);
+    for (const known of [this.#settled, this.#alteredStatus]) {
+      for (const uid of [...known.keys()]) if (!uids.has(uid)) known.delete(uid);
+    }
   }
+}
+
+/** Like `Promise.all`, but nothing goes on behind the back of whoever hears of a failure. */
+async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
 }
 
 function generates(write: KubernetesWrite): boolean {
   return "generate" in write && write.generate !== undefined;
 }
 
-function wantedOf(planned: ParentPlan): ReadonlyMap<string, string> {
-  return new Map(
-    planned.desired.children.map((child) =>
-      child.type === "external"
-        ? [`${child.kind} ${child.name}`, JSON.stringify(child.fields)]
-        : [`${child.resource.kind} ${child.object.metadata.name}`, JSON.stringify(child.object)]
-    ),
-  );
+/** What is wanted of each child, as a text that changes when somebody wants something else. */
+function wantedOf({ desired, parent }: ParentPlan): ReadonlyMap<string, string> {
+  return new Map(desired.children.map((child) => {
+    if (child.type !== "external") return [describeChild(child), JSON.stringify(child.object)];
+    // Secrets are not compared; a change of one is a change of the spec.
+    const generation = child.secrets === undefined ? undefined : parent.metadata.generation;
+    return [describeChild(child), JSON.stringify([child.fields, generation])];
+  }));
 }
 
 function metricVerb(write: KubernetesWrite): WriteVerb {
@@ -733,6 +903,7 @@ function sameInput(object: KubeObject | undefined, previous: KubeObject | undefi
   return object.metadata.uid === previous.metadata.uid &&
     object.metadata.generation === previous.metadata.generation &&
     object.metadata.deletionTimestamp === previous.metadata.deletionTimestamp &&
+    sameJson(object.metadata.labels ?? {}, previous.metadata.labels ?? {}) &&
     sameJson(object.metadata.annotations ?? {}, previous.metadata.annotations ?? {}) &&
     sameJson((object as Parent).status ?? {}, (previous as Parent).status ?? {});
 }

@@ -50,18 +50,24 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   // A write under way is finished, if that takes no longer than the grace of a pod allows.
   const writing = new AbortController();
   const ended = new AbortController();
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
   const endGrace = () => clock.sleep(stopGraceMs, ended.signal).then(() => writing.abort());
-  signal.addEventListener("abort", endGrace);
+  stop.addEventListener("abort", endGrace);
+  const parts = [
+    engine.store.follow(stop),
+    ...leases.map((lease) => lease.run(stop, () => changed(undefined))),
+    kubernetesLane(options, kubernetes, stop, writing.signal),
+    externalLane(options, external, stop, writing.signal),
+  ];
   try {
-    await Promise.all([
-      engine.store.follow(signal),
-      ...leases.map((lease) => lease.run(signal, () => changed(undefined))),
-      kubernetesLane(options, kubernetes, signal, writing.signal),
-      externalLane(options, external, signal, writing.signal),
-    ]);
+    // Where one of them fails, which is a mistake of ours, the others must not go on by themselves.
+    for (const part of parts) part.catch(() => failed.abort());
+    await Promise.allSettled(parts);
+    await Promise.all(parts);
   } finally {
     stopObserving();
-    signal.removeEventListener("abort", endGrace);
+    stop.removeEventListener("abort", endGrace);
     ended.abort();
     writing.abort();
     await Promise.all(leases.map((lease) => lease.release()));
@@ -90,10 +96,11 @@ async function kubernetesLane(
       continue;
     }
     try {
-      // After an interruption, and once in a while, what is served may be another CRD.
-      if (resyncAt === 0) await engine.learnServedSchemas(signal);
       const due = clock.monotonic() >= resyncAt;
-      if (due) resyncAt = clock.monotonic() + resyncMs;
+      if (due) {
+        await engine.refreshServedSchemas(signal);
+        resyncAt = clock.monotonic() + resyncMs;
+      }
       const all = due || dirty.size === 0 || dirty.has(undefined);
       options.onQueue?.(dirty.size);
       const result = await engine.convergeKubernetes(writeSignal, all ? undefined : definite(dirty));

@@ -1,0 +1,184 @@
+/** An engine for Widgets on an API server in memory, and all that it says, for unit tests. */
+
+import { KubernetesClient } from "../src/kubernetes/client.ts";
+import { Lease } from "../src/kubernetes/generated/coordination_v1.ts";
+import { Event } from "../src/kubernetes/generated/core_v1.ts";
+import { intercept, type RequestHook } from "../src/kubernetes/intercept.ts";
+import type {
+  Child,
+  Definition,
+  DesiredContext,
+  ExternalObject,
+  Parent,
+} from "../src/operator/definition.ts";
+import { Engine } from "../src/operator/engine.ts";
+import { EventRecorder } from "../src/operator/events.ts";
+import { type ExternalBackend, ExternalError } from "../src/operator/external.ts";
+import { childKinds, definitionOf, identity, observed, Widget, widget } from "../src/operator/fixtures.ts";
+import type { ExternalWrite } from "../src/operator/write.ts";
+import { createLogger } from "../src/telemetry/log.ts";
+import type { Metrics } from "../src/telemetry/metrics.ts";
+import { createRedactor } from "../src/telemetry/redaction.ts";
+import { MemoryApi } from "./memory_transport.ts";
+import { VirtualClock } from "./virtual_clock.ts";
+
+/** An external system that a test can look into and break. */
+export class FakeBackend implements ExternalBackend {
+  /** What was asked of it, in order: `look`, `create Thing a`, ... */
+  readonly asked: string[] = [];
+  readonly objects = new Map<string, ExternalObject>();
+  /** Called before each answer; may throw or wait. */
+  before: (what: string) => unknown = () => {};
+  reachable = true;
+  unread: readonly string[] = [];
+
+  async observe(): ReturnType<ExternalBackend["observe"]> {
+    this.asked.push("look");
+    await this.before("look");
+    if (!this.reachable) {
+      return { phase: "unreachable", reason: "Down", message: "no answer", objects: [], facts: {} };
+    }
+    return observed(structuredClone([...this.objects.values()]), { unread: this.unread });
+  }
+
+  async write(_parent: Parent, { child, verb }: ExternalWrite): Promise<void> {
+    const what = `${verb} ${child.kind} ${child.name}`;
+    this.asked.push(what);
+    await this.before(what);
+    this.objects.set(`${child.kind} ${child.name}`, {
+      kind: child.kind,
+      name: child.name,
+      fields: { ...child.fields },
+    });
+  }
+}
+
+/** Throws what a backend throws that was refused something. */
+export function refuse(reason: string, message: string, retryable = true): never {
+  throw new ExternalError(message, { reason, retryable });
+}
+
+/** What the harness can be told. */
+export interface HarnessOptions {
+  /** What a Widget is made of. */
+  readonly desired?: (context: DesiredContext) => readonly Child[];
+  readonly definition?: Partial<Definition>;
+  readonly backend?: ExternalBackend;
+  /** May break requests. */
+  readonly hook?: RequestHook;
+}
+
+/** See the module. */
+export function harness(options: HarnessOptions = {}) {
+  const clock = new VirtualClock();
+  const api = new MemoryApi(clock, [Widget, ...childKinds, Event, Lease]);
+  const redactor = createRedactor();
+  const lines: string[] = [];
+  const counts: string[] = [];
+  let mayWrite = true;
+  const log = createLogger({
+    level: "info",
+    format: "text",
+    write: (line) => lines.push(line.replace(/^\S+ /, "")),
+    redactor,
+    clock,
+  });
+  const client = new KubernetesClient(
+    options.hook === undefined ? api : intercept(api, options.hook),
+    clock,
+  );
+  const events = new EventRecorder({
+    client,
+    clock,
+    component: "widget-operator",
+    clean: redactor.clean,
+    onForbidden: () => log.warn("events forbidden"),
+  });
+  const definition = definitionOf(options.desired ?? (() => []), options.definition);
+  const engine = new Engine({
+    client,
+    namespace: "ns",
+    clock,
+    identity,
+    managed: [{ definition, ...(options.backend && { backend: options.backend }) }],
+    mayWrite: () => mayWrite,
+    log,
+    metrics: recordingMetrics(counts),
+    redactor,
+    events,
+    resyncMs: 30_000,
+  });
+  const never = new AbortController().signal;
+  return {
+    api,
+    client,
+    clock,
+    definition,
+    engine,
+    log,
+    events,
+    redactor,
+    /** Log lines without their time, since the last call. */
+    logged: () => lines.splice(0),
+    /** What was counted since the last call, such as `drift ConfigMap`. */
+    counted: () => counts.splice(0),
+    /** Messages of the Events so far. */
+    told: async () => {
+      await events.flush();
+      return api.all(Event).map(({ message, reason }) => `${reason}: ${message}`);
+    },
+    setMayWrite: (value: boolean) => mayWrite = value,
+    /** Somebody makes a Widget. */
+    makeWidget: (metadata: Parameters<typeof widget>[0] = {}, spec: unknown = {}) => {
+      const { resourceVersion: _, generation: __, ...rest } = widget(metadata, spec).metadata;
+      return api.make(Widget, { ...widget({}, spec), metadata: rest } as Parent) as Parent;
+    },
+    editWidget: (spec: unknown) => api.edit(Widget, "w", (object) => Object.assign(object, { spec })),
+    /** The condition `Ready` of the Widget. */
+    ready: (name = "w") => {
+      const status = (api.get(Widget, name) as Parent | undefined)?.status;
+      const { conditions = [] } = (status ?? {}) as { conditions?: { status: string; message: string }[] };
+      return conditions.map(({ message, status }) => `${status} ${message}`.trim()).join();
+    },
+    /** Lists everything and makes one pass; gives the writes that were sent, Events aside. */
+    pass: async () => {
+      await engine.store.listAll();
+      const before = api.writes.length;
+      const result = await engine.convergeKubernetes(never);
+      return { ...result, sent: sentSince(api, before) };
+    },
+    /** Makes one pass over the external system. */
+    externalPass: async () => {
+      await engine.store.listAll();
+      return await engine.convergeExternal(never);
+    },
+  };
+}
+
+/** The writes after the first `before`, Events aside, such as `apply configmaps a`. */
+export function sentSince(api: MemoryApi, before = 0): readonly string[] {
+  return api.writes.slice(before)
+    .filter(({ plural }) => plural !== "events" && plural !== "leases")
+    .map(({ name, plural, subresource, verb }) =>
+      `${verb} ${plural} ${name}${subresource === undefined ? "" : `/${subresource}`}`
+    );
+}
+
+function recordingMetrics(counts: string[]): Metrics {
+  return {
+    text: () => Promise.resolve(""),
+    contentType: "",
+    reconciled: (_, result) => counts.push(`pass ${result}`),
+    activeWorkers: () => {},
+    queueDepth: () => {},
+    apiRequest: () => {},
+    leader: () => {},
+    wrote: ({ kind, result, verb, world }) => counts.push(`${world} ${verb} ${kind} ${result}`),
+    driftRepaired: (kind) => counts.push(`drift ${kind}`),
+    staleRead: (kind) => counts.push(`stale ${kind}`),
+    watchRestarted: (kind, reason) => counts.push(`watch ${kind} ${reason}`),
+    controlPlaneReady: (_, name, ready) => counts.push(`${name} ready ${ready}`),
+    forgetControlPlane: (_, name) => counts.push(`forget ${name}`),
+    externalRequest: () => {},
+  };
+}
