@@ -66,16 +66,18 @@ export interface HarnessOptions {
   readonly backend?: ExternalBackend;
   /** May break requests. */
   readonly hook?: RequestHook;
+  /** Another one, whose time and API server this one shares. */
+  readonly beside?: { readonly api: MemoryApi; readonly clock: VirtualClock };
 }
 
 /** See the module. */
 export function harness(options: HarnessOptions = {}) {
-  const clock = new VirtualClock();
-  const api = new MemoryApi(clock, [Widget, ...childKinds, Event, Lease]);
+  const clock = options.beside?.clock ?? new VirtualClock();
+  const api = options.beside?.api ?? new MemoryApi(clock, [Widget, ...childKinds, Event, Lease]);
   const redactor = createRedactor();
   const lines: string[] = [];
   const counts: string[] = [];
-  let mayWrite = true;
+  let mayWrite = () => true;
   const log = createLogger({
     level: "info",
     format: "text",
@@ -101,7 +103,7 @@ export function harness(options: HarnessOptions = {}) {
     clock,
     identity,
     managed: [{ definition, ...(options.backend && { backend: options.backend }) }],
-    mayWrite: () => mayWrite,
+    mayWrite: () => mayWrite(),
     log,
     metrics: recordingMetrics(counts),
     redactor,
@@ -127,7 +129,7 @@ export function harness(options: HarnessOptions = {}) {
       await events.flush();
       return api.all(Event).map(({ message, reason }) => `${reason}: ${message}`);
     },
-    setMayWrite: (value: boolean) => mayWrite = value,
+    setMayWrite: (value: () => boolean) => mayWrite = value,
     /** Somebody makes a Widget. */
     makeWidget: (metadata: Parameters<typeof widget>[0] = {}, spec: unknown = {}) => {
       const { resourceVersion: _, generation: __, ...rest } = widget(metadata, spec).metadata;

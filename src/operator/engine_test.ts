@@ -146,7 +146,7 @@ Deno.test("Engine writes no generated value when the fence closes while it is ma
   const { api, engine, logged, makeWidget, setMayWrite } = harness({
     desired: () => [generatedKey({
       generate: () => {
-        setMayWrite(false);
+        setMayWrite(() => false);
         return Promise.resolve({ "tls.key": "bWFkZQ==" });
       },
     })],
@@ -312,7 +312,7 @@ Deno.test("Engine writes nothing while the fence is closed", async () => {
     backend,
   });
   makeWidget();
-  setMayWrite(false);
+  setMayWrite(() => false);
   await pass();
   await externalPass();
   assertEquals([sentSince(api), backend.asked], [[], ["look"]]);

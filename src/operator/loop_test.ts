@@ -1,0 +1,352 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ApiError } from "../kubernetes/errors.ts";
+import { Lease } from "../kubernetes/generated/coordination_v1.ts";
+import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
+import type { RequestHook } from "../kubernetes/intercept.ts";
+import { FakeBackend, harness, type HarnessOptions, sentSince } from "../../tests/engine_harness.ts";
+import { refusal } from "../../tests/memory_transport.ts";
+import { configMap, external, generatedKey, Widget } from "./fixtures.ts";
+import { LeaseHolder } from "./lease.ts";
+import { runLoop } from "./loop.ts";
+
+/** A whole operator: engine, Lease and loop. */
+function operator(options: HarnessOptions & { readonly identity?: string } = {}) {
+  const parts = harness(options);
+  const { client, clock, engine, log } = parts;
+  const stopping = new AbortController();
+  const lease = new LeaseHolder({
+    client,
+    clock,
+    namespace: "ns",
+    name: "widgets",
+    identity: options.identity ?? "us",
+    observer: { acquired: () => {}, lost: () => {}, heldBy: () => {}, forbidden: () => {} },
+  });
+  parts.setMayWrite(() => !stopping.signal.aborted && lease.held);
+  let passes = 0;
+  const start = () =>
+    runLoop(
+      { engine, leases: [lease], clock, log, resyncMs: 30_000, onPass: () => passes++ },
+      stopping.signal,
+    );
+  return {
+    ...parts,
+    lease,
+    stopping,
+    start,
+    /** How many passes over Kubernetes there were since the last call. */
+    passes: () => {
+      const count = passes;
+      passes = 0;
+      return count;
+    },
+    /** Runs `test` while the operator runs; then stops it and looks what is left. */
+    running: async (test: () => Promise<void>) => {
+      const ended = start();
+      await clock.advance(100);
+      await test();
+      stopping.abort();
+      await clock.until(ended);
+      assertEquals([clock.sleepers, parts.api.watching], [0, 0]);
+    },
+  };
+}
+
+const holder = ({ api }: { readonly api: ReturnType<typeof harness>["api"] }) =>
+  api.get(Lease, "widgets")?.spec?.holderIdentity;
+
+Deno.test("runLoop() converges at the start, follows changes at once, and gives the Lease back", async () => {
+  const all = operator({ desired: () => [configMap("a")] });
+  all.makeWidget();
+  await all.running(async () => {
+    assertEquals([all.ready(), holder(all)], ["True", "us"]);
+    all.api.remove(ConfigMap, "a");
+    await all.clock.advance(20);
+    assertEquals(all.api.all(ConfigMap).length, 1);
+  });
+  assertEquals(holder(all), "");
+});
+
+Deno.test("runLoop() writes nothing at rest, the Lease aside, and makes no more passes than it should", async () => {
+  const backend = new FakeBackend();
+  const { api, clock, makeWidget, passes, running } = operator({
+    desired: () => [configMap("a"), generatedKey(), external("Thing", "t")],
+    definition: { inventoryName: "inventory" },
+    backend,
+  });
+  makeWidget();
+  await running(async () => {
+    await clock.advance(10_000);
+    const [before, requests] = [api.writes.length, api.requests.length];
+    backend.asked.splice(0);
+    passes();
+    await clock.advance(3_600_000);
+    assertEquals([sentSince(api, before), passes()], [[], 120]);
+    assert(backend.asked.length <= 360, `${backend.asked.length} looks outside`);
+    const reads = api.requests.length - requests - (api.writes.length - before);
+    assert(reads <= 700, `${reads} reads`);
+  });
+});
+
+Deno.test("runLoop() gathers hints that come together", async () => {
+  const { api, clock, makeWidget, passes, running } = operator({ desired: () => [configMap("a")] });
+  makeWidget();
+  await running(async () => {
+    passes();
+    for (let change = 0; change < 100; change++) {
+      api.edit(ConfigMap, "a", ({ metadata }) => metadata!.labels = { change: `${change}` });
+    }
+    await clock.advance(1_000);
+    assert(passes() <= 2);
+  });
+});
+
+Deno.test("runLoop() repairs within the resync interval what no watch told", async () => {
+  const deaf: RequestHook = ({ options, verb }, proceed) =>
+    verb !== "watch" ? proceed() : Promise.resolve(
+      new ReadableStream({
+        start: (controller) => options.abortSignal?.addEventListener("abort", () => controller.error()),
+      }),
+    );
+  const { api, clock, editWidget, makeWidget, running } = operator({
+    desired: ({ parent }) => [configMap("a", parent.spec as Record<string, string>)],
+    hook: deaf,
+  });
+  makeWidget({}, { key: "1" });
+  await running(async () => {
+    editWidget({ key: "2" });
+    await clock.advance(30_100);
+    assertEquals(api.get(ConfigMap, "a")?.data, { key: "2" });
+    api.edit(ConfigMap, "a", (object) => object.data = { key: "edited" });
+    await clock.advance(630_000);
+    assertEquals(api.get(ConfigMap, "a")?.data, { key: "2" });
+  });
+});
+
+Deno.test("runLoop() tries again what failed when its time has come, not before", async () => {
+  let attempts = 0;
+  const { clock, makeWidget, ready, running } = operator({
+    desired: () => [configMap("a")],
+    hook: (request, proceed) => {
+      if (request.verb === "apply" && ++attempts < 5) throw refusal(request.options, 500, "InternalError");
+      return proceed();
+    },
+  });
+  makeWidget();
+  await running(async () => {
+    await clock.advance(275);
+    assertEquals([attempts, ready()], [1, "False ConfigMap a"]);
+    await clock.advance(375 + 750 + 1_500 + 3_000);
+    assertEquals([attempts, ready()], [5, "True"]);
+  });
+});
+
+Deno.test("runLoop() makes no storm of a write that is outdated for ever", async () => {
+  let attempts = 0;
+  const { clock, makeWidget, passes, running } = operator({
+    desired: () => [configMap("a")],
+    hook: (request, proceed) => {
+      if (request.verb !== "apply") return proceed();
+      attempts++;
+      throw refusal(request.options, 409, "Conflict");
+    },
+  });
+  makeWidget();
+  await running(async () => {
+    await clock.advance(600_000);
+    assert(attempts < 3 * 40 && passes() < 80, `${attempts} attempts`);
+  });
+});
+
+Deno.test("runLoop() keeps the children right while the external system hangs", async () => {
+  const backend = new FakeBackend();
+  const { api, clock, makeWidget, running } = operator({
+    desired: () => [configMap("a"), external("Thing", "t")],
+    backend,
+  });
+  makeWidget();
+  backend.before = () => clock.sleep(30_000);
+  await running(async () => {
+    api.remove(ConfigMap, "a");
+    await clock.advance(50);
+    assertEquals([api.all(ConfigMap).length, backend.asked], [1, ["look"]]);
+    backend.before = () => {};
+    await clock.advance(31_000);
+    assert(backend.objects.has("Thing t"));
+  });
+});
+
+Deno.test("runLoop() asks an external system that is down no more than once a second, and notices its return", async () => {
+  const backend = new FakeBackend();
+  const { clock, makeWidget, ready, running } = operator({
+    desired: () => [external("Thing", "t")],
+    definition: {
+      status: ({ parent, pending, snapshot }) => {
+        const { phase } = snapshot.external(parent.metadata.uid);
+        const ready = phase === "observed" && pending.length === 0;
+        return {
+          conditions: [{ type: "Ready", status: ready ? "True" : "False", reason: "R", message: phase }],
+          fields: {},
+        };
+      },
+    },
+    backend,
+  });
+  backend.reachable = false;
+  makeWidget();
+  await running(async () => {
+    await clock.advance(60_000);
+    assert(backend.asked.length <= 70, `${backend.asked.length} looks`);
+    assertEquals(ready(), "False unreachable");
+    backend.reachable = true;
+    await clock.advance(3_000);
+    assertEquals(ready(), "True observed");
+    backend.objects.clear();
+    await clock.advance(12_000);
+    assert(backend.objects.has("Thing t"));
+  });
+});
+
+Deno.test("runLoop() finishes the write under way when it has to stop, starts no other, and gives the Lease back", async () => {
+  let arrive = () => {};
+  let aborted = false;
+  const all = operator({
+    desired: () => [configMap("a"), configMap("b"), external("Thing", "t")],
+    definition: { inventoryName: "inventory" },
+    backend: new FakeBackend(),
+    hook: async ({ name, options, verb }, proceed) => {
+      if (verb === "apply" && name === "a") {
+        options.abortSignal?.addEventListener("abort", () => aborted = true);
+        await new Promise<void>((resolve) => arrive = resolve);
+      }
+      return await proceed();
+    },
+  });
+  const { api, clock, logged, makeWidget, start, stopping } = all;
+  makeWidget();
+  const ended = start();
+  await clock.advance(100);
+  const before = api.writes.length;
+  stopping.abort();
+  await clock.advance(4_000);
+  assertEquals([aborted, holder(all)], [false, "us"]);
+  arrive();
+  await clock.until(ended);
+  assertEquals(sentSince(api, before), ["apply configmaps a"]);
+  assertEquals([holder(all), clock.sleepers, api.watching], ["", 0, 0]);
+  assert(logged().at(-1)?.includes("stopped"));
+});
+
+Deno.test("runLoop() ends in time though the API server hangs", async () => {
+  let hanging = false;
+  const { clock, makeWidget, start, stopping } = operator({
+    desired: () => [configMap("a")],
+    hook: async ({ options, verb }, proceed) => {
+      if (!hanging || verb === "watch") return await proceed();
+      const given = AbortSignal.any([options.abortSignal ?? new AbortController().signal]);
+      await clock.sleep(options.deadlineMs ?? 30_000, given);
+      throw new ApiError("no answer", { status: 0, reason: given.aborted ? "Aborted" : "DeadlineExceeded" });
+    },
+  });
+  makeWidget();
+  const ended = start();
+  await clock.advance(0);
+  hanging = true;
+  await clock.advance(3_000);
+  stopping.abort();
+  const stoppedAt = clock.monotonic();
+  await clock.until(ended);
+  assert(clock.monotonic() - stoppedAt <= 8_000, `${clock.monotonic() - stoppedAt} ms`);
+  assertEquals(clock.sleepers, 0);
+});
+
+Deno.test("runLoop() on standby writes nothing, and takes over when the other is gone", async () => {
+  const desired = () => [configMap("a")];
+  const first = operator({ desired, identity: "first" });
+  const second = operator({ desired, identity: "second", beside: first });
+  const { api, clock } = first;
+  first.makeWidget();
+  const firstEnded = first.start();
+  await clock.advance(100);
+  const secondEnded = second.start();
+  await clock.advance(60_000);
+  assertEquals([second.passes(), second.lease.holder, holder(first)], [0, "first", "first"]);
+  first.stopping.abort();
+  await clock.until(firstEnded);
+  await clock.advance(2_300);
+  assertEquals(holder(first), "second");
+  api.remove(ConfigMap, "a");
+  await clock.advance(50);
+  assertEquals(api.all(ConfigMap).length, 1);
+  second.stopping.abort();
+  await clock.until(secondEnded);
+});
+
+Deno.test("runLoop() stops writing when the Lease cannot be renewed, and goes on when it is held again", async () => {
+  let broken = false;
+  const { api, clock, lease, makeWidget, running } = operator({
+    desired: () => [configMap("a")],
+    hook: ({ plural }, proceed) => {
+      if (broken && plural === "leases") {
+        throw new ApiError("no answer", { status: 0, reason: "Unreachable" });
+      }
+      return proceed();
+    },
+  });
+  makeWidget();
+  await running(async () => {
+    broken = true;
+    await clock.advance(12_000);
+    api.remove(ConfigMap, "a");
+    await clock.advance(60_000);
+    assertEquals([lease.held, api.all(ConfigMap).length], [false, 0]);
+    broken = false;
+    await clock.advance(2_300);
+    assertEquals([lease.held, api.all(ConfigMap).length], [true, 1]);
+  });
+});
+
+Deno.test("runLoop() survives a pass that fails unexpectedly, and says so", async () => {
+  let mistaken = true;
+  const { clock, logged, makeWidget, ready, running } = operator({
+    desired: () => {
+      if (mistaken) throw new TypeError("mistake");
+      return [configMap("a")];
+    },
+    backend: new FakeBackend(),
+  });
+  makeWidget();
+  await running(async () => {
+    await clock.advance(60_000);
+    const said = logged().filter((line) => line.includes("mistake"));
+    assert(said.length > 2 && said.length < 70, `${said.length} lines`);
+    mistaken = false;
+    await clock.advance(3_000);
+    assertEquals(ready(), "True");
+  });
+});
+
+Deno.test("runLoop() leaves nothing running when a part of it fails", async () => {
+  const { api, clock, engine, lease, makeWidget, start } = operator({ desired: () => [configMap("a")] });
+  makeWidget();
+  lease.run = async () => {
+    await clock.sleep(1_000);
+    throw new TypeError("mistake");
+  };
+  const ended = assertRejects(start, TypeError, "mistake");
+  await clock.until(ended);
+  assertEquals([clock.sleepers, api.watching], [0, 0]);
+  assertEquals(engine.store.ready, true);
+});
+
+Deno.test("runLoop() waits for a CRD that is not installed, and begins when it is", async () => {
+  const { api, clock, makeWidget, ready, running } = operator({ desired: () => [configMap("a")] });
+  api.unserve(Widget);
+  await running(async () => {
+    await clock.advance(60_000);
+    api.serve(Widget);
+    makeWidget();
+    await clock.advance(5_100);
+    assertEquals(ready(), "True");
+  });
+});
