@@ -1,7 +1,10 @@
 /** `iofog-operator once`: makes passes until there is nothing left to write, then ends. */
 
 import { isStatus } from "../kubernetes/errors.ts";
+import { Namespace } from "../kubernetes/generated/core_v1.ts";
+import type { Failure, Snapshot } from "../operator/definition.ts";
 import type { LeaseHolder } from "../operator/lease.ts";
+import type { ParentPlan } from "../operator/plan.ts";
 import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
 
@@ -25,9 +28,9 @@ export async function once(options: AssembleOptions): Promise<number> {
   }
 }
 
-function notHeld({ name, holder }: LeaseHolder): string {
+function notHeld({ name, holder, problem }: LeaseHolder): string {
   return holder === undefined
-    ? `the lease ${name} cannot be acquired: try again`
+    ? `the lease ${name} cannot be acquired: ${problem ?? "try again"}`
     : `another operator (${holder}) holds the lease ${name}: it does the same work; stop it first`;
 }
 
@@ -55,6 +58,20 @@ export async function readEverything(assembly: Assembly, signal: AbortSignal): P
     const state = snapshot.kind(definition.resource);
     if (state.phase === "failed") throw new CommandError(state.message);
   }
+  const isEmpty = engine.managed.every(({ definition }) => snapshot.list(definition.resource).length === 0);
+  if (isEmpty) await checkNamespace(assembly, signal);
+}
+
+/** An empty list tells nothing about whether the namespace exists; nor does one who may not read it. */
+async function checkNamespace({ client, namespace }: Assembly, signal: AbortSignal): Promise<void> {
+  try {
+    await client.get(Namespace, { name: namespace }, { signal });
+  } catch (error) {
+    if (!isStatus(error, 404)) return;
+    throw new CommandError(
+      `namespace ${namespace} does not exist: create it, or choose another with --namespace`,
+    );
+  }
 }
 
 async function converge({ engine, leases, log }: Assembly, signal: AbortSignal): Promise<number> {
@@ -67,7 +84,24 @@ async function converge({ engine, leases, log }: Assembly, signal: AbortSignal):
   }
   const lost = leases.find((lease) => !lease.held);
   if (lost !== undefined) throw new CommandError(notHeld(lost));
-  const failures = engine.plan().flatMap((plan) => plan.failures);
-  for (const { object, message } of failures) log.error("not done", { object, message });
-  return failures.length === 0 ? 0 : 1;
+  const undone = engine.plan().flatMap((plan) => undoneOf(plan, engine.store.snapshot()));
+  for (const { object, message } of undone) log.error("not done", { object, message });
+  return undone.length === 0 ? 0 : 1;
+}
+
+/** What could not be done for one custom resource, and why. */
+function undoneOf(
+  { desired, failures, parent }: ParentPlan,
+  snapshot: Snapshot,
+): Pick<Failure, "object" | "message">[] {
+  const object = `${parent.kind} ${parent.metadata.name}`;
+  const problems = desired.problems.map(({ field, message }) => ({
+    object,
+    message: field === undefined ? message : `${field} ${message}`,
+  }));
+  const { phase, message } = snapshot.external(parent.metadata.uid);
+  const unreachable = phase === "unreachable"
+    ? [{ object, message: message ?? "the Controller does not answer" }]
+    : [];
+  return [...problems, ...failures, ...unreachable];
 }

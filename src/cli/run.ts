@@ -23,6 +23,7 @@ export async function run(options: AssembleOptions): Promise<number> {
     live: [],
     ready: [
       { name: "kubernetes", failure: () => unlisted(assembly) },
+      { name: "lease", failure: () => leases.map(({ problem }) => problem).find(Boolean) },
       {
         name: "reconcile",
         failure: () => {
@@ -93,5 +94,8 @@ function unlisted({ engine }: Assembly): string | undefined {
         return [state.message];
     }
   });
+  const server = engine.store.resources.map((resource) => snapshot.kind(resource))
+    .find((state) => state.phase === "failed" && state.server);
+  if (server?.phase === "failed") return server.message;
   return problems.length === 0 ? undefined : problems.join("; ");
 }

@@ -1,6 +1,7 @@
 /** What the tests of this folder share: the program on a machine and an API server that a test made up. */
 
 import type { Clock } from "../clock.ts";
+import { intercept } from "../kubernetes/intercept.ts";
 import { machine } from "../kubernetes/testing.ts";
 import type { Transport } from "../kubernetes/transport.ts";
 import { main } from "./main.ts";
@@ -60,7 +61,16 @@ export async function program(args: readonly string[], world: World = {}): Promi
       world.onError?.(stderr);
     },
     ...(clock === undefined ? {} : { clock }),
-    ...(api === undefined ? {} : { wrapTransport: () => api }),
+    ...(api === undefined ? {} : { wrapTransport: () => withNamespace(api) }),
   });
   return { code, stdout, stderr };
+}
+
+/** The namespace is there, whatever else is. */
+function withNamespace(api: Transport): Transport {
+  return intercept(
+    api,
+    (request, proceed) =>
+      request.plural === "namespaces" ? Promise.resolve({ kind: "Namespace" }) : proceed(),
+  );
 }

@@ -38,11 +38,16 @@ export function isApiStatus(body: unknown): boolean {
   return statusSchema.safeParse(body).success;
 }
 
+/** What to do about a 401, whose own message is "Unauthorized". */
+const credentialsRefused =
+  "the server does not accept the credentials: renew the token or client certificate";
+
 /** The error for a request that the server answered with `body`, which need not be a `metav1.Status`. */
 export function statusError(body: unknown, request: FailedRequest): ApiError {
   const parsed = statusSchema.safeParse(body);
   if (!parsed.success) {
-    return new ApiError(`${request.subject}: HTTP ${request.status} without details`, {
+    const said = request.status === 401 ? credentialsRefused : "without details";
+    return new ApiError(`${request.subject}: HTTP ${request.status} ${said}`, {
       status: request.status,
       reason: reasonOf(request.status),
       retryAfterMs: request.retryAfterMs,
@@ -52,7 +57,11 @@ export function statusError(body: unknown, request: FailedRequest): ApiError {
   const status = code === undefined || code < 400 ? request.status : code;
   const secret = concernsSecrets(request.subject);
   const causes = (details?.causes ?? []).map((cause) => secret ? { ...cause, message: undefined } : cause);
-  const said = secret ? causes.map((cause) => cause.field ?? "").filter(Boolean).join(", ") : message ?? "";
+  const said = status === 401
+    ? credentialsRefused
+    : secret
+    ? causes.map((cause) => cause.field ?? "").filter(Boolean).join(", ")
+    : message ?? "";
   const seconds = details?.retryAfterSeconds;
   return new ApiError(
     `${request.subject}: ${status} ${reason ?? reasonOf(status)}${said === "" ? "" : `: ${said}`}`,

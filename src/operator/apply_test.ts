@@ -225,13 +225,18 @@ const refusals: readonly {
   ...[
     [500, "InternalError", "ServerError"],
     [503, "ServiceUnavailable", "ServerError"],
-    [401, "Unauthorized", "Unauthorized"],
-  ].map(([status, said, reason]) => ({
+    [
+      401,
+      "Unauthorized",
+      "Unauthorized",
+      "the server does not accept the credentials: renew the token or client certificate",
+    ],
+  ].map(([status, said, reason, advice]) => ({
     title: `${status}: try again`,
     error: (request: RequestOptions) => refusal(request, Number(status), String(said)),
     outcome: {
       type: "failed",
-      failure: failure(String(reason), `${path}: ${status} ${said}: ${said}`),
+      failure: failure(String(reason), `${path}: ${status} ${said}: ${advice ?? said}`),
       retryable: true,
       retryAfterMs: undefined,
     },

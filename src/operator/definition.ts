@@ -15,8 +15,11 @@ export type KindState =
   | { readonly phase: "synced" }
   /** The API server does not serve this kind. */
   | { readonly phase: "absent" }
-  /** Listing failed; what is known may be old. `denied` when the operator's Role does not allow it. */
-  | { readonly phase: "failed"; readonly message: string; readonly denied: boolean };
+  /**
+   * Listing failed; what is known may be old. `denied` when the operator's Role does not allow it, `server` when it
+   * is no matter of this kind: the server is out of reach, or does not accept the credentials.
+   */
+  | { readonly phase: "failed"; readonly message: string; readonly denied: boolean; readonly server?: true };
 
 /** What is, at one moment: consistent within a kind, never changed once made. */
 export interface Snapshot {

@@ -825,6 +825,7 @@ export class Engine {
     const what = { kind: resource.kind };
     switch (state.phase) {
       case "synced":
+        if (this.#said.delete("server")) log.info("the API server can be used again");
         log.debug("listed", what);
         break;
       case "absent":
@@ -834,7 +835,10 @@ export class Engine {
         });
         break;
       case "failed":
-        log.warn("cannot be listed", { ...what, message: state.message });
+        if (state.server) {
+          const { message } = state;
+          this.#sayOnce("server", () => log.warn("the API server cannot be used", { message }));
+        } else log.warn("cannot be listed", { ...what, message: state.message });
         break;
       case "pending":
         break;

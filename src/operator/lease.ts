@@ -12,7 +12,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { CallOptions, KubernetesClient } from "../kubernetes/client.ts";
-import { isStatus } from "../kubernetes/errors.ts";
+import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 
 /** Seconds after which others may take an unrenewed Lease (client-go: LeaseDuration). */
@@ -42,6 +42,8 @@ export interface LeaseObserver {
   heldBy(name: string, holder: string): void;
   /** Told once when the Role does not allow Leases. */
   forbidden(name: string): void;
+  /** Told when it cannot be had for another reason that does not pass by itself, once for each. */
+  impossible?(name: string, problem: string): void;
 }
 
 /** One Lease. */
@@ -54,6 +56,7 @@ export class LeaseHolder {
   #forbidden = false;
   #holder: string | undefined;
   #announced = false;
+  #problem: string | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -73,6 +76,11 @@ export class LeaseHolder {
   /** Who else holds the Lease, as far as is known. */
   get holder(): string | undefined {
     return this.held ? undefined : this.#holder;
+  }
+
+  /** Why the Lease cannot be had although nobody holds it, and what to do; undefined when nothing is known. */
+  get problem(): string | undefined {
+    return this.held ? undefined : this.#problem;
   }
 
   /** Acquires and renews until `signal` aborts; `onChange` is called when `held` has changed. */
@@ -103,6 +111,7 @@ export class LeaseHolder {
         ? await client.replace(Lease, this.#record(this.#lease), call)
         : undefined;
       this.#forbidden = false;
+      this.#problem = undefined;
       if (stored === undefined) {
         // Somebody else's: read it afresh next time.
         this.#lease = undefined;
@@ -118,6 +127,9 @@ export class LeaseHolder {
         if (!this.#forbidden) observer.forbidden(name);
         this.#forbidden = true;
       }
+      const problem = problemOf(error, this.#options);
+      if (problem !== undefined && problem !== this.#problem) observer.impossible?.(name, problem);
+      this.#problem = problem;
     }
     this.#announce();
     return this.held;
@@ -206,6 +218,16 @@ export class LeaseHolder {
     if (this.held) this.#options.observer.acquired(this.name);
     else this.#options.observer.lost(this.name);
   }
+}
+
+/** What somebody has to mend; undefined for what passes by itself, and for what every other request meets too. */
+function problemOf(error: unknown, { namespace }: LeaseOptions): string | undefined {
+  if (!(error instanceof ApiError) || error.retryable || [401, 403, 409].includes(error.status)) {
+    return undefined;
+  }
+  return error.status === 404
+    ? `namespace ${namespace} does not exist: create it, or choose another with --namespace`
+    : error.message;
 }
 
 /** `metav1.MicroTime`. */

@@ -295,7 +295,11 @@ export class Store {
       return this.#setState(kind, { phase: "absent" });
     }
     const message = error instanceof Error ? error.message : String(error);
-    this.#setState(kind, { phase: "failed", message, denied: isStatus(error, 403) });
+    const server = isStatus(error, 0) || isStatus(error, 401);
+    this.#setState(kind, {
+      ...{ phase: "failed", message, denied: isStatus(error, 403) },
+      ...(server ? { server } : {}),
+    });
   }
 
   #setState(kind: Kind, state: KindState): void {

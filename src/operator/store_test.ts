@@ -239,6 +239,7 @@ Deno.test("Store waits longer and longer while lists fail, keeps what it knows, 
       phase: "failed",
       message: "no answer",
       denied: false,
+      server: true,
     }]);
     assert(requests < 3 * 40, `${requests} requests`);
     news();
