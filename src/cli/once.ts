@@ -76,8 +76,9 @@ async function checkNamespace({ client, namespace }: Assembly, signal: AbortSign
 
 async function converge({ engine, leases, log }: Assembly, signal: AbortSignal): Promise<number> {
   for (let pass = 0; pass < longest && !signal.aborted; pass++) {
-    const kubernetes = await engine.convergeKubernetes(signal);
+    // In this order, so that the status tells what was found in the Controller.
     const external = await engine.convergeExternal(signal);
+    const kubernetes = await engine.convergeKubernetes(signal);
     if (kubernetes.writes + external.writes === 0 && !kubernetes.again) break;
     for (const lease of leases) await lease.attempt(signal);
     await engine.store.listAll(signal);

@@ -49,7 +49,8 @@ const lineSchema = z.object({
   stage: z.string(),
   verb: z.string(),
   requestURI: z.string(),
-  user: z.object({ username: z.string() }),
+  // Empty where the credentials were refused.
+  user: z.object({ username: z.string().default("") }),
   userAgent: z.string().default(""),
   objectRef: z.object({
     apiGroup: z.string().default(""),
