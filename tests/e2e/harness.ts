@@ -343,6 +343,12 @@ export function registeredToken(): string {
   return registerSecret(`token-${crypto.randomUUID()}`);
 }
 
+/** A value that must be there. */
+export function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("a value is missing that must be there");
+  return value;
+}
+
 /** The condition of this type. */
 export function conditionOf(object: ControlPlaneObject, type: string): Condition | undefined {
   return object.status?.conditions?.find((condition) => condition.type === type);
