@@ -304,23 +304,24 @@ export class Engine {
     return { writes, again, settled: current.waves.length === 0 && !failed, failed };
   }
 
-  /** Carries out every write of a plan, wave by wave; making a key takes long, and no other write waits for it. */
+  /**
+   * Carries out every write of a plan, wave by wave. Making a key takes long and keeps a core busy, which the API
+   * server may need for all the others: what needs one comes last.
+   */
   async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
     const carryOut = async (write: KubernetesWrite): Promise<Carried> => ({
       write,
       outcome: await this.#carryOut(write, planned, signal),
     });
-    const slow: Promise<Carried>[] = [];
-    const quick: Carried[] = [];
+    const carried: Carried[] = [];
     try {
       for (const wave of planned.waves) {
-        slow.push(...wave.filter(generates).map(carryOut));
-        quick.push(...await all(wave.filter((write) => !generates(write)).map(carryOut)));
+        carried.push(...await all(wave.filter((write) => !generates(write)).map(carryOut)));
       }
     } finally {
-      await Promise.allSettled(slow);
+      carried.push(...await all(planned.waves.flat().filter(generates).map(carryOut)));
     }
-    return [...quick, ...await all(slow)];
+    return carried;
   }
 
   /** What was outdated each time that it was tried waits a little, or a pass would follow the other without end. */

@@ -124,7 +124,11 @@ Deno.test("Engine hands the objects of an earlier incarnation over, and marks th
 
 Deno.test("Engine lets a slow key delay no other write", async () => {
   let finish = (_: Record<string, string>) => {};
-  const generate = () => new Promise<Record<string, string>>((resolve) => finish = resolve);
+  let sentBefore: readonly string[] = [];
+  const generate = () => {
+    sentBefore = sentSince(api);
+    return new Promise<Record<string, string>>((resolve) => finish = resolve);
+  };
   const { api, engine, makeWidget } = harness({
     desired: () => [
       generatedKey({ generate }),
@@ -137,6 +141,8 @@ Deno.test("Engine lets a slow key delay no other write", async () => {
   const running = engine.convergeKubernetes(never);
   await settle();
   assertEquals(sentSince(api), ["apply configmaps a", "apply deployments d"]);
+  // Nor does it take the processor away from them.
+  assertEquals(sentBefore, sentSince(api));
   finish({ "tls.key": "bWFkZQ==" });
   await running;
   assertEquals(sentSince(api).slice(2), ["create secrets key", "update widgets w/status"]);
