@@ -36,6 +36,7 @@ function cluster() {
         lost: () => said.push(`${identity} lost`),
         heldBy: (_, holder) => said.push(`${identity} waits for ${holder}`),
         forbidden: () => said.push(`${identity} forbidden`),
+        impossible: (_, problem) => said.push(`${identity}: ${problem}`),
       },
     });
   return { api, clock, process, said, spec: () => api.get(Lease, "widgets")?.spec };
@@ -158,6 +159,20 @@ Deno.test("LeaseHolder does not hold up the end of the process, and gives back o
   api.edit(Lease, "widgets", ({ spec }) => spec!.holderIdentity = "b");
   await a.release();
   assertEquals(spec()?.holderIdentity, "b");
+});
+
+Deno.test("LeaseHolder says once that its namespace is missing, and acquires the Lease when it is there", async () => {
+  const { process, said } = cluster();
+  let missing = true;
+  const a = process("a", ({ options, verb }, proceed) => {
+    if (missing && verb === "create") throw refusal(options, 404, "NotFound");
+    return proceed();
+  });
+  const problem = "namespace ns does not exist: create it, or choose another with --namespace";
+  for (let time = 0; time < 3; time++) assertEquals(await a.attempt(never), false);
+  assertEquals([a.problem, said], [problem, [`a: ${problem}`]]);
+  missing = false;
+  assertEquals([await a.attempt(never), a.problem], [true, undefined]);
 });
 
 Deno.test("LeaseHolder runs without Leases where they are forbidden, says so once, and uses them when allowed", async () => {
