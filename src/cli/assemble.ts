@@ -131,7 +131,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
             lease,
             remedy: "grant get, create and update on leases in the operator's Role",
           }),
-        impossible: (lease, problem) => log.warn("the lease cannot be acquired", { lease, message: problem }),
+        impossible: (lease, problem) => log.warn("the lease cannot be acquired", { lease, detail: problem }),
       },
     })
   );

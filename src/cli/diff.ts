@@ -13,7 +13,7 @@ import { describeTarget, type ExternalWrite, type KubernetesWrite } from "../ope
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { readEverything } from "./once.ts";
 
-/** Prints the difference; returns 0 when there is none, 1 when there is one, as kubectl diff does. */
+/** Prints the difference; returns 0 when there is none, 1 when there is one, 2 for a spec that cannot be accepted, as kubectl diff does. */
 export async function diff(
   options: AssembleOptions & {
     readonly print: (text: string) => void;
@@ -38,6 +38,8 @@ export async function diff(
     }
     const text = assembly.redactor.clean(plans.map(render).join(""));
     options.print(text);
+    // A spec that cannot be accepted is an error and not "no difference".
+    if (plans.some(({ desired }) => desired.problems.length > 0)) return 2;
     return text === "" ? 0 : 1;
   } finally {
     assembly.close();

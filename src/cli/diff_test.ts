@@ -215,7 +215,7 @@ Deno.test("diff prints what would be written, writes nothing, and ends with 1", 
 Deno.test("diff tells of a spec that cannot be accepted", async () => {
   const api = apiWith({ user: { ...user, password: "short" } });
   const { code, stdout, stderr } = await program(["diff"], { api });
-  assertEquals({ code, stdout }, { code: 0, stdout: "" });
+  assertEquals({ code, stdout }, { code: 2, stdout: "" });
   assertMatch(stderr, /^ControlPlane iofog: spec\.user\.password /m);
 });
 

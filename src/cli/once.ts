@@ -86,7 +86,7 @@ async function converge({ engine, leases, log }: Assembly, signal: AbortSignal):
   const lost = leases.find((lease) => !lease.held);
   if (lost !== undefined) throw new CommandError(notHeld(lost));
   const undone = engine.plan().flatMap((plan) => undoneOf(plan, engine.store.snapshot()));
-  for (const { object, message } of undone) log.error("not done", { object, message });
+  for (const { object, message } of undone) log.error("not done", { object, detail: message });
   return undone.length === 0 ? 0 : 1;
 }
 

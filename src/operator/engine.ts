@@ -77,6 +77,8 @@ export interface EngineObserver {
 /** A write and what came of it. */
 interface Carried {
   readonly write: KubernetesWrite;
+  /** Whether somebody else had changed what was as desired. */
+  readonly drift: boolean;
   readonly outcome: Outcome;
 }
 
@@ -281,7 +283,7 @@ export class Engine {
       const done = carried.filter(({ outcome }) => outcome.type === "written");
       const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
       writes += done.length;
-      this.#report(definition, current, done.map(({ write }) => write));
+      this.#report(definition, current, done);
       again = carried.some(({ outcome }) => outcome.type === "blockOwnerDeletionRefused");
       if (again) this.#clearForbidden(current.parent, carried);
       if (attempt === conflictRetries) this.#noteContended(current.parent, outdated);
@@ -309,10 +311,10 @@ export class Engine {
    * server may need for all the others: what needs one comes last.
    */
   async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
-    const carryOut = async (write: KubernetesWrite): Promise<Carried> => ({
-      write,
-      outcome: await this.#carryOut(write, planned, signal),
-    });
+    const carryOut = async (write: KubernetesWrite): Promise<Carried> => {
+      const drift = this.#isDrift(write, planned);
+      return { write, drift, outcome: await this.#carryOut(write, planned, drift, signal) };
+    };
     const carried: Carried[] = [];
     try {
       for (const wave of planned.waves) {
@@ -371,10 +373,14 @@ export class Engine {
     }
   }
 
-  async #carryOut(write: KubernetesWrite, planned: ParentPlan, signal: AbortSignal): Promise<Outcome> {
+  async #carryOut(
+    write: KubernetesWrite,
+    planned: ParentPlan,
+    drift: boolean,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const { client, clock, identity, mayWrite, metrics, log } = this.#options;
     const { parent } = planned;
-    const drift = this.#isDrift(write, planned);
     const outcome = this.#stopped() ? { type: "fenced" } as const : await applyWrite(write, {
       client,
       clock,
@@ -453,7 +459,7 @@ export class Engine {
       verb: write.verb,
       object: clean.object,
       reason: clean.reason,
-      message: clean.message,
+      detail: clean.message,
     });
     this.#event(parent, "Warning", clean.reason, `${clean.object}: ${clean.message}`);
   }
@@ -531,10 +537,10 @@ export class Engine {
         this.#sayOnce("status", () =>
           log.warn("status cannot be written: everything else goes on", {
             remedy: `grant update on ${resource.plural}/status in the operator's Role`,
-            message: errorText(error),
+            detail: errorText(error),
           }));
       } else {
-        log.warn("status not written", { name: live.metadata.name, message: errorText(error) });
+        log.warn("status not written", { name: live.metadata.name, detail: errorText(error) });
       }
       return "unwritten";
     }
@@ -542,21 +548,22 @@ export class Engine {
 
   /** Says in an Event and a log line when a custom resource becomes ready or stops being so. */
   #announceReadiness(definition: Definition, before: Parent, draft: StatusDraft): void {
-    const conditions =
-      (before.status as { conditions?: { type: string; status: string; reason: string }[] } | undefined)
-        ?.conditions ?? [];
+    const conditions = (before.status as
+      | { conditions?: { type: string; status: string; reason: string; message: string }[] }
+      | undefined)
+      ?.conditions ?? [];
     const was = conditions.find(({ type }) => type === "Ready");
     const is = draft.conditions.find(({ type }) => type === "Ready");
-    if (is === undefined || (was?.status === is.status && was.reason === is.reason)) return;
+    const stalled = draft.conditions.some(({ type, status }) => type === "Stalled" && status === "True");
+    const same = was?.status === is?.status && was?.reason === is?.reason;
+    // What stalls is told again in other words; what is only awaited changes its words all the time.
+    if (is === undefined || (same && (!stalled || was?.message === is.message))) return;
     const name = before.metadata.name;
-    const fields = { kind: definition.resource.kind, name, reason: is.reason, message: is.message };
+    const fields = { kind: definition.resource.kind, name, reason: is.reason, detail: is.message };
     if (is.status === "True") {
       this.#options.log.info("ready", fields);
       this.#event(before, "Normal", is.reason, is.message);
-    } else if (
-      was?.status === "True" ||
-      draft.conditions.some(({ type, status }) => type === "Stalled" && status === "True")
-    ) {
+    } else if (was?.status === "True" || stalled) {
       this.#options.log.warn("not ready", fields);
       this.#event(before, "Warning", is.reason, is.message);
     } else this.#options.log.info("not ready yet", fields);
@@ -597,6 +604,12 @@ export class Engine {
     if (planned === undefined || signal.aborted || !observed) {
       return { writes: 0, again: false, settled: false };
     }
+    const wanted = planned.desired.children.filter((child) => child.type === "external");
+    const looked = new Set(children.map(describeChild));
+    if (!wanted.every((child) => looked.has(describeChild(child)))) {
+      // More is wanted by now than was looked for.
+      return { writes: 0, again: true, settled: false };
+    }
     this.#noteSettled(planned);
     if (planned.external.length > 0) {
       const done = await this.#writeExternals(definition, backend, planned, signal);
@@ -606,7 +619,6 @@ export class Engine {
       }
       return { writes: done.length, again: done.length > 0, settled: false };
     }
-    const wanted = planned.desired.children.filter((child) => child.type === "external");
     const settled = wanted.filter((child) => planned.settled.includes(describeChild(child)));
     await this.#confirm(definition, parent, settled, signal);
     return { writes: 0, again: false, settled: settled.length === wanted.length };
@@ -688,12 +700,13 @@ export class Engine {
   }
 
   /** Nothing of a batch is written, since it could not be recorded first. */
-  #failBatch({ external, parent }: ParentPlan, cause: string): void {
+  #failBatch({ external, parent }: ParentPlan, cause: unknown): void {
     for (const write of external) {
-      const message = `waits until it can be recorded in the inventory: ${cause}`;
-      this.#fail(parent, write, { object: describeTarget(write), reason: "NotRecorded", message }, {
-        retryable: true,
-      });
+      const message = `waits until it can be recorded in the inventory: ${errorText(cause)}`;
+      const failure = { object: describeTarget(write), reason: "NotRecorded", message };
+      // That somebody was quicker is no news.
+      if (isStatus(cause, 409)) this.failures.note(parent, failure, { retryable: true });
+      else this.#fail(parent, write, failure, { retryable: true });
     }
     this.#tell(parent.metadata.uid);
   }
@@ -711,7 +724,7 @@ export class Engine {
     if (entries === undefined) return;
     const failure = await this.#writeInventory(definition, entries, signal);
     if (failure !== undefined) {
-      this.#options.log.debug("inventory not confirmed", { message: failure });
+      this.#options.log.debug("inventory not confirmed", { error: failure });
     }
   }
 
@@ -721,11 +734,11 @@ export class Engine {
     entries: readonly InventoryEntry[],
     signal: AbortSignal,
     batch?: string,
-  ): Promise<string | undefined> {
+  ): Promise<unknown> {
     const { client, identity, metrics } = this.#options;
     const name = definition.inventoryName ?? "";
     const configMap = this.store.snapshot().get(ConfigMap, name);
-    if (configMap === undefined) return `ConfigMap ${name} does not exist`;
+    if (configMap === undefined) return new Error(`ConfigMap ${name} does not exist`);
     try {
       const stored = await client.replace(ConfigMap, withEntries(configMap, entries, batch), {
         fieldManager: identity.fieldManager,
@@ -736,7 +749,7 @@ export class Engine {
       return undefined;
     } catch (error) {
       if (isStatus(error, 409) || isStatus(error, 404)) await this.#refresh(ConfigMap, name, signal);
-      return errorText(error);
+      return error;
     }
   }
 
@@ -768,13 +781,13 @@ export class Engine {
     }
   }
 
-  #report(definition: Definition, planned: ParentPlan, done: readonly KubernetesWrite[]): void {
+  #report(definition: Definition, planned: ParentPlan, done: readonly Carried[]): void {
     if (done.length === 0) return;
     const names = (writes: readonly KubernetesWrite[]) => writes.map(describeTarget).join(", ");
     const changes = (writes: readonly KubernetesWrite[]) =>
       writes.map((write) => `${describeTarget(write)} (${write.paths.slice(0, 3).join(", ")})`).join(", ");
-    const drift = done.filter((write) => this.#isDrift(write, planned));
-    const rest = done.filter((write) => !drift.includes(write));
+    const drift = done.filter((each) => each.drift).map(({ write }) => write);
+    const rest = done.filter((each) => !each.drift).map(({ write }) => write);
     const created = rest.filter((write) => write.live === undefined);
     const deleted = rest.filter((write) => write.verb === "delete");
     const updated = rest.filter((write) => write.live !== undefined && write.verb !== "delete");
@@ -838,8 +851,8 @@ export class Engine {
       case "failed":
         if (state.server) {
           const { message } = state;
-          this.#sayOnce("server", () => log.warn("the API server cannot be used", { message }));
-        } else log.warn("cannot be listed", { ...what, message: state.message });
+          this.#sayOnce("server", () => log.warn("the API server cannot be used", { detail: message }));
+        } else log.warn("cannot be listed", { ...what, detail: state.message });
         break;
       case "pending":
         break;

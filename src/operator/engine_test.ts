@@ -653,6 +653,50 @@ Deno.test("Engine writes nothing outside when another process has written the in
   assertEquals((await externalPass()).writes, 2);
 });
 
+Deno.test("Engine writes nothing outside that it has not looked for", async () => {
+  const backend = new FakeBackend();
+  const { editWidget, externalPass, engine, makeWidget, pass } = harness({
+    desired: (context) => [
+      external("Thing", "a"),
+      ...(specOf(context)["more"] === undefined ? [] : [external("Thing", "b", { x: 1 })]),
+    ],
+    backend,
+  });
+  makeWidget();
+  await pass();
+  backend.objects.set("Thing b", { kind: "Thing", name: "b", fields: { x: 1 } });
+  backend.before = async (what) => {
+    if (what !== "look") return;
+    // While the system is asked, more becomes wanted.
+    editWidget({ more: "yes" });
+    await engine.store.listAll();
+  };
+  assertEquals(await externalPass(), { writes: 0, again: true, settled: false });
+  assertEquals((await externalPass()).writes, 1);
+  assertEquals(backend.asked, ["look", "look", "create Thing a", "look"]);
+});
+
+Deno.test("Engine calls nothing drift that the other lane saw as soon as it was made", async () => {
+  const { counted, engine, makeWidget, pass, told } = harness({
+    desired: () => [configMap("a"), external("Thing", "t")],
+    backend: new FakeBackend(),
+    hook: async (request, proceed) => {
+      // While the status is being written, and before the pass tells what it did, the other lane makes its own.
+      if (request.verb === "apply") {
+        const answer = await proceed();
+        engine.store.observe(ConfigMap, structuredClone(answer) as ConfigMap);
+        await engine.convergeExternal(never);
+        return answer;
+      }
+      return await proceed();
+    },
+  });
+  makeWidget();
+  await pass();
+  assertEquals(counted().filter((line) => line.startsWith("drift")), []);
+  assertEquals((await told()).filter((line) => line.startsWith("Repaired")), []);
+});
+
 Deno.test("Engine writes late to the outside only under an inventory that is still the one it read", async () => {
   const backend = new FakeBackend();
   const { api, engine, externalPass, makeWidget, pass } = harness({

@@ -55,8 +55,9 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   const endGrace = () => clock.sleep(stopGraceMs, ended.signal).then(() => writing.abort());
   stop.addEventListener("abort", endGrace);
   const parts = [
-    engine.store.follow(stop),
+    // First, so that no answer to a list is read before the one about the Lease.
     ...leases.map((lease) => lease.run(stop, () => changed(undefined))),
+    engine.store.follow(stop),
     kubernetesLane(options, kubernetes, stop, writing.signal),
     externalLane(options, external, stop, writing.signal),
   ];
