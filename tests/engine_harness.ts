@@ -8,6 +8,7 @@ import type {
   Child,
   Definition,
   DesiredContext,
+  ExternalChild,
   ExternalObject,
   Parent,
 } from "../src/operator/definition.ts";
@@ -32,13 +33,18 @@ export class FakeBackend implements ExternalBackend {
   reachable = true;
   unread: readonly string[] = [];
 
-  async observe(): ReturnType<ExternalBackend["observe"]> {
+  async observe(
+    _parent: Parent,
+    children: readonly ExternalChild[],
+  ): ReturnType<ExternalBackend["observe"]> {
     this.asked.push("look");
     await this.before("look");
     if (!this.reachable) {
       return { phase: "unreachable", reason: "Down", message: "no answer", objects: [], facts: {} };
     }
-    return observed(structuredClone([...this.objects.values()]), { unread: this.unread });
+    const asked = [...this.objects.values()]
+      .filter(({ kind, name }) => children.some((child) => child.kind === kind && child.name === name));
+    return observed(structuredClone(asked), { unread: this.unread });
   }
 
   async write(_parent: Parent, { child, verb }: ExternalWrite): Promise<void> {
