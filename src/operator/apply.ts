@@ -11,7 +11,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
 import type { Failure } from "./definition.ts";
-import { type Identity, revisionAnnotation } from "./ownership.ts";
+import { correctionManager, type Identity, revisionAnnotation } from "./ownership.ts";
 import { describeTarget, type KubernetesWrite } from "./write.ts";
 
 /** What came of a write. */
@@ -69,7 +69,7 @@ async function send(
       if (write.before !== undefined && write.precondition !== undefined) {
         const patch = { ...write.before, metadata: { ...write.precondition } };
         const patched = await client.patch(resource, { namespace, name }, { type: "merge", patch }, {
-          fieldManager,
+          fieldManager: correctionManager(fieldManager),
           signal,
         });
         if (!context.mayWrite()) return "fenced";
@@ -86,7 +86,8 @@ async function send(
           }
           : {}),
       });
-      return await client.apply(resource, object, { fieldManager, force: true, signal });
+      const applied = await client.apply(resource, object, { fieldManager, force: true, signal });
+      return await withoutCorrections(applied, write, context);
     }
     case "create":
     case "replace": {
@@ -122,6 +123,31 @@ async function send(
         if (isStatus(error, 404)) return undefined;
         throw error;
       }
+  }
+}
+
+/** Removes what corrections own, now that the same is applied; if that fails, the next plan finds it. */
+async function withoutCorrections(
+  object: KubeObject,
+  { resource, namespace, name }: KubernetesWrite,
+  { client, identity, mayWrite, signal }: ApplyContext,
+): Promise<KubeObject> {
+  const { managedFields = [], resourceVersion } = object.metadata ?? {};
+  const manager = correctionManager(identity.fieldManager);
+  const kept = managedFields.filter((entry) => entry.manager !== manager);
+  if (kept.length === managedFields.length || !mayWrite()) return object;
+  const operations = [
+    { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+    { op: "replace", path: "/metadata/managedFields", value: kept },
+  ] as const;
+  try {
+    return await client.patch(resource, { namespace, name }, { type: "json", operations }, {
+      fieldManager: manager,
+      signal,
+    });
+  } catch (error) {
+    if (error instanceof ApiError) return object;
+    throw error;
   }
 }
 

@@ -82,7 +82,7 @@ Deno.test("applyWrite() sends the patch that has to come first under the same pr
     {
       method: "PATCH",
       type: "merge-patch",
-      query: "fieldManager=widgets",
+      query: "fieldManager=widgets-correction",
       body: { ...before, metadata: precondition },
     },
     {
@@ -90,6 +90,22 @@ Deno.test("applyWrite() sends the patch that has to come first under the same pr
       body: { ...object, metadata: { ...object.metadata, uid: "u", resourceVersion: "6" } },
     },
   ]);
+});
+
+Deno.test("applyWrite() removes what corrections own, once the same is applied", async () => {
+  const others = [{ manager: "widgets", operation: "Apply" }, { manager: "kubectl", operation: "Update" }];
+  const managedFields = [...others, { manager: "widgets-correction", operation: "Update" }];
+  const applied = { ...object, metadata: { ...object.metadata, resourceVersion: "7", managedFields } };
+  const { sent } = await carryOut(update, () => applied);
+  assertEquals(sent.slice(1), [{
+    method: "PATCH",
+    type: "json-patch",
+    query: "fieldManager=widgets-correction",
+    body: [
+      { op: "test", path: "/metadata/resourceVersion", value: "7" },
+      { op: "replace", path: "/metadata/managedFields", value: others },
+    ],
+  }]);
 });
 
 Deno.test("applyWrite() makes values and POSTs them, after telling whoever hides them", async () => {

@@ -34,6 +34,14 @@ export function revisionAnnotation(identity: Identity): string {
   return `${identity.annotationPrefix}/revision`;
 }
 
+/**
+ * Field manager of patches that correct what no apply can. What it owns the server would keep for ever, so an apply
+ * takes it over, and its entry in managedFields is removed.
+ */
+export function correctionManager(fieldManager: string): string {
+  return `${fieldManager}-correction`;
+}
+
 /** The owner reference that every child carries. */
 export function ownerReference(
   resource: Resource,

@@ -24,6 +24,7 @@ import type {
 } from "./definition.ts";
 import { inventoryChild, markerChild, readInventory } from "./inventory.ts";
 import {
+  correctionManager,
   type Identity,
   isChildOf,
   ownerAnnotation,
@@ -250,7 +251,15 @@ function planChild(
   const absent = child.type === "applied"
     ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
     : [];
-  const paths = [...found.paths, ...stale, ...absent.map((path) => path.join("."))];
+  const corrected = live.metadata?.managedFields?.some((entry) =>
+    entry.manager === correctionManager(input.identity.fieldManager)
+  );
+  const paths = [
+    ...found.paths,
+    ...stale,
+    ...absent.map((path) => path.join(".")),
+    ...(corrected ? ["metadata.managedFields"] : []),
+  ];
   if (paths.length === 0) return undefined;
   return {
     ...target,

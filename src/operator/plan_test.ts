@@ -430,6 +430,13 @@ Deno.test("plan() nulls what an apply cannot remove, and replaces lists with ren
   ]);
 });
 
+Deno.test("plan() applies what a correction still owns, although nothing differs", () => {
+  const managedFields = [{ manager: "widgets-correction", operation: "Update", fieldsV1: {} }];
+  const live = { metadata: { ...ownedBy(w, { name: "s" }), managedFields }, spec: { type: "NodePort" } };
+  const write = only(planFor([applied(Service, "s", { spec: { type: "NodePort" } })], [[Service, live]]));
+  assertEquals([write.verb, write.paths], ["apply", ["metadata.managedFields"]]);
+});
+
 Deno.test("plan() nulls one field without touching the lists beside it", () => {
   const live = { metadata: ownedBy(w, { name: "s" }), spec: { loadBalancerIP: "1.2.3.4", ports: [] } };
   const child = applied(Service, "s", { spec: { type: "NodePort", ports: [{ port: 1 }] } }, {

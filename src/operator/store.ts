@@ -13,6 +13,7 @@ import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs } from "./backoff.ts";
 import type { ExternalState, KindState, Snapshot } from "./definition.ts";
+import { correctionManager } from "./ownership.ts";
 
 /** A kind to keep. */
 export interface StoredKind {
@@ -358,7 +359,8 @@ function trim(object: KubeObject, fieldManager: string): KubeObject {
   const entries = object.metadata?.managedFields;
   if (entries === undefined) return object;
   const ours = entries.filter((entry) =>
-    entry.manager === fieldManager && entry.operation === "Apply" && !entry.subresource
+    (entry.manager === fieldManager && entry.operation === "Apply" && !entry.subresource) ||
+    entry.manager === correctionManager(fieldManager)
   );
   const { managedFields: _, ...metadata } = object.metadata ?? {};
   return { ...object, metadata: ours.length === 0 ? metadata : { ...metadata, managedFields: ours } };

@@ -260,6 +260,29 @@ scenario("what is no longer wanted goes, and data stay", async (scene) => {
   await scene.untilReady();
 });
 
+scenario("a variable that somebody renamed still goes when it is no longer wanted", async (scene) => {
+  const target = { namespace: scene.namespace, name: "controller" };
+  scene.operate();
+  await scene.create({ images: { proxy: "example.org/proxy:1" } });
+  await scene.untilReady();
+  const names = async () => {
+    const { spec } = await scene.get(Deployment, "controller");
+    return spec?.template.spec?.containers[0]?.env?.map(({ name }) => name) ?? [];
+  };
+  const before = await names();
+  const index = before.indexOf("SystemImages_Proxy_1");
+  const path = `/spec/template/spec/containers/0/env/${index}/name`;
+  const operations = [{ op: "replace", path, value: "RENAMED" }] as const;
+  await scene.client.patch(Deployment, target, { type: "json", operations });
+  await eventually("the repair", names, (now) => now.join() === before.join());
+  await scene.change({ images: null });
+  await eventually(
+    "the variables of the default images",
+    names,
+    (now) => now.every((name) => !name.startsWith("SystemImages_")),
+  );
+});
+
 scenario("Services change with the spec, from LoadBalancer to ClusterIP and back", async (scene) => {
   scene.operate();
   await scene.create({ ingresses: { router: { address: "router.example.com" } } });
