@@ -432,7 +432,12 @@ Deno.test("plan() nulls what an apply cannot remove, and replaces lists with ren
 
 Deno.test("plan() applies what a correction still owns, although nothing differs", () => {
   const managedFields = [{ manager: "widgets-correction", operation: "Update", fieldsV1: {} }];
-  const live = { metadata: { ...ownedBy(w, { name: "s" }), managedFields }, spec: { type: "NodePort" } };
+  const live: Service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { ...ownedBy(w, { name: "s" }), managedFields },
+    spec: { type: "NodePort" },
+  };
   const write = only(planFor([applied(Service, "s", { spec: { type: "NodePort" } })], [[Service, live]]));
   assertEquals([write.verb, write.paths], ["apply", ["metadata.managedFields"]]);
 });
