@@ -8,7 +8,6 @@ import {
   describedCertificates,
   differencesBetween,
   isMeant,
-  meant,
   readRecording,
   recordingNames,
   titleOf,
@@ -43,14 +42,6 @@ for (const recording of recordingNames) {
     assertEquals(distinct(seen), distinct([...recorded, plantedId]));
   });
 }
-
-Deno.test("docs/differences.md has a line for each difference from the recordings", async () => {
-  const text = await Deno.readTextFile(new URL("../../docs/differences.md", import.meta.url));
-  const missing = [...meant.map(({ key }) => key), "planted-id"].filter((key) =>
-    !text.includes(`\`${key}\``)
-  );
-  assertEquals(missing, []);
-});
 
 scenario("conditions tell what is awaited, in the order that iofogctl reads them", async (scene) => {
   const release = scene.kubelet.pods.hold({ namespace: scene.namespace, name: /^port-manager/ });
