@@ -1,6 +1,7 @@
 /** The program: reads the command line and runs one command. */
 
 import "reflect-metadata";
+import "./zod_without_jit.ts";
 import { ConfigError } from "../kubernetes/connection_config.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { errorText } from "../telemetry/log.ts";

@@ -53,7 +53,10 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
     neverPruned: [PersistentVolumeClaim],
     secretNames,
     inventoryName,
-    crdSchema: structural(controlPlaneSchema),
+    // Takes a while to make, and nothing needs it before the first pass.
+    get crdSchema() {
+      return structural(controlPlaneSchema);
+    },
     singleton: true,
     secretsIn,
     desired: (context) => desired(context, images),
