@@ -369,6 +369,10 @@ Deno.test("Engine lets the other parents converge when one makes it throw, and s
         return [];
       },
     },
+    hook: async (request, proceed) => {
+      if (request.name === "good") await settle();
+      return await proceed();
+    },
   });
   for (const name of ["bad", "good"]) makeWidget({ name });
   await engine.store.listAll();

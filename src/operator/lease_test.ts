@@ -240,6 +240,27 @@ Deno.test("LeaseHolder.run() renews, tells of changes and of a lapse, and leaves
   assertEquals(clock.sleepers, 0);
 });
 
+Deno.test("LeaseHolder.run() tells of a lapse that was over before it could be told", async () => {
+  const { clock, process } = cluster();
+  let delayMs = 0;
+  const a = process("a", async (_, proceed) => {
+    await clock.sleep(delayMs);
+    return await proceed();
+  });
+  const changes: number[] = [];
+  const stopping = new AbortController();
+  const running = a.run(stopping.signal, () => changes.push(clock.monotonic()));
+  await clock.advance(0);
+  delayMs = 9_000;
+  await clock.advance(10_500);
+  assertEquals(a.held, false);
+  delayMs = 0;
+  await clock.advance(1_000);
+  assertEquals([a.held, changes], [true, [0, 11_000]]);
+  stopping.abort();
+  await running;
+});
+
 /** How one request fares: milliseconds until it arrives and until the answer is back, or whether one gets lost. */
 const fares = fc.record({
   beforeMs: fc.oneof(fc.nat(50), fc.nat(20_000)),

@@ -277,7 +277,6 @@ export class Store {
   /** A deletion that is older than what we know is that of an earlier incarnation. */
   #gone(kind: Kind, object: KubeObject): void {
     const name = object.metadata?.name ?? "";
-    rememberGone(kind, object);
     if (kind.objects.get(name)?.metadata?.uid === object.metadata?.uid) this.#remove(kind, name);
   }
 
