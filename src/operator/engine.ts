@@ -104,6 +104,7 @@ export class Engine {
   #blockOwnerDeletion = true;
   #learnedAt: number | undefined;
   #stoppedUntil = 0;
+  #terminating = false;
   #statusForbiddenUntil = 0;
 
   constructor(options: EngineOptions) {
@@ -423,6 +424,7 @@ export class Engine {
       case "fenced":
         return outcome;
       case "terminating":
+        this.#terminating = true;
         this.#stopFor(this.#options.resyncMs);
         this.#sayOnce(
           "terminating",
@@ -758,6 +760,14 @@ export class Engine {
     return this.#options.clock.monotonic() < this.#stoppedUntil;
   }
 
+  /** Nothing can be created in a namespace that is going away: where a custom resource appears, it is another one. */
+  #noteAlive(): void {
+    if (!this.#terminating) return;
+    this.#terminating = false;
+    this.#stoppedUntil = 0;
+    this.#said.delete("terminating");
+  }
+
   #stopFor(ms: number): void {
     const { clock, resyncMs } = this.#options;
     this.#stoppedUntil = Math.max(this.#stoppedUntil, clock.monotonic() + Math.min(ms, resyncMs));
@@ -819,6 +829,7 @@ export class Engine {
           previous.metadata.name ?? "",
         );
       }
+      if (previous === undefined) this.#noteAlive();
       if (sameInput(object, previous)) return;
       return this.#tell(object?.metadata?.uid);
     }
