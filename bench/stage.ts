@@ -114,7 +114,12 @@ export class Stage implements AsyncDisposable {
   /** Starts an operator and waits until it holds its Lease and has nothing to do. */
   async operate(namespace: string, controllerUrl?: string): Promise<OperatorProcess> {
     const operator = this.spawn(namespace, controllerUrl);
-    await this.sightings.until("the operator's Lease", () => this.lease(namespace));
+    try {
+      await this.sightings.until("the operator's Lease", () => this.lease(namespace));
+    } catch (error) {
+      await operator[Symbol.asyncDispose]();
+      throw new Error(`the operator does not start: ${operator.lines.join("\n")}`, { cause: error });
+    }
     await this.settle();
     return operator;
   }
