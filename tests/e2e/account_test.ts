@@ -135,7 +135,7 @@ scenario(
     const burst = logins();
     assert(burst <= 6, `${burst} logins at once`);
     await pause(15_000);
-    assert(logins() - burst <= 1, `${logins() - burst} logins in 15 s`);
+    assert(logins() - burst <= 2, `${logins() - burst} logins in 15 s`);
     assertEquals(scene.controller.state.users.map((each) => each.password), [password]);
     const parts = (await scene.controlPlane()).status?.conditions?.filter(({ type }) =>
       !/^(deploying|ready|Ready|Reconciling|Stalled)$/.test(type)
