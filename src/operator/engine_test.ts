@@ -311,6 +311,21 @@ Deno.test("Engine is quiet in a namespace that goes away", async () => {
   assertEquals(api.writes.filter(({ name, verb }) => name === "a" && verb === "apply").length, 1 + 4);
 });
 
+Deno.test("Engine begins at once in a namespace that is there again", async () => {
+  const { api, makeWidget, pass } = harness({ desired: () => [configMap("a"), configMap("b")] });
+  makeWidget();
+  await pass();
+  api.terminating = true;
+  api.remove(ConfigMap, "a");
+  await pass();
+  api.remove(ConfigMap, "b");
+  api.remove(Widget, "w");
+  await pass();
+  api.terminating = false;
+  makeWidget();
+  assertEquals((await pass()).sent.slice(0, 2), ["apply configmaps a", "apply configmaps b"]);
+});
+
 Deno.test("Engine writes nothing while the fence is closed", async () => {
   const backend = new FakeBackend();
   const { api, externalPass, makeWidget, pass, setMayWrite } = harness({
