@@ -161,6 +161,12 @@ async function install(scene: Scene): Promise<ReadonlyMap<string, Written>> {
   return written;
 }
 
+/** What the API server chooses; and `paused`, which is lost with an object that the garbage collector was faster with. */
+const unstable: ReadonlySet<string> = new Set([
+  ...["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"],
+  "paused",
+]);
+
 /** What must be as before, as text: without what the API server writes, or what a repair may make anew. */
 function comparable(object: KubeObject): string {
   const { metadata, status: _status, data, ...rest } = object as Service & { data?: Record<string, string> };
@@ -172,7 +178,7 @@ function comparable(object: KubeObject): string {
       metadata: { labels: metadata?.labels, annotations, ownerReferences: metadata?.ownerReferences },
     },
     (key, value) => {
-      if (["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"].includes(key)) return undefined;
+      if (unstable.has(key)) return undefined;
       if (key === "annotations") return withoutNoise(value);
       return isRecord(value) ? inOrder(value) : value;
     },
