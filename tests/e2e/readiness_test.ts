@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Event, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
+import type { Resource } from "../../src/kubernetes/resource.ts";
 import { watchConditions } from "./condition_history.ts";
 import { conditionOf, type ControlPlaneObject, present, scenario, type Scene, stateOf } from "./harness.ts";
 import { eventually, pause, timed } from "./waiting.ts";
@@ -147,7 +148,7 @@ scenario("a Controller that takes 30 seconds does not delay a repair in Kubernet
   const before = requests.length;
   const took: number[] = [];
   for (let round = 0; round < 5; round++) {
-    for (const resource of [Service, RoleBinding]) {
+    for (const resource of [Service, RoleBinding] as readonly Resource[]) {
       const { metadata } = await scene.get(resource, "router");
       await scene.client.delete(resource, { namespace, name: "router" });
       took.push(
