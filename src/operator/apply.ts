@@ -74,6 +74,14 @@ async function send(
         });
         if (!context.mayWrite()) return "fenced";
         precondition = { uid: write.precondition.uid, resourceVersion: patched.metadata?.resourceVersion };
+      } else if (write.precondition !== undefined && isCorrected(write.live, identity)) {
+        // First: what a correction still owns would stay when the apply gives it up.
+        const { resourceVersion } = write.precondition;
+        const seen = await client.get(resource, { namespace, name }, { signal });
+        if (seen.metadata?.resourceVersion !== resourceVersion) throw changedMeanwhile(write);
+        const freed = await withoutCorrections(seen, write, context);
+        precondition = { uid: write.precondition.uid, resourceVersion: freed.metadata?.resourceVersion };
+        if (!context.mayWrite()) return "fenced";
       }
       const object = withMetadata(write.object, {
         ...precondition,
@@ -132,13 +140,15 @@ async function withoutCorrections(
   { resource, namespace, name }: KubernetesWrite,
   { client, identity, mayWrite, signal }: ApplyContext,
 ): Promise<KubeObject> {
-  const { managedFields = [], resourceVersion } = object.metadata ?? {};
   const manager = correctionManager(identity.fieldManager);
-  const kept = managedFields.filter((entry) => entry.manager !== manager);
-  if (kept.length === managedFields.length || !mayWrite()) return object;
+  const index = object.metadata?.managedFields?.findIndex((entry) => entry.manager === manager) ?? -1;
+  if (index < 0 || !mayWrite()) return object;
+  const path = `/metadata/managedFields/${index}`;
+  // Not by resourceVersion: a Deployment's status changes all the time just after its template did.
   const operations = [
-    { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
-    { op: "replace", path: "/metadata/managedFields", value: kept },
+    { op: "test", path: "/metadata/uid", value: object.metadata?.uid },
+    { op: "test", path: `${path}/manager`, value: manager },
+    { op: "remove", path },
   ] as const;
   try {
     return await client.patch(resource, { namespace, name }, { type: "json", operations }, {
@@ -149,6 +159,15 @@ async function withoutCorrections(
     if (error instanceof ApiError) return object;
     throw error;
   }
+}
+
+function isCorrected(live: KubeObject | undefined, identity: Identity): boolean {
+  const manager = correctionManager(identity.fieldManager);
+  return live?.metadata?.managedFields?.some((entry) => entry.manager === manager) ?? false;
+}
+
+function changedMeanwhile(write: KubernetesWrite): ApiError {
+  return new ApiError(`${describeTarget(write)} was changed meanwhile`, { status: 409, reason: "Conflict" });
 }
 
 function withMetadata(

@@ -93,19 +93,41 @@ Deno.test("applyWrite() sends the patch that has to come first under the same pr
 });
 
 Deno.test("applyWrite() removes what corrections own, once the same is applied", async () => {
-  const others = [{ manager: "widgets", operation: "Apply" }, { manager: "kubectl", operation: "Update" }];
-  const managedFields = [...others, { manager: "widgets-correction", operation: "Update" }];
-  const applied = { ...object, metadata: { ...object.metadata, resourceVersion: "7", managedFields } };
+  const managedFields = [
+    { manager: "widgets", operation: "Apply" },
+    { manager: "widgets-correction", operation: "Update" },
+  ];
+  const applied = {
+    ...object,
+    metadata: { ...object.metadata, uid: "u", resourceVersion: "7", managedFields },
+  };
   const { sent } = await carryOut(update, () => applied);
   assertEquals(sent.slice(1), [{
     method: "PATCH",
     type: "json-patch",
     query: "fieldManager=widgets-correction",
     body: [
-      { op: "test", path: "/metadata/resourceVersion", value: "7" },
-      { op: "replace", path: "/metadata/managedFields", value: others },
+      { op: "test", path: "/metadata/uid", value: "u" },
+      { op: "test", path: "/metadata/managedFields/1/manager", value: "widgets-correction" },
+      { op: "remove", path: "/metadata/managedFields/1" },
     ],
   }]);
+});
+
+Deno.test("applyWrite() removes what corrections still own before an apply that may give it up", async () => {
+  const managedFields = [{ manager: "widgets-correction", operation: "Update" }];
+  const live = { ...object, metadata: { ...object.metadata, uid: "u", resourceVersion: "5", managedFields } };
+  const freed = { ...object, metadata: { ...object.metadata, uid: "u", resourceVersion: "6" } };
+  const write = { ...update, live, precondition: { uid: "u", resourceVersion: "5" } } as KubernetesWrite;
+  const { sent } = await carryOut(write, (request) => request.method === "GET" ? live : freed);
+  assertEquals(sent.map(({ method, type }) => `${method} ${type}`), [
+    "GET ",
+    "PATCH json-patch",
+    "PATCH apply-patch",
+  ]);
+  const changed = { ...live, metadata: { ...live.metadata, resourceVersion: "9" } };
+  const late = await carryOut(write, () => changed);
+  assertEquals([late.outcome, late.sent.length], [{ type: "outdated" }, 1]);
 });
 
 Deno.test("applyWrite() makes values and POSTs them, after telling whoever hides them", async () => {
