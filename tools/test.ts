@@ -21,7 +21,7 @@ import { parse } from "@std/yaml";
 const DEADLINE_MS = 20 * 60_000;
 /** Milliseconds that everything has to end after a signal or the deadline. */
 const STOP_GRACE_MS = 60_000;
-/** One test file more at a time than there are processors: the one that watches a cluster at rest only waits. */
+/** More test files at a time than there are processors: most of them wait more than they compute. */
 const JOBS = String(navigator.hardwareConcurrency + 3);
 const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
 /** Tests below these need no API server. */
