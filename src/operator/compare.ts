@@ -200,3 +200,9 @@ function describeKeys(item: unknown, keys: readonly string[]): string {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** Whether two JSON values are equal, whatever the order of their keys. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  const exact: MergeRules = () => ({ type: "atomic" });
+  return compare(a, b, exact).paths.length === 0 && compare(b, a, exact).paths.length === 0;
+}

@@ -1,0 +1,265 @@
+/**
+ * The lane of Kubernetes: writes what a plan says, wave by wave, plans again on what came of it, and stores the
+ * status at the end.
+ */
+
+import type { WriteResult, WriteVerb } from "../telemetry/metrics.ts";
+import { applyWrite, type Outcome } from "./apply.ts";
+import type { Definition, Parent } from "./definition.ts";
+import { conflictRetries, type LaneContext, type PassResult, refresh } from "./lane.ts";
+import type { ParentPlan } from "./plan.ts";
+import { unsettled, wantedOf } from "./progress.ts";
+import type { Done } from "./reporter.ts";
+import { StatusWriter } from "./status_writer.ts";
+import { describeTarget, type KubernetesWrite } from "./write.ts";
+
+/** A write and what came of it. */
+interface Carried extends Done {
+  readonly outcome: Outcome;
+}
+
+/** See the module. */
+export class KubernetesLane {
+  readonly #context: LaneContext;
+  readonly #status: StatusWriter;
+
+  constructor(context: LaneContext) {
+    this.#context = context;
+    this.#status = new StatusWriter(context);
+  }
+
+  /**
+   * One pass: children first, then the status.
+   *
+   * @param only The parents to look at. @default all
+   */
+  async converge(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
+    const { clock, metrics } = this.#context.options;
+    const planned = this.#context.options.managed.flatMap(({ definition }) =>
+      this.#context.planner.all(definition)
+        .filter(({ parent }) => only === undefined || only.has(parent.metadata.uid))
+        .map((each) => ({ definition, each }))
+    );
+    const results = await all(planned.map(async ({ definition, each }) => {
+      const startedAt = clock.monotonic();
+      const result = await this.#convergeParent(definition, each, signal);
+      const seconds = (clock.monotonic() - startedAt) / 1000;
+      metrics.reconciled(
+        definition.resource.kind.toLowerCase(),
+        result.failed ? "error" : "success",
+        seconds,
+      );
+      return result;
+    }));
+    return {
+      writes: results.reduce((sum, { writes }) => sum + writes, 0),
+      again: results.some(({ again }) => again),
+      settled: results.every(({ settled }) => settled),
+    };
+  }
+
+  /** Forgets parents that are gone. */
+  keepOnly(parentUids: ReadonlySet<string>): void {
+    this.#status.keepOnly(parentUids);
+  }
+
+  async #convergeParent(
+    definition: Definition,
+    planned: ParentPlan,
+    signal: AbortSignal,
+  ): Promise<PassResult & { readonly failed: boolean }> {
+    const uid = planned.parent.metadata.uid;
+    let current = planned;
+    let writes = 0;
+    let again = false;
+    for (let attempt = 1; attempt <= conflictRetries; attempt++) {
+      again = false;
+      if (current.waves.length === 0 || this.#context.halt.active) break;
+      const carried = await this.#carryOutAll(current, signal);
+      const done = carried.filter(({ outcome }) => outcome.type === "written");
+      const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
+      writes += done.length;
+      this.#context.reporter.wrote(definition, current, done);
+      again = carried.some(({ outcome }) => outcome.type === "blockOwnerDeletionRefused");
+      if (again) this.#clearForbidden(current.parent, carried);
+      if (attempt === conflictRetries) this.#noteContended(current.parent, outdated);
+      else again ||= outdated.length > 0;
+      let next = this.#context.planner.one(definition, uid);
+      // The parent is gone: so is whatever there was to do.
+      if (next === undefined) return { writes, again: false, settled: false, failed: false };
+      if (this.#noteUnsettled(current, next, done)) next = this.#context.planner.one(definition, uid) ?? next;
+      current = next;
+      if (!again) break;
+    }
+    this.#context.progress.note(current);
+    if (
+      current.status !== undefined &&
+      await this.#status.write(definition, current.parent, current.status, signal)
+    ) {
+      writes += 1;
+    }
+    const failed = current.failures.length > 0;
+    return { writes, again, settled: current.waves.length === 0 && !failed, failed };
+  }
+
+  /**
+   * Carries out every write of a plan, wave by wave. Making a key takes long and keeps a core busy, which the API
+   * server may need for all the others: what needs one comes last.
+   */
+  async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
+    const carryOut = async (write: KubernetesWrite): Promise<Carried> => {
+      const drift = this.#context.progress.isDrift(write, planned);
+      return { write, drift, outcome: await this.#carryOut(write, planned, drift, signal) };
+    };
+    const carried: Carried[] = [];
+    try {
+      for (const wave of planned.waves) {
+        carried.push(...await all(wave.filter((write) => !generates(write)).map(carryOut)));
+      }
+    } finally {
+      carried.push(...await all(planned.waves.flat().filter(generates).map(carryOut)));
+    }
+    return carried;
+  }
+
+  /** What was outdated each time that it was tried waits a little, or a pass would follow the other without end. */
+  #noteContended(parent: Parent, outdated: readonly Carried[]): void {
+    for (const { write } of outdated) {
+      const message = "is changed, or cannot be read again, each time before it is written";
+      this.#context.reporter.failed(parent, write, {
+        object: describeTarget(write),
+        reason: "Contended",
+        message,
+      }, {
+        retryable: true,
+      });
+    }
+  }
+
+  /**
+   * Notes what differs as before although it was just written as desired, since the server stores something else:
+   * writing it again at once would go on for ever. Returns whether there is any.
+   */
+  #noteUnsettled(before: ParentPlan, after: ParentPlan, done: readonly Carried[]): boolean {
+    const [wantedBefore, wantedAfter] = [wantedOf(before), wantedOf(after)];
+    let found = false;
+    for (const { write, outcome } of done) {
+      const target = describeTarget(write);
+      const next = after.waves.flat().find((each) => describeTarget(each) === target);
+      const stored = outcome.type === "written" ? outcome.object?.metadata?.resourceVersion : undefined;
+      if (next?.verb !== write.verb || next.live?.metadata?.resourceVersion !== stored) continue;
+      if (wantedBefore.get(target) !== wantedAfter.get(target)) continue;
+      const message = `was written and still differs in ${
+        next.paths.join(", ")
+      }: the API server stores something else`;
+      this.#context.reporter.failed(after.parent, write, { object: target, reason: unsettled, message }, {
+        retryable: false,
+      });
+      found = true;
+    }
+    return found;
+  }
+
+  /** What was forbidden beside a refused blockOwnerDeletion may have been so for the same reason. */
+  #clearForbidden(parent: Parent, carried: readonly Carried[]): void {
+    for (const { outcome } of carried) {
+      if (outcome.type !== "failed" || outcome.failure.reason !== "Forbidden") continue;
+      this.#context.failures.clear(parent.metadata.uid, outcome.failure.object);
+    }
+  }
+
+  async #carryOut(
+    write: KubernetesWrite,
+    planned: ParentPlan,
+    drift: boolean,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { client, clock, identity, mayWrite, metrics, log } = this.#context.options;
+    const { parent } = planned;
+    const outcome = this.#context.halt.active ? { type: "fenced" } as const : await applyWrite(write, {
+      client,
+      clock,
+      identity,
+      mayWrite,
+      signal,
+      onGenerated: (resource, object) => this.#context.reporter.learn(resource, object),
+    });
+    const target = describeTarget(write);
+    const verb = metricVerb(write);
+    const count = (result: WriteResult) =>
+      metrics.wrote({ world: "kubernetes", verb, kind: write.resource.kind, result });
+    switch (outcome.type) {
+      case "written":
+        count("ok");
+        if (drift) metrics.driftRepaired(write.resource.kind);
+        this.#context.progress.written(parent, target);
+        if (outcome.object === undefined) this.#context.store.forget(write.resource, write.name);
+        else this.#context.store.observe(write.resource, outcome.object);
+        log.info(
+          write.live === undefined
+            ? "created"
+            : write.verb === "delete"
+            ? "deleted"
+            : drift
+            ? "repaired"
+            : "updated",
+          {
+            verb: write.verb,
+            kind: write.resource.kind,
+            name: write.name,
+            ...(write.live === undefined ? {} : { paths: write.paths }),
+          },
+        );
+        return outcome;
+      case "outdated":
+        count("conflict");
+        await refresh(this.#context, write.resource, write.name, signal);
+        return outcome;
+      case "fenced":
+        return outcome;
+      case "terminating":
+        this.#context.halt.terminating();
+        this.#context.reporter.sayOnce(
+          "terminating",
+          () => log.info("the namespace is being deleted: nothing more is written"),
+        );
+        return outcome;
+      case "blockOwnerDeletionRefused":
+        this.#context.planner.blockOwnerDeletion = false;
+        log.info("the API server refuses blockOwnerDeletion: owner references go without it", {
+          remedy: "grant update on the finalizers subresource of the custom resources",
+        });
+        return outcome;
+      case "failed": {
+        const { failure, retryable, retryAfterMs } = outcome;
+        count(
+          failure.reason === "Forbidden" ? "forbidden" : failure.reason === "Rejected" ? "rejected" : "error",
+        );
+        this.#context.reporter.failed(parent, write, failure, { retryable, retryAfterMs });
+        if (retryAfterMs !== undefined) this.#context.halt.for(retryAfterMs);
+        return outcome;
+      }
+    }
+  }
+}
+
+/** Like `Promise.all`, but nothing goes on behind the back of whoever hears of a failure. */
+async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
+}
+
+function generates(write: KubernetesWrite): boolean {
+  return "generate" in write && write.generate !== undefined;
+}
+
+function metricVerb(write: KubernetesWrite): WriteVerb {
+  switch (write.verb) {
+    case "replace":
+      return "update";
+    case "adopt":
+      return "patch";
+    default:
+      return write.verb;
+  }
+}

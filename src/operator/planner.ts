@@ -1,0 +1,95 @@
+/**
+ * Makes plans from what the store holds now, and from what was learned of the API server.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError } from "../kubernetes/errors.ts";
+import type { Definition } from "./definition.ts";
+import type { Failures } from "./failures.ts";
+import type { Identity } from "./ownership.ts";
+import { type ParentPlan, plan, type PlanInput } from "./plan.ts";
+import { fieldsLost, servedSchema } from "./served_schema.ts";
+import { keyOf, type Store } from "./store.ts";
+
+export interface PlannerOptions {
+  readonly client: KubernetesClient;
+  readonly clock: Clock;
+  readonly identity: Identity;
+  readonly definitions: readonly Definition[];
+  readonly store: Store;
+  readonly failures: Failures;
+}
+
+/** See the module. */
+export class Planner {
+  readonly #options: PlannerOptions;
+  readonly #lostFields = new Map<string, readonly string[]>();
+  #learnedAt: number | undefined;
+  /** False where the API server refuses `blockOwnerDeletion`. */
+  blockOwnerDeletion = true;
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+  }
+
+  /** Plans for every custom resource of one kind. */
+  all(definition: Definition): readonly ParentPlan[] {
+    return plan(this.#input(definition));
+  }
+
+  /** Plans for one custom resource; undefined when it is gone. */
+  one(definition: Definition, uid: string): ParentPlan | undefined {
+    return this.all(definition).find(({ parent }) => parent.metadata.uid === uid);
+  }
+
+  /** Fields of ours that the served CRD drops. */
+  lostFields(definition: Definition): readonly string[] {
+    return this.#lostFields.get(keyOf(definition.resource)) ?? [];
+  }
+
+  /** Reads the served schemas of the custom resources, to know which fields would be lost. */
+  async learnServedSchemas(signal: AbortSignal): Promise<void> {
+    let learned = true;
+    for (const definition of this.#options.definitions) {
+      const key = keyOf(definition.resource);
+      try {
+        const served = await servedSchema(this.#options.client, definition.resource, signal);
+        this.#lostFields.set(key, served === undefined ? [] : fieldsLost(definition.crdSchema, served));
+      } catch (error) {
+        // Not served yet, or not to be read: nothing is known to be lost.
+        if (!(error instanceof ApiError)) throw error;
+        learned = false;
+      }
+    }
+    if (learned) this.#learnedAt = this.#options.clock.monotonic();
+  }
+
+  /**
+   * The same, if it is time: seldom, but at every look while fields are lost, since somebody may mend the CRD.
+   *
+   * @param seldomMs, oftenMs Milliseconds between two looks.
+   */
+  async refreshServedSchemas(
+    { seldomMs, oftenMs }: { readonly seldomMs: number; readonly oftenMs: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const lost = [...this.#lostFields.values()].some((fields) => fields.length > 0);
+    const ageMs = this.#options.clock.monotonic() - (this.#learnedAt ?? -Infinity);
+    if (ageMs >= (lost ? oftenMs : seldomMs)) await this.learnServedSchemas(signal);
+  }
+
+  #input(definition: Definition): PlanInput {
+    const { clock, failures, identity, store } = this.#options;
+    return {
+      definition,
+      snapshot: store.snapshot(),
+      now: clock.now(),
+      identity,
+      blockOwnerDeletion: this.blockOwnerDeletion,
+      failures: (parent) => failures.of(parent),
+      lostFields: this.lostFields(definition),
+      uuid: () => clock.uuid(),
+    };
+  }
+}

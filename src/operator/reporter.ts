@@ -1,0 +1,150 @@
+/**
+ * What a person is told of the work of the engine: log lines and Events, cleaned of secrets.
+ */
+
+import type { KubeObject, Resource } from "../kubernetes/resource.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Redactor } from "../telemetry/redaction.ts";
+import type { Definition, Failure, KindState, Parent, StatusDraft } from "./definition.ts";
+import type { EventRecorder } from "./events.ts";
+import type { Failures } from "./failures.ts";
+import type { ParentPlan } from "./plan.ts";
+import { describeTarget, type KubernetesWrite, type Write } from "./write.ts";
+
+export interface ReporterOptions {
+  readonly log: Logger;
+  readonly redactor: Redactor;
+  readonly events: EventRecorder;
+  readonly definitions: readonly Definition[];
+  readonly failures: Failures;
+}
+
+/** A write that succeeded. */
+export interface Done {
+  readonly write: KubernetesWrite;
+  /** Whether somebody else had changed what was as desired. */
+  readonly drift: boolean;
+}
+
+/** See the module. */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #said = new Set<string>();
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps the secrets of an object out of every later text. */
+  learn(resource: Resource, object: KubeObject): void {
+    for (const definition of this.#options.definitions) {
+      for (const secret of definition.secretsIn(resource, object)) this.#options.redactor.learn(secret);
+    }
+  }
+
+  /** A write failed: noted, and said when that is news. */
+  failed(
+    parent: Parent,
+    write: Write,
+    failure: Failure,
+    options: { readonly retryable: boolean; readonly retryAfterMs?: number | undefined },
+  ): void {
+    const clean = { ...failure, message: this.#options.redactor.clean(failure.message) };
+    if (!this.#options.failures.note(parent, clean, options)) return;
+    this.#options.log.warn("write failed", {
+      verb: write.verb,
+      object: clean.object,
+      reason: clean.reason,
+      detail: clean.message,
+    });
+    this.event(parent, "Warning", clean.reason, `${clean.object}: ${clean.message}`);
+  }
+
+  /** Writes to Kubernetes succeeded. */
+  wrote(definition: Definition, planned: ParentPlan, done: readonly Done[]): void {
+    if (done.length === 0) return;
+    const names = (writes: readonly KubernetesWrite[]) => writes.map(describeTarget).join(", ");
+    const changes = (writes: readonly KubernetesWrite[]) =>
+      writes.map((write) => `${describeTarget(write)} (${write.paths.slice(0, 3).join(", ")})`).join(", ");
+    const drift = done.filter((each) => each.drift).map(({ write }) => write);
+    const rest = done.filter((each) => !each.drift).map(({ write }) => write);
+    const created = rest.filter((write) => write.live === undefined);
+    const deleted = rest.filter((write) => write.verb === "delete");
+    const updated = rest.filter((write) => write.live !== undefined && write.verb !== "delete");
+    if (created.length > 0) this.event(planned.parent, "Normal", "Created", `Created ${names(created)}`);
+    if (updated.length > 0) this.event(planned.parent, "Normal", "Updated", `Updated ${changes(updated)}`);
+    if (deleted.length > 0) this.event(planned.parent, "Normal", "Deleted", `Deleted ${names(deleted)}`);
+    if (drift.length > 0) this.event(planned.parent, "Normal", "Repaired", `Put right ${changes(drift)}`);
+    this.#options.log.info("reconciled", {
+      kind: definition.resource.kind,
+      name: planned.parent.metadata.name,
+      writes: done.length,
+    });
+  }
+
+  /** Says in an Event and a log line when a custom resource becomes ready or stops being so. */
+  readiness(definition: Definition, before: Parent, draft: StatusDraft): void {
+    const conditions = (before.status as
+      | { conditions?: { type: string; status: string; reason: string; message: string }[] }
+      | undefined)
+      ?.conditions ?? [];
+    const was = conditions.find(({ type }) => type === "Ready");
+    const is = draft.conditions.find(({ type }) => type === "Ready");
+    const stalled = draft.conditions.some(({ type, status }) => type === "Stalled" && status === "True");
+    const same = was?.status === is?.status && was?.reason === is?.reason;
+    // What stalls is told again in other words; what is only awaited changes its words all the time.
+    if (is === undefined || (same && (!stalled || was?.message === is.message))) return;
+    const name = before.metadata.name;
+    const fields = { kind: definition.resource.kind, name, reason: is.reason, detail: is.message };
+    if (is.status === "True") {
+      this.#options.log.info("ready", fields);
+      this.event(before, "Normal", is.reason, is.message);
+    } else if (was?.status === "True" || stalled) {
+      this.#options.log.warn("not ready", fields);
+      this.event(before, "Warning", is.reason, is.message);
+    } else this.#options.log.info("not ready yet", fields);
+  }
+
+  /** The state of a kind changed. */
+  kind(resource: Resource, state: KindState): void {
+    const { log } = this.#options;
+    const what = { kind: resource.kind };
+    switch (state.phase) {
+      case "synced":
+        if (this.#said.delete("server")) log.info("the API server can be used again");
+        log.debug("listed", what);
+        break;
+      case "absent":
+        log.warn("not served by the API server", {
+          ...what,
+          remedy: `install the CRD ${resource.plural}.${resource.group}`,
+        });
+        break;
+      case "failed":
+        if (state.server) {
+          const { message } = state;
+          this.sayOnce("server", () => log.warn("the API server cannot be used", { detail: message }));
+        } else log.warn("cannot be listed", { ...what, detail: state.message });
+        break;
+      case "pending":
+        break;
+    }
+  }
+
+  event(parent: Parent, type: "Normal" | "Warning", reason: string, message: string): void {
+    const definition = this.#options.definitions.find(({ resource }) => resource.kind === parent.kind);
+    if (definition === undefined) return;
+    this.#options.events.record(definition.resource, parent, type, reason, message);
+  }
+
+  sayOnce(key: string, say: () => void): void {
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
+    say();
+  }
+
+  /** What was said once may be said again. */
+  over(key: string): void {
+    this.#said.delete(key);
+  }
+}
