@@ -12,9 +12,7 @@ import {
 import { createFetchTransport } from "../kubernetes/fetch_transport.ts";
 import { isInCluster } from "../kubernetes/in_cluster.ts";
 import type { Transport } from "../kubernetes/transport.ts";
-import { Engine, type EngineOptions } from "../operator/engine.ts";
-import { EventRecorder } from "../operator/events.ts";
-import { LeaseHolder } from "../operator/lease.ts";
+import { createOperator, type Operator } from "../operator/operator.ts";
 import { ControllerBackend } from "../resources/controlplane/backend.ts";
 import { controlPlaneDefinition } from "../resources/controlplane/definition.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
@@ -28,13 +26,10 @@ import { locateController } from "./locate_controller.ts";
 export const component = "iofog-operator";
 
 /** Everything that a command works with. */
-export interface Assembly {
+export interface Assembly extends Operator {
   readonly client: KubernetesClient;
   readonly connection: ConnectionConfig;
   readonly namespace: string;
-  readonly engine: Engine;
-  readonly leases: readonly LeaseHolder[];
-  readonly events: EventRecorder;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly redactor: Redactor;
@@ -106,65 +101,26 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
           metrics.externalRequest({ method, path: route.replace(/:(\w+)/g, "{$1}"), code: status }),
       }),
   });
-  const identity = `${
-    environment.variable("POD_NAME") ?? environment.variable("HOSTNAME") ?? component
-  }_${clock.uuid()}`;
-  const leases = [definition.leaseName].map((name) =>
-    new LeaseHolder({
-      client,
-      clock,
-      namespace,
-      name,
-      identity,
-      observer: {
-        acquired: (lease) => {
-          metrics.leader(lease, true);
-          log.info(`successfully acquired lease ${namespace}/${lease}`, { lease });
-        },
-        lost: (lease) => {
-          metrics.leader(lease, false);
-          log.warn("lost the lease: nothing is written until it is held again", { lease });
-        },
-        heldBy: (lease, holder) => log.info("waiting for the lease", { lease, holder }),
-        forbidden: (lease) =>
-          log.warn("leases cannot be used: running without one", {
-            lease,
-            remedy: "grant get, create and update on leases in the operator's Role",
-          }),
-        impossible: (lease, problem) => log.warn("the lease cannot be acquired", { lease, detail: problem }),
-      },
-    })
-  );
-  const events = new EventRecorder({
-    client,
-    clock,
-    component,
-    clean: (text) => redactor.clean(text),
-    onForbidden: () =>
-      log.warn("events cannot be written: conditions and logs tell the same", {
-        remedy: "grant create and patch on events in the operator's Role",
-      }),
-  });
-  const engineOptions: EngineOptions = {
+  const podName = environment.variable("POD_NAME") ?? environment.variable("HOSTNAME") ?? component;
+  const operator = createOperator({
     client,
     namespace,
-    clock,
-    identity: { fieldManager: component, annotationPrefix: "iofog.org" },
+    component,
+    annotationPrefix: "iofog.org",
+    identity: `${podName}_${clock.uuid()}`,
     managed: [{ definition, backend }],
-    mayWrite: () => !stopping.aborted && leases.every((lease) => lease.held),
+    clock,
     log,
     metrics,
     redactor,
-    events,
     resyncMs: flags["resync-interval"],
-  };
+    stopping,
+  });
   return {
     client,
     connection,
     namespace,
-    engine: new Engine(engineOptions),
-    leases,
-    events,
+    ...operator,
     log,
     metrics,
     redactor,

@@ -2,7 +2,6 @@
 
 import { keyOf } from "../operator/store.ts";
 import { ControlPlane } from "../resources/controlplane/definition.ts";
-import { runLoop } from "../operator/loop.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
@@ -13,8 +12,8 @@ const missedPasses = 3;
 /** Runs until `options.stopping` aborts; returns the exit code. */
 export async function run(options: AssembleOptions): Promise<number> {
   const assembly = await assemble(options);
-  const { clock, engine, events, leases, log, metrics, namespace, redactor } = assembly;
-  const { flags, environment, stopping } = options;
+  const { clock, leases, log, metrics, namespace, redactor } = assembly;
+  const { flags, environment } = options;
   const resyncMs = flags["resync-interval"];
   let lastPass: number | undefined;
   const health = startHealthServer({
@@ -57,18 +56,11 @@ export async function run(options: AssembleOptions): Promise<number> {
   log.info("Starting Controller", { controller: "controlplane" });
   log.info("Starting workers", { controller: "controlplane", "worker count": 1 });
   try {
-    await runLoop({
-      engine,
-      leases,
-      clock,
-      log,
-      resyncMs,
+    await assembly.run({
       onPass: () => {
         lastPass = clock.monotonic();
       },
-      onQueue: (depth) => metrics.queueDepth("controlplane", depth),
-    }, stopping);
-    await events.flush();
+    });
     return 0;
   } finally {
     await health.close();
