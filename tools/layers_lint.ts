@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "clock.ts": [],
   "until_aborted.ts": [],
   "version.ts": [],
-  "mod.ts": ["operator", "kubernetes"],
+  "mod.ts": ["operator", "kubernetes", "telemetry", "clock.ts"],
 };
 
 /** Names of the platform that only these files may use; a folder ends with a slash. Anything here is free in `cli/`. */

@@ -51,7 +51,8 @@ export interface Operator {
 
 /** Puts an operator together; no request is sent yet. */
 export function createOperator(options: OperatorOptions): Operator {
-  const { client, clock, component, log, managed, metrics, namespace, redactor, resyncMs, stopping } = options;
+  const { client, clock, component, log, managed, metrics, namespace, redactor, resyncMs, stopping } =
+    options;
   const leases = managed.map(({ definition }) => createLease(options, definition.leaseName));
   const events = new EventRecorder({
     client,
