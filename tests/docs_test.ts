@@ -11,9 +11,9 @@ const ROOT = new URL("../", import.meta.url);
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
-  "docs/architecture.md",
-  "docs/differences.md",
-  "docs/reference.md",
+  ...[...Deno.readDirSync(new URL("docs", ROOT))].map(({ name }) => `docs/${name}`).filter((path) =>
+    path.endsWith(".md")
+  ).sort(),
 ];
 
 const readme = await Deno.readTextFile(new URL("README.md", ROOT));

@@ -11,7 +11,7 @@ import {
   SHARED_CLUSTER_VARIABLE,
   startCluster,
 } from "../tests/cluster/mod.ts";
-import { type Cluster, findBinaries, printProgress, startProcess } from "../tests/cluster/mod.ts";
+import { type Cluster, findBinaries, findTools, printProgress, startProcess } from "../tests/cluster/mod.ts";
 import { OUTPUTS_VARIABLE, recordOutput, registerSecret, SECRETS_VARIABLE } from "../tests/secrets.ts";
 import { collectSecrets, secretsInDocument } from "./secret_collector.ts";
 import { describeScan, scanFiles } from "./secret_scan.ts";
@@ -129,6 +129,8 @@ async function main(selection: Selection, folder: string, signal: AbortSignal): 
         isTerminal: Deno.stdout.isTerminal(),
       });
       const binaries = await findBinaries({ progress, signal });
+      // Here, since what takes minutes has to be seen; test files find them where this has put them.
+      await findTools({ progress, signal });
       cluster = await startCluster({ binaries, progress, signal });
       environment[SHARED_CLUSTER_VARIABLE] = await describeCluster(cluster);
     }

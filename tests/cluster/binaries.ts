@@ -1,5 +1,5 @@
 /**
- * Finds the programs of a Kubernetes control plane, or gets them.
+ * Finds the programs of a Kubernetes control plane, and the clients that tests run, or gets them.
  *
  * Order: `KUBEBUILDER_ASSETS` (each program by itself: envtest has no kube-controller-manager), our cache, archives
  * that others publish, `go build`. What is got is put into the cache in one step, by one process at a time: a process
@@ -7,11 +7,13 @@
  */
 
 import {
-  type BinaryName,
   binaryNames,
   type BinarySource,
   kubernetesVersion,
+  type ProgramName,
   type Search,
+  type ToolName,
+  toolNames,
 } from "./binary_source.ts";
 import { buildSource } from "./build.ts";
 import { type Progress, reportWhile } from "./progress.ts";
@@ -22,7 +24,7 @@ export interface Binaries {
   readonly etcd: string;
   readonly kubeApiserver: string;
   readonly kubeControllerManager: string;
-  /** Only where one happened to be beside the others or on PATH: nothing needs it. */
+  /** Only where one happened to be beside the others or on PATH: the cluster does not need it. See `findTools`. */
   readonly kubectl?: string | undefined;
 }
 
@@ -61,19 +63,48 @@ export interface FindBinariesOptions {
  * @throws Error that says where was looked and what to install or set; the reason of `signal` when that aborts.
  */
 export async function findBinaries(options: FindBinariesOptions = {}): Promise<Binaries> {
-  const { progress, signal, surroundings = thisMachine } = options;
+  const { signal, surroundings = thisMachine } = options;
   signal?.throwIfAborted();
   if (surroundings.os === "windows") {
     throw new Error("The local test cluster runs on Linux and macOS only; on Windows use WSL.");
   }
+  const search = await searchPrograms(binaryNames, "local test cluster lacks", [], options);
+  const assets = surroundings.env("KUBEBUILDER_ASSETS");
+  return {
+    etcd: search.path("etcd"),
+    kubeApiserver: search.path("kube-apiserver"),
+    kubeControllerManager: search.path("kube-controller-manager"),
+    kubectl: await firstIn([assets ?? "", cacheDirectory(surroundings), ...pathOf(surroundings)], "kubectl"),
+  };
+}
+
+/**
+ * Finds or gets kubectl and helm, as `findBinaries` does; those on PATH are as good.
+ *
+ * @throws as `findBinaries`
+ */
+export async function findTools(
+  options: FindBinariesOptions = {},
+): Promise<Readonly<Record<ToolName, string>>> {
+  const { surroundings = thisMachine } = options;
+  const search = await searchPrograms(toolNames, "tests lack", pathOf(surroundings), options);
+  return { kubectl: search.path("kubectl"), helm: search.path("helm") };
+}
+
+async function searchPrograms(
+  names: readonly ProgramName[],
+  complaint: string,
+  directories: readonly string[],
+  { progress, signal, surroundings = thisMachine }: FindBinariesOptions,
+): Promise<ProgramSearch> {
   const assets = surroundings.env("KUBEBUILDER_ASSETS");
   const cache = cacheDirectory(surroundings);
-  const search = new BinarySearch({ progress, signal });
+  const search = new ProgramSearch(names, { progress, signal });
   if (assets === undefined || assets === "") search.remark("KUBEBUILDER_ASSETS is not set");
   else await search.ask(directorySource(assets, "KUBEBUILDER_ASSETS="));
-  await search.ask(directorySource(cache), "silently");
+  for (const directory of [cache, ...directories]) await search.ask(directorySource(directory), "silently");
   if (!search.complete) {
-    await withLock(cache, options, async () => {
+    await withLock(cache, { progress, signal }, async () => {
       // Another process may have got them while we waited for the lock.
       await search.ask(directorySource(cache));
       await removeLeftovers(cache);
@@ -82,7 +113,8 @@ export async function findBinaries(options: FindBinariesOptions = {}): Promise<B
       }
     });
   }
-  return search.result(await findKubectl(surroundings, [assets ?? "", cache]));
+  search.demandAll(complaint);
+  return search;
 }
 
 /** Where what we get is kept: one directory per version and machine, under the XDG cache directory. */
@@ -100,14 +132,17 @@ export function cacheDirectory(surroundings: Surroundings): string {
 }
 
 /** The answers so far. */
-class BinarySearch {
-  readonly #paths = new Map<BinaryName, string>();
+class ProgramSearch {
+  readonly #paths = new Map<ProgramName, string>();
   readonly #remarks: string[] = [];
 
-  constructor(private readonly options: Omit<Search, "missing">) {}
+  constructor(
+    private readonly names: readonly ProgramName[],
+    private readonly options: Omit<Search, "missing">,
+  ) {}
 
-  get #missing(): readonly BinaryName[] {
-    return binaryNames.filter((name) => !this.#paths.has(name));
+  get #missing(): readonly ProgramName[] {
+    return this.names.filter((name) => !this.#paths.has(name));
   }
 
   get complete(): boolean {
@@ -127,26 +162,28 @@ class BinarySearch {
     if (found.remark !== undefined && remarks === "aloud") this.remark(found.remark);
   }
 
-  result(kubectl: string | undefined): Binaries {
-    const etcd = this.#paths.get("etcd");
-    const kubeApiserver = this.#paths.get("kube-apiserver");
-    const kubeControllerManager = this.#paths.get("kube-controller-manager");
-    if (etcd === undefined || kubeApiserver === undefined || kubeControllerManager === undefined) {
-      throw new Error(
-        `The local test cluster lacks ${this.#missing.join(", ")} (Kubernetes ${kubernetesVersion}).\n` +
-          this.#remarks.map((text) => `  - ${text}\n`).join("") +
-          "Install Go 1.25 or later (https://go.dev/dl/) and start again, or put the programs into one directory " +
-          "and set KUBEBUILDER_ASSETS to it.",
-      );
-    }
-    return { etcd, kubeApiserver, kubeControllerManager, kubectl };
+  /** @throws Error when one is missing */
+  demandAll(complaint: string): void {
+    if (this.complete) return;
+    throw new Error(
+      `The ${complaint} ${this.#missing.join(", ")} (Kubernetes ${kubernetesVersion}).\n` +
+        this.#remarks.map((text) => `  - ${text}\n`).join("") +
+        "Install Go 1.25 or later (https://go.dev/dl/) and start again, or put the programs into one directory " +
+        "and set KUBEBUILDER_ASSETS to it.",
+    );
+  }
+
+  path(name: ProgramName): string {
+    const path = this.#paths.get(name);
+    if (path === undefined) throw new Error(`${name} was not searched for`);
+    return path;
   }
 }
 
 /** The programs that lie in a directory. `label` stands before its name in a remark. */
 function directorySource(directory: string, label = ""): BinarySource {
   return async ({ missing }) => {
-    const paths = new Map<BinaryName, string>();
+    const paths = new Map<ProgramName, string>();
     for (const name of missing) {
       const path = `${directory}/${name}`;
       if (await isExecutable(path)) paths.set(name, path);
@@ -159,14 +196,15 @@ function directorySource(directory: string, label = ""): BinarySource {
   };
 }
 
-async function findKubectl(
-  surroundings: Surroundings,
-  directories: readonly string[],
-): Promise<string | undefined> {
-  for (const directory of [...directories, ...(surroundings.env("PATH") ?? "").split(":")]) {
-    if (directory !== "" && await isExecutable(`${directory}/kubectl`)) return `${directory}/kubectl`;
+async function firstIn(directories: readonly string[], name: string): Promise<string | undefined> {
+  for (const directory of directories) {
+    if (directory !== "" && await isExecutable(`${directory}/${name}`)) return `${directory}/${name}`;
   }
   return undefined;
+}
+
+function pathOf(surroundings: Surroundings): readonly string[] {
+  return (surroundings.env("PATH") ?? "").split(":").filter((directory) => directory !== "");
 }
 
 async function isExecutable(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { cacheDirectory, findBinaries, type Surroundings } from "./binaries.ts";
-import { type BinaryName, binaryNames, type BinarySource } from "./binary_source.ts";
+import { cacheDirectory, findBinaries, findTools, type Surroundings } from "./binaries.ts";
+import { binaryNames, type BinarySource, type ProgramName } from "./binary_source.ts";
 
 /** A machine of our own: a directory for assets, one for the cache, and places that get programs, as told. */
 async function withMachine(
@@ -29,7 +29,7 @@ async function place(directory: string, ...names: string[]): Promise<void> {
   for (const name of names) await Deno.writeTextFile(`${directory}/${name}`, "#!/bin/sh\n", { mode: 0o755 });
 }
 
-function source(asked: string[], label: string, ...names: BinaryName[]): BinarySource {
+function source(asked: string[], label: string, ...names: ProgramName[]): BinarySource {
   return ({ missing }) => {
     asked.push(`${label}: ${missing.join()}`);
     const paths = new Map(
@@ -59,6 +59,23 @@ Deno.test("findBinaries() takes each program from the first place that has it", 
       kubectl: `${cache}/kubectl`,
     });
     assertEquals(asked, ["archives: kube-controller-manager", "go: kube-controller-manager"]);
+  });
+});
+
+Deno.test("findTools() takes a client from PATH and gets the other, and says when neither is to be had", async () => {
+  await withMachine(async ({ root, surroundings }) => {
+    await place(`${root}/path`, "kubectl");
+    const asked: string[] = [];
+    const found = await findTools({
+      surroundings: surroundings({ PATH: `/none:${root}/path` }, source(asked, "go", "helm")),
+    });
+    assertEquals(found, { kubectl: `${root}/path/kubectl`, helm: "/go/helm" });
+    assertEquals(asked, ["go: helm"]);
+    const error = await assertRejects(
+      () => findTools({ surroundings: surroundings({ PATH: `${root}/path` }, source([], "go")) }),
+      Error,
+    );
+    assertMatch(error.message, /^The tests lack helm .*\n.*\n.*\n +- go has no more\nInstall Go/);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * What the programs of the control plane are, and what a place answers that may have them.
+ * What the programs of the control plane and the clients of it are, and what a place answers that may have them.
  */
 
 import type { Progress } from "./progress.ts";
@@ -12,16 +12,27 @@ export const binaryNames = ["etcd", "kube-apiserver", "kube-controller-manager"]
 
 export type BinaryName = typeof binaryNames[number];
 
+/** The clients that tests run. */
+export const toolNames = ["kubectl", "helm"] as const;
+
+export type ToolName = typeof toolNames[number];
+
+/** Whatever is looked for. */
+export type ProgramName = BinaryName | ToolName;
+
+/** The version of helm that is downloaded or built; go.mod in `binaries/helm/` names the same. */
+export const helmVersion = "3.22.0";
+
 /** What a place that may have programs is asked with. */
 export interface Search {
-  readonly missing: readonly BinaryName[];
+  readonly missing: readonly ProgramName[];
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What such a place answers. */
 export interface Found {
-  readonly paths: ReadonlyMap<BinaryName, string>;
+  readonly paths: ReadonlyMap<ProgramName, string>;
   /** Why the rest is not here; one line for the error message. */
   readonly remark?: string | undefined;
 }

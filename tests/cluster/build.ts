@@ -1,9 +1,9 @@
 /**
- * Builds the programs of the control plane with Go, from the module in `binaries/`, whose go.mod and go.sum pin every
- * source by its digest.
+ * Builds the programs of the control plane, and clients of it, with Go, from the modules in `binaries/`, whose go.mod and
+ * go.sum pin every source by its digest.
  */
 
-import { type BinaryName, type BinarySource, kubernetesVersion, temporaryPath } from "./binary_source.ts";
+import { type BinarySource, kubernetesVersion, type ProgramName, temporaryPath } from "./binary_source.ts";
 import { reportWhile } from "./progress.ts";
 import { startProcess } from "./supervised_process.ts";
 
@@ -18,28 +18,44 @@ export interface BuildOptions {
 }
 
 /** The main package of each program, and how long it takes on two cores with empty caches. */
-const packages: Readonly<Record<BinaryName, { readonly path: string; readonly duration: string }>> = {
+const packages: Readonly<Record<ProgramName, Package>> = {
   "kube-apiserver": { path: "k8s.io/kubernetes/cmd/kube-apiserver", duration: "about 5 minutes" },
   "kube-controller-manager": {
     path: "k8s.io/kubernetes/cmd/kube-controller-manager",
     duration: "about 1 minute",
   },
   etcd: { path: "go.etcd.io/etcd/server/v3", duration: "about 20 seconds" },
+  kubectl: { path: "k8s.io/kubernetes/cmd/kubectl", duration: "about 20 seconds" },
+  // A module of its own: it wants other versions of the same libraries.
+  helm: { path: "helm.sh/helm/v3/cmd/helm", duration: "about 2 minutes", module: "helm" },
 };
 
-/** Largest first: its packages are most of what the others need. */
-const buildOrder: readonly BinaryName[] = ["kube-apiserver", "kube-controller-manager", "etcd"];
+interface Package {
+  readonly path: string;
+  readonly duration: string;
+  /** Folder in `binaries/`. @default binaries itself */
+  readonly module?: string;
+}
 
-const moduleDirectory = `${import.meta.dirname}/binaries`;
+/** Largest first: its packages are most of what the others need. */
+const buildOrder: readonly ProgramName[] = [
+  "kube-apiserver",
+  "kube-controller-manager",
+  "etcd",
+  "kubectl",
+  "helm",
+];
+
+const modulesDirectory = `${import.meta.dirname}/binaries`;
 
 /** Builds what is missing where Go is there. Killed together with this process, it leaves neither file nor process. */
 export function buildSource(options: BuildOptions): BinarySource {
   const { directory, go = "go" } = options;
   return async ({ missing, progress, signal }) => {
-    const paths = new Map<BinaryName, string>();
+    const paths = new Map<ProgramName, string>();
     if (!await isThere(go)) return { paths, remark: "go is not on PATH" };
     for (const name of buildOrder.filter((name) => missing.includes(name))) {
-      const { path, duration } = packages[name];
+      const { duration } = packages[name];
       const temporary = temporaryPath(directory, name);
       // Go's own temporary files lie here, so that those of a build that was killed are removed with ours.
       const work = temporaryPath(directory, "go");
@@ -48,7 +64,7 @@ export function buildSource(options: BuildOptions): BinarySource {
         await reportWhile(
           progress,
           `building ${name}, first time only, ${duration}`,
-          () => build(go, path, { output: temporary, work }, options, signal),
+          () => build(go, packages[name], { output: temporary, work }, options, signal),
         );
       } catch (error) {
         await Deno.remove(temporary).catch(() => {});
@@ -66,7 +82,7 @@ export function buildSource(options: BuildOptions): BinarySource {
 
 async function build(
   go: string,
-  path: string,
+  { path, module }: Package,
   { output, work }: { readonly output: string; readonly work: string },
   { os, arch }: BuildOptions,
   signal: AbortSignal | undefined,
@@ -86,7 +102,7 @@ async function build(
       output,
       path,
     ],
-    cwd: moduleDirectory,
+    cwd: module === undefined ? modulesDirectory : `${modulesDirectory}/${module}`,
     env: {
       ...Deno.env.toObject(),
       CGO_ENABLED: "0",

@@ -1,6 +1,7 @@
 /**
- * Downloads the programs of the control plane from where others publish them: etcd and kube-apiserver from the envtest
- * archives of controller-tools, kube-controller-manager from the Kubernetes release site.
+ * Downloads the programs of the control plane, and clients of it, from where others publish them: etcd, kube-apiserver
+ * and kubectl from the envtest archives of controller-tools, what Kubernetes releases from its site, and helm from its
+ * own.
  *
  * Nothing is kept whose digest is not the one published beside it. A site that does not answer within seconds is not
  * asked again in this process, so a machine without access falls through fast.
@@ -9,7 +10,13 @@
 import { createHash } from "node:crypto";
 import { parse as parseYaml } from "@std/yaml";
 import { z } from "zod";
-import { type BinaryName, type BinarySource, kubernetesVersion, temporaryPath } from "./binary_source.ts";
+import {
+  type BinarySource,
+  helmVersion,
+  kubernetesVersion,
+  type ProgramName,
+  temporaryPath,
+} from "./binary_source.ts";
 import { type Progress, reportWhile } from "./progress.ts";
 
 /** Options of `publishedSource`. */
@@ -22,6 +29,8 @@ export interface PublishedOptions {
   readonly envtestIndex?: string | undefined;
   /** Above `v1.34.4/bin/linux/amd64/...`. @default https://dl.k8s.io/release */
   readonly kubernetesReleases?: string | undefined;
+  /** Above `helm-v3.22.0-linux-amd64.tar.gz`. @default https://get.helm.sh */
+  readonly helmReleases?: string | undefined;
   /** Milliseconds to wait for an answer. @default 4000 */
   readonly answerTimeoutMs?: number | undefined;
   /** Origins known not to answer. @default those of this process */
@@ -31,6 +40,10 @@ export interface PublishedOptions {
 const envtestIndex =
   "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml";
 const kubernetesReleases = "https://dl.k8s.io/release";
+const helmReleases = "https://get.helm.sh";
+
+/** What an envtest archive has. */
+const inEnvtest: readonly ProgramName[] = ["etcd", "kube-apiserver", "kubectl"];
 
 /** Milliseconds without a byte after which a download is given up. */
 const stallTimeoutMs = 30_000;
@@ -45,10 +58,10 @@ const indexSchema = z.object({
 /** Downloads what is missing. */
 export function publishedSource(options: PublishedOptions): BinarySource {
   return async (search) => {
-    const paths = new Map<BinaryName, string>();
+    const paths = new Map<ProgramName, string>();
     const remarks: string[] = [];
     const site = new Site(options, search.signal);
-    const attempt = async (work: () => Promise<readonly BinaryName[]>) => {
+    const attempt = async (work: () => Promise<readonly ProgramName[]>) => {
       try {
         for (const name of await work()) paths.set(name, `${options.directory}/${name}`);
       } catch (error) {
@@ -56,12 +69,12 @@ export function publishedSource(options: PublishedOptions): BinarySource {
         remarks.push(error instanceof Error ? error.message : String(error));
       }
     };
-    if (search.missing.some((name) => name !== "kube-controller-manager")) {
-      await attempt(() => fetchEnvtest(site, options, search.missing, search.progress));
-    }
-    for (const name of search.missing.filter((name) => name !== "etcd" && !paths.has(name))) {
+    const archived = search.missing.filter((name) => inEnvtest.includes(name));
+    if (archived.length > 0) await attempt(() => fetchEnvtest(site, options, archived, search.progress));
+    for (const name of search.missing.filter((name) => name.startsWith("kube") && !paths.has(name))) {
       await attempt(() => fetchRelease(site, options, name, search.progress));
     }
+    if (search.missing.includes("helm")) await attempt(() => fetchHelm(site, options, search.progress));
     return { paths, remark: remarks.length === 0 ? undefined : remarks.join("; ") };
   };
 }
@@ -69,9 +82,9 @@ export function publishedSource(options: PublishedOptions): BinarySource {
 async function fetchEnvtest(
   site: Site,
   options: PublishedOptions,
-  missing: readonly BinaryName[],
+  names: readonly ProgramName[],
   progress: Progress | undefined,
-): Promise<readonly BinaryName[]> {
+): Promise<readonly ProgramName[]> {
   const index = indexSchema.parse(parseYaml(await site.text(options.envtestIndex ?? envtestIndex)));
   const [version, archive] = newestArchive(index.releases, options) ?? [];
   if (version === undefined || archive === undefined) {
@@ -89,8 +102,7 @@ async function fetchEnvtest(
       () => site.download(archive.selfLink, path, "sha512", archive.hash),
     );
     await unpack(path, directory);
-    const names = missing.filter((name) => name !== "kube-controller-manager");
-    for (const name of [...names, "kubectl"]) {
+    for (const name of new Set([...names, "kubectl"])) {
       await Deno.rename(`${directory}/controller-tools/envtest/${name}`, `${options.directory}/${name}`);
     }
     return names;
@@ -117,9 +129,9 @@ function newestArchive(
 async function fetchRelease(
   site: Site,
   options: PublishedOptions,
-  name: BinaryName,
+  name: ProgramName,
   progress: Progress | undefined,
-): Promise<readonly BinaryName[]> {
+): Promise<readonly ProgramName[]> {
   if (options.os !== "linux") throw new Error(`nobody publishes ${name} for ${options.os}`);
   const base = options.kubernetesReleases ?? kubernetesReleases;
   const url = `${base}/v${kubernetesVersion}/bin/${options.os}/${options.arch}/${name}`;
@@ -133,6 +145,31 @@ async function fetchRelease(
   await Deno.chmod(temporary, 0o755);
   await Deno.rename(temporary, `${options.directory}/${name}`);
   return [name];
+}
+
+async function fetchHelm(
+  site: Site,
+  options: PublishedOptions,
+  progress: Progress | undefined,
+): Promise<readonly ProgramName[]> {
+  const machine = `${options.os}-${options.arch}`;
+  const url = `${options.helmReleases ?? helmReleases}/helm-v${helmVersion}-${machine}.tar.gz`;
+  const [digest = ""] = (await site.text(`${url}.sha256sum`)).split(/\s/);
+  const directory = temporaryPath(options.directory, "helm");
+  await Deno.mkdir(directory);
+  try {
+    const path = `${directory}/archive.tar.gz`;
+    await reportWhile(
+      progress,
+      `downloading helm ${helmVersion}, first time only`,
+      () => site.download(url, path, "sha256", digest),
+    );
+    await unpack(path, directory);
+    await Deno.rename(`${directory}/${machine}/helm`, `${options.directory}/helm`);
+    return ["helm"];
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
 
 /** Requests to the sites. Proxies of the environment are meant to be used here, unlike inside the cluster. */

@@ -1,9 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
-import { type BinaryName, binaryNames } from "./binary_source.ts";
+import { binaryNames, helmVersion, type ProgramName } from "./binary_source.ts";
 import { publishedSource } from "./published.ts";
 
 const archiveName = "envtest-v1.34.10-linux-amd64.tar.gz";
+const helmPath = `/helm-v${helmVersion}-linux-amd64.tar.gz`;
 const managerPath = "/v1.34.4/bin/linux/amd64/kube-controller-manager";
 
 /** A site with an index, an archive and a release, and what it was asked. */
@@ -12,7 +13,7 @@ async function withSite(
   test: (site: {
     readonly requests: string[];
     search(
-      missing: readonly BinaryName[],
+      missing: readonly ProgramName[],
     ): Promise<{ readonly names: readonly string[]; readonly remark: string }>;
     readonly directory: string;
   }) => Promise<void>,
@@ -27,7 +28,8 @@ async function withSite(
     return body === undefined ? new Response("no", { status: 404 }) : new Response(body);
   });
   const origin = `http://127.0.0.1:${server.addr.port}`;
-  const archive = await makeArchive();
+  const archive = await makeArchive("controller-tools/envtest", ["etcd", "kube-apiserver", "kubectl"]);
+  const helm = await makeArchive("linux-amd64", ["helm"]);
   files.set("/archive", archive);
   files.set(
     "/index.yaml",
@@ -44,6 +46,8 @@ async function withSite(
   );
   files.set(managerPath, "manager");
   files.set(`${managerPath}.sha256`, createHash("sha256").update("manager").digest("hex") + "\n");
+  files.set(helmPath, helm);
+  files.set(`${helmPath}.sha256sum`, `${createHash("sha256").update(helm).digest("hex")}  helm.tar.gz\n`);
   break_(files);
   const search = publishedSource({
     directory,
@@ -51,6 +55,7 @@ async function withSite(
     arch: "amd64",
     envtestIndex: `${origin}/index.yaml`,
     kubernetesReleases: origin,
+    helmReleases: origin,
     unreachable: new Set(),
   });
   try {
@@ -67,14 +72,11 @@ async function withSite(
   }
 }
 
-async function makeArchive(): Promise<Uint8Array<ArrayBuffer>> {
+async function makeArchive(folder: string, names: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
   const root = await Deno.makeTempDir();
-  await Deno.mkdir(`${root}/controller-tools/envtest`, { recursive: true });
-  for (const name of ["etcd", "kube-apiserver", "kubectl"]) {
-    await Deno.writeTextFile(`${root}/controller-tools/envtest/${name}`, name, { mode: 0o755 });
-  }
-  const { stdout } = await new Deno.Command("tar", { args: ["-czf", "-", "-C", root, "controller-tools"] })
-    .output();
+  await Deno.mkdir(`${root}/${folder}`, { recursive: true });
+  for (const name of names) await Deno.writeTextFile(`${root}/${folder}/${name}`, name, { mode: 0o755 });
+  const { stdout } = await new Deno.Command("tar", { args: ["-czf", "-", "-C", root, folder] }).output();
   await Deno.remove(root, { recursive: true });
   return stdout;
 }
@@ -99,6 +101,18 @@ Deno.test("publishedSource() asks only for what is missing", async () => {
   await withSite(() => {}, async ({ search, requests }) => {
     await search(["kube-controller-manager"]);
     assertEquals(requests, [`${managerPath}.sha256`, managerPath]);
+  });
+});
+
+Deno.test("publishedSource() takes helm from its own site, and nothing whose digest is another", async () => {
+  await withSite(() => {}, async ({ search, requests, directory }) => {
+    assertEquals(await search(["helm"]), { names: ["helm"], remark: "" });
+    assertEquals(requests, [`${helmPath}.sha256sum`, helmPath]);
+    assertEquals(filesIn(directory), ["helm"]);
+  });
+  await withSite((files) => files.set(helmPath, "spoilt"), async ({ search, directory }) => {
+    assertMatch((await search(["helm"])).remark, /sha256 is \w+, but \w+ is published/);
+    assertEquals(filesIn(directory), []);
   });
 });
 

@@ -28,6 +28,7 @@ import {
   connectCluster,
   type PlayedKubelet,
   playKubelet,
+  type SharedCluster,
   sharedCluster,
   writeVerbs,
 } from "../cluster/mod.ts";
@@ -74,12 +75,21 @@ export interface InProcessOperator extends AsyncDisposable {
   stop(): Promise<number>;
 }
 
+/** Where a scene is. */
+export interface SceneOptions {
+  /** For what changes more than its namespace, such as CRDs. @default the one that test files share */
+  readonly cluster?: SharedCluster;
+  /** False where making it is part of the test. */
+  readonly isNamespaceMade?: boolean;
+}
+
 /** See the module. */
 export class Scene implements AsyncDisposable {
   readonly #ending: (() => unknown)[] = [];
   readonly #operators: OperatorProcess[] = [];
 
   private constructor(
+    readonly cluster: SharedCluster,
     readonly namespace: string,
     /** With all rights; not the operator's. */
     readonly client: KubernetesClient,
@@ -89,14 +99,15 @@ export class Scene implements AsyncDisposable {
     readonly password: string,
   ) {}
 
-  static async open(): Promise<Scene> {
+  static async open(options: SceneOptions = {}): Promise<Scene> {
+    const { cluster: home = cluster, isNamespaceMade = true } = options;
     const namespace = `e2e-${crypto.randomUUID().slice(0, 13)}`;
-    const client = connectCluster(cluster, { userAgent: "e2e-test" });
-    await client.create(Namespace, { metadata: { name: namespace } });
-    const kubeletClient = connectCluster(cluster, { userAgent: "played-kubelet" });
+    const client = connectCluster(home, { userAgent: "e2e-test" });
+    if (isNamespaceMade) await client.create(Namespace, { metadata: { name: namespace } });
+    const kubeletClient = connectCluster(home, { userAgent: "played-kubelet" });
     const kubelet = playKubelet(kubeletClient, { namespaces: [namespace] });
     const controller = await startController();
-    const scene = new Scene(namespace, client, kubelet, controller, newPassword());
+    const scene = new Scene(home, namespace, client, kubelet, controller, newPassword());
     scene.#ending.push(
       () => client.transport.close?.(),
       () => kubeletClient.transport.close?.(),
@@ -225,7 +236,7 @@ export class Scene implements AsyncDisposable {
   flags(args: readonly string[] = []): readonly string[] {
     const nameOf = (flag: string) => flag.split("=")[0];
     const defaults = [
-      `--kubeconfig=${cluster.kubeconfigPath}`,
+      `--kubeconfig=${this.cluster.kubeconfigPath}`,
       `--namespace=${this.namespace}`,
       `--controller-url=${this.controller.url}`,
       "--metrics-addr=127.0.0.1:0",
@@ -271,7 +282,7 @@ export class Scene implements AsyncDisposable {
   /** What the operators of this scene asked of the API server since `sinceMs`. */
   async requests(sinceMs = 0): Promise<readonly AuditEvent[]> {
     const { namespace } = this;
-    return await auditEvents(cluster, { userAgent: operatorAgent, namespace, sinceMs });
+    return await auditEvents(this.cluster, { userAgent: operatorAgent, namespace, sinceMs });
   }
 
   /** What they wrote, the Lease and dry runs aside: `verb resource/name`, with the subresource. */
