@@ -36,7 +36,7 @@ export const tenants: Definition = {
   leaseName: "tenants.example.com",
   childResources: [core.ConfigMap, core.ServiceAccount],
   neverPruned: [],
-  secretNames: [],
+  secretNames: () => [],
   crdSchema: {},
   singleton: false,
   secretsIn: () => [],

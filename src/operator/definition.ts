@@ -23,7 +23,7 @@ export type KindState =
 
 /** What is, at one moment: consistent within a kind, never changed once made. */
 export interface Snapshot {
-  /** The object with this name in the operator's namespace. A Secret has `data` only where its content was asked for. */
+  /** The object with this name in the operator's namespace. A Secret has `data` and `type` only where its content was read. */
   get<T extends KubeObject>(resource: Resource<T>, name: string): T | undefined;
   list<T extends KubeObject>(resource: Resource<T>): readonly T[];
   kind(resource: Resource): KindState;
@@ -99,6 +99,8 @@ export interface ExternalChild {
   readonly fields: Readonly<Record<string, unknown>>;
   /** What a write needs and nobody may see: never compared, never printed. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Another text whenever `secrets` may be others, made of versions of what they stand in. */
+  readonly secretsVersion?: string;
   /** Taken over where it exists, never deleted. */
   readonly singleton: boolean;
 }
@@ -183,16 +185,23 @@ export interface Definition {
   readonly childResources: readonly Resource[];
   /** Kinds whose objects are never deleted because nothing desires them any more: what holds data. */
   readonly neverPruned: readonly Resource[];
-  /** Names of the Secrets whose content `desired` or the comparison needs. */
-  readonly secretNames: readonly string[];
+  /**
+   * Names of the Secrets whose content `desired` or the comparison needs for `parent`: its own, and those that it
+   * names. Of all others only the metadata enter this process.
+   */
+  secretNames(parent: Parent): readonly string[];
   /** Name of the ConfigMap that records what was made in the external system; see `inventory.ts`. */
   readonly inventoryName?: string;
   /** The `openAPIV3Schema` of our own CRD, to be held against the one that is served. */
   readonly crdSchema: object;
   /** Whether more than one object of this kind per namespace is refused (the oldest wins). */
   readonly singleton: boolean;
-  /** The secret values that an object holds (the custom resource's own passwords included), to keep out of any text. */
-  secretsIn(resource: Resource, object: KubeObject): readonly string[];
+  /**
+   * The secret values that an object holds (the custom resource's own passwords included), to keep out of any text.
+   *
+   * @param parents The custom resources that there are, which may say what a Secret is for.
+   */
+  secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[];
   desired(context: DesiredContext): Desired;
   status(context: StatusContext): StatusDraft;
 }

@@ -27,6 +27,7 @@ import type { ParentPlan } from "./plan.ts";
 import { Planner } from "./planner.ts";
 import { Progress } from "./progress.ts";
 import { Reporter } from "./reporter.ts";
+import { Secrets } from "./secrets.ts";
 import { keyOf, Store, type StoredKind } from "./store.ts";
 
 export type { EngineOptions, Managed, PassResult } from "./lane.ts";
@@ -81,6 +82,7 @@ export class Engine {
       progress: new Progress(failures),
       halt: new Halt(clock, resyncMs),
       reporter: new Reporter({ ...options, definitions, failures }),
+      secrets: new Secrets({ ...options, definitions, store, failures }),
       changed: (parentUid) => this.#tell(parentUid),
     };
     this.#kubernetes = new KubernetesLane(this.#context);
@@ -120,6 +122,7 @@ export class Engine {
    * @param only The parents to look at. @default all
    */
   async convergeKubernetes(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
+    await this.#context.secrets.read(signal);
     const result = await this.#kubernetes.converge(signal, only);
     this.#forgetGone();
     return result;
@@ -127,17 +130,19 @@ export class Engine {
 
   /** One pass over the external systems: look, write what differs, look again. */
   async convergeExternal(signal: AbortSignal): Promise<PassResult> {
+    await this.#context.secrets.read(signal);
     return await this.#external.converge(signal);
   }
 
   /** Looks at the external systems without writing anything. */
   async observeExternal(signal: AbortSignal): Promise<void> {
+    await this.#context.secrets.read(signal);
     await this.#external.observe(signal);
   }
 
   #changed(resource: Resource, object: KubeObject | undefined, previous: KubeObject | undefined): void {
-    const { halt, reporter } = this.#context;
-    if (object !== undefined) reporter.learn(resource, object);
+    const { halt, reporter, secrets } = this.#context;
+    if (object !== undefined) secrets.learn(resource, object);
     for (const { definition } of this.#options.managed) {
       if (keyOf(definition.resource) !== keyOf(resource)) continue;
       if (object === undefined && previous?.metadata !== undefined) {
@@ -153,6 +158,7 @@ export class Engine {
     const owner = (object ?? previous)?.metadata?.ownerReferences?.find((reference) =>
       reference.controller === true
     );
+    if (owner === undefined && keyOf(resource) === keyOf(Secret)) secrets.changed(object, previous);
     this.#tell(owner?.uid);
   }
 
@@ -183,12 +189,8 @@ function storedKinds({ managed, resyncMs }: EngineOptions): readonly StoredKind[
   for (const { definition } of managed) {
     kinds.set(keyOf(definition.resource), { resource: definition.resource, relistMs: resyncMs });
     for (const resource of definition.childResources) {
-      const names = [...kinds.get(keyOf(resource))?.contentOf ?? [], ...definition.secretNames];
-      kinds.set(keyOf(resource), {
-        resource,
-        relistMs: childRelistMs,
-        ...(keyOf(resource) === keyOf(Secret) ? { contentOf: names } : {}),
-      });
+      const metadataOnly = keyOf(resource) === keyOf(Secret);
+      kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, metadataOnly });
     }
   }
   return [...kinds.values()];

@@ -62,6 +62,11 @@ export class Failures {
     this.#byParent.get(parentUid)?.delete(object);
   }
 
+  /** Forgets every failure of a parent, since something that it is made from was changed. */
+  forget(parentUid: string): void {
+    this.#byParent.delete(parentUid);
+  }
+
   /** Forgets parents that are gone. */
   keepOnly(parentUids: ReadonlySet<string>): void {
     for (const uid of [...this.#byParent.keys()]) if (!parentUids.has(uid)) this.#byParent.delete(uid);

@@ -70,7 +70,7 @@ export function definitionOf(
     leaseName: "widgets.example.org",
     childResources: childKinds,
     neverPruned: [PersistentVolumeClaim],
-    secretNames: ["key"],
+    secretNames: () => ["key"],
     crdSchema: {},
     singleton: true,
     secretsIn: (resource, object) =>

@@ -182,7 +182,7 @@ export class KubernetesLane {
       identity,
       mayWrite,
       signal,
-      onGenerated: (resource, object) => this.#context.reporter.learn(resource, object),
+      onGenerated: (resource, object) => this.#context.secrets.learn(resource, object),
     });
     const target = describeTarget(write);
     const verb = metricVerb(write);

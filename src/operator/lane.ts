@@ -17,6 +17,7 @@ import type { Identity } from "./ownership.ts";
 import type { Planner } from "./planner.ts";
 import type { Progress } from "./progress.ts";
 import type { Reporter } from "./reporter.ts";
+import type { Secrets } from "./secrets.ts";
 import type { Store } from "./store.ts";
 
 /** A kind of custom resource and the external system that it has a part in. */
@@ -60,6 +61,7 @@ export interface LaneContext {
   readonly progress: Progress;
   readonly halt: Halt;
   readonly reporter: Reporter;
+  readonly secrets: Secrets;
   /** Tells whoever schedules passes that something changed for this custom resource. */
   readonly changed: (parentUid: string) => void;
 }

@@ -53,11 +53,10 @@ export class Progress {
 }
 
 /** What is wanted of each child, as a text that changes when somebody wants something else. */
-export function wantedOf({ desired, parent }: ParentPlan): ReadonlyMap<string, string> {
+export function wantedOf({ desired }: ParentPlan): ReadonlyMap<string, string> {
   return new Map(desired.children.map((child) => {
     if (child.type !== "external") return [describeChild(child), JSON.stringify(child.object)];
-    // Secrets are not compared; a change of one is a change of the spec.
-    const generation = child.secrets === undefined ? undefined : parent.metadata.generation;
-    return [describeChild(child), JSON.stringify([child.fields, generation])];
+    // Secrets are not compared; a change of one is no drift.
+    return [describeChild(child), JSON.stringify([child.fields, child.secretsVersion])];
   }));
 }

@@ -2,7 +2,7 @@
  * What a person is told of the work of the engine: log lines and Events, cleaned of secrets.
  */
 
-import type { KubeObject, Resource } from "../kubernetes/resource.ts";
+import type { Resource } from "../kubernetes/resource.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Redactor } from "../telemetry/redaction.ts";
 import type { Definition, Failure, KindState, Parent, StatusDraft } from "./definition.ts";
@@ -33,13 +33,6 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
-  }
-
-  /** Keeps the secrets of an object out of every later text. */
-  learn(resource: Resource, object: KubeObject): void {
-    for (const definition of this.#options.definitions) {
-      for (const secret of definition.secretsIn(resource, object)) this.#options.redactor.learn(secret);
-    }
   }
 
   /** A write failed: noted, and said when that is news. */

@@ -21,10 +21,10 @@ export interface StoredKind {
   /** Milliseconds after which the list is taken again. */
   readonly relistMs: number;
   /**
-   * Only metadata is listed and watched, and these objects alone are read in full: how Secrets are kept, so that
-   * those of other people in the namespace never enter this process.
+   * Only metadata is listed and watched, and what `keepContentOf` names is read in full: how Secrets are kept, so
+   * that those of other people in the namespace never enter this process.
    */
-  readonly contentOf?: readonly string[];
+  readonly metadataOnly?: boolean;
 }
 
 /** What a store tells whoever runs it. */
@@ -73,7 +73,10 @@ export class Store {
     this.#options = options;
     for (const stored of options.kinds) {
       const state = { phase: "pending" } as const;
-      this.#kinds.set(keyOf(stored.resource), { stored, state, objects: new Map(), gone: new Set() });
+      this.#kinds.set(keyOf(stored.resource), {
+        ...{ stored, state, objects: new Map(), gone: new Set() },
+        ...{ contentOf: new Set(), complete: new Set() },
+      });
     }
   }
 
@@ -117,6 +120,11 @@ export class Store {
     };
   }
 
+  /** The objects of one kind now: cheaper than a snapshot, which copies all kinds. */
+  list<T extends KubeObject>(resource: Resource<T>): readonly T[] {
+    return [...this.#kinds.get(keyOf(resource))?.objects.values() ?? []] as unknown as readonly T[];
+  }
+
   /** Takes in the answer to a write or a read of our own, which is newer than what a watch has told so far. */
   observe(resource: Resource, object: KubeObject): void {
     const kind = this.#kinds.get(keyOf(resource));
@@ -133,6 +141,22 @@ export class Store {
   async refresh(resource: Resource, name: string, signal?: AbortSignal): Promise<void> {
     const kind = this.#kinds.get(keyOf(resource));
     if (kind !== undefined) await this.#verify(kind, name, signal);
+  }
+
+  /**
+   * From now on keeps the content of exactly these objects of a kind of which only metadata are listed. Returns the
+   * names of those that are there and have to be read first, with `refresh`.
+   */
+  keepContentOf(resource: Resource, names: ReadonlySet<string>): readonly string[] {
+    const kind = this.#kinds.get(keyOf(resource));
+    if (kind?.stored.metadataOnly !== true) return [];
+    kind.contentOf = names;
+    for (const name of [...kind.complete].filter((name) => !names.has(name))) {
+      kind.complete.delete(name);
+      const known = kind.objects.get(name);
+      if (known !== undefined) kind.objects.set(name, metadataOf(known));
+    }
+    return [...names].filter((name) => kind.objects.has(name) && !kind.complete.has(name));
   }
 
   /** Takes in what was observed in the external system. Returns whether it differs from before. */
@@ -175,7 +199,7 @@ export class Store {
     const timer = clock.sleep(forMs, ended.signal).then(end);
     let version = from;
     try {
-      const query = { namespace, resourceVersion: from, metadataOnly: kind.stored.contentOf !== undefined };
+      const query = { namespace, resourceVersion: from, metadataOnly: kind.stored.metadataOnly === true };
       for await (const event of client.watch(resource, query, { signal: ended.signal })) {
         if (event.type === "BOOKMARK") version = event.resourceVersion;
         else {
@@ -199,8 +223,8 @@ export class Store {
 
   async #list(kind: Kind, signal: AbortSignal | undefined): Promise<string> {
     const { client, namespace } = this.#options;
-    const { resource, contentOf } = kind.stored;
-    const query = { namespace, metadataOnly: contentOf !== undefined };
+    const { resource, metadataOnly = false } = kind.stored;
+    const query = { namespace, metadataOnly };
     const { items, resourceVersion } = await client.list(resource, query, { signal });
     const listed = new Set<string>();
     for (const object of items) {
@@ -224,7 +248,7 @@ export class Store {
   async #seen(kind: Kind, object: KubeObject, signal: AbortSignal | undefined): Promise<void> {
     const name = object.metadata?.name ?? "";
     if (kind.gone.has(object.metadata?.uid ?? "")) await this.#doubt(kind, name, signal);
-    else if (kind.stored.contentOf === undefined || isPartial(kind, name)) this.#put(kind, object);
+    else if (kind.stored.metadataOnly !== true || isPartial(kind, name)) this.#put(kind, object);
     else if (!isKnown(object, kind.objects.get(name))) await this.#verify(kind, name, signal);
   }
 
@@ -236,10 +260,11 @@ export class Store {
 
   async #verify(kind: Kind, name: string, signal: AbortSignal | undefined): Promise<void> {
     const before = kind.objects.get(name);
+    const partial = isPartial(kind, name);
     const object = await this.#get(kind, name, signal);
     // What came in during the read, such as the answer to a write of ours, may be newer.
     const undisturbed = kind.objects.get(name) === before;
-    if (object !== undefined) this.#put(kind, object, undisturbed);
+    if (object !== undefined) this.#put(kind, object, { consistent: undisturbed, partial });
     else if (undisturbed) this.#remove(kind, name);
   }
 
@@ -259,18 +284,22 @@ export class Store {
     }
   }
 
-  /** @param consistent Whether the object was just read by itself, so that it counts even if it seems older. */
-  #put(kind: Kind, object: KubeObject, consistent = false): void {
+  /**
+   * @param how.consistent Whether the object was just read by itself, so that it counts even if it seems older.
+   * @param how.partial Whether only its metadata was read, although its content may be asked for by now.
+   */
+  #put(kind: Kind, object: KubeObject, how: { consistent?: boolean; partial?: boolean } = {}): void {
     const { fieldManager, observer } = this.#options;
     const { name = "", uid = "" } = object.metadata ?? {};
     const previous = kind.objects.get(name);
-    if (previous !== undefined && previous.metadata?.resourceVersion === object.metadata?.resourceVersion) {
-      return;
-    }
-    if (consistent) kind.gone.delete(uid);
+    const partial = how.partial === true || isPartial(kind, name);
+    const asBefore = previous?.metadata?.resourceVersion === object.metadata?.resourceVersion;
+    if (previous !== undefined && asBefore && (partial || isComplete(kind, name))) return;
+    if (how.consistent === true) kind.gone.delete(uid);
     else if (kind.gone.has(uid) || isKnown(object, previous)) return observer.stale(kind.stored.resource);
-    const kept = trim(isPartial(kind, name) ? metadataOf(object) : object, fieldManager);
+    const kept = trim(partial ? metadataOf(object) : object, fieldManager);
     kind.objects.set(name, kept);
+    if (kind.stored.metadataOnly === true && !partial) kind.complete.add(name);
     observer.changed(kind.stored.resource, name, kept, previous);
   }
 
@@ -284,6 +313,7 @@ export class Store {
     const previous = kind.objects.get(name);
     if (previous === undefined) return;
     kind.objects.delete(name);
+    kind.complete.delete(name);
     rememberGone(kind, previous);
     this.#external.delete(previous.metadata?.uid ?? "");
     this.#options.observer.changed(kind.stored.resource, name, undefined, previous);
@@ -318,11 +348,18 @@ interface Kind {
    * A uid never comes back, unless etcd was restored.
    */
   readonly gone: Set<string>;
+  /** Where only metadata are listed: the names of what is read in full, and of what has been so. */
+  contentOf: ReadonlySet<string>;
+  readonly complete: Set<string>;
 }
 
 /** Whether only the metadata of this object may be read. */
-function isPartial({ stored }: Kind, name: string): boolean {
-  return stored.contentOf !== undefined && !stored.contentOf.includes(name);
+function isPartial({ contentOf, stored }: Kind, name: string): boolean {
+  return stored.metadataOnly === true && !contentOf.has(name);
+}
+
+function isComplete({ complete, stored }: Kind, name: string): boolean {
+  return stored.metadataOnly !== true || complete.has(name);
 }
 
 function rememberGone({ gone }: Kind, object: KubeObject): void {

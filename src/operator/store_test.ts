@@ -21,7 +21,7 @@ function stored(hook: RequestHook = (_, proceed) => proceed()) {
     clock,
     kinds: [
       { resource: ConfigMap, relistMs: 600_000 },
-      { resource: Secret, relistMs: 600_000, contentOf: ["ours"] },
+      { resource: Secret, relistMs: 600_000, metadataOnly: true },
       { resource: Widget, relistMs: 30_000 },
     ],
     fieldManager: "widgets",
@@ -32,6 +32,7 @@ function stored(hook: RequestHook = (_, proceed) => proceed()) {
       watchEnded: ({ kind }, reason) => said.push(`${kind} watch: ${reason}`),
     },
   });
+  store.keepContentOf(Secret, new Set(["ours"]));
   /** What was said since the last call. */
   const news = () => said.splice(0);
   const make = (name: string, value = "1") =>

@@ -65,11 +65,12 @@ export function revisionAnnotations(
   );
 }
 
-function encodeBase64(text: string): string {
+/** Standard base64 of UTF-8 text. */
+export function encodeBase64(text: string): string {
   return new TextEncoder().encode(text).toBase64();
 }
 
-/** UTF-8 text from standard base64. */
-export function decodeBase64(encoded: string): string {
-  return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
+/** UTF-8 text from standard base64; with `fatal` what is no UTF-8 throws. */
+export function decodeBase64(encoded: string, options: { readonly fatal?: boolean } = {}): string {
+  return new TextDecoder("utf-8", options).decode(Uint8Array.fromBase64(encoded));
 }

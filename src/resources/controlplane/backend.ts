@@ -25,10 +25,11 @@ import type {
 import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
 import { markerKind } from "../../operator/inventory.ts";
 import type { ExternalWrite } from "../../operator/write.ts";
-import { facts } from "./desired.ts";
-import { DEFAULT_ROUTER, USER } from "./external.ts";
+import { establishedEmail, facts } from "./desired.ts";
+import { ACCEPTED, DEFAULT_ROUTER, REFUSED, USER } from "./external.ts";
 import type { RouterEndpoint } from "./router.ts";
 import * as reasons from "./reasons.ts";
+import { parseSpec } from "./schema.ts";
 
 /** Where a Controller is, or why it cannot be said; the message tells what to do. */
 export type ControllerLocation = { readonly url: string } | {
@@ -42,14 +43,19 @@ export interface ControllerBackendOptions {
   readonly connect: (url: string) => ControllerClient;
 }
 
-/** Milliseconds until a refused login is tried again with the same password. */
+/** Milliseconds until a refused login is tried again with the same password: doubled each time, up to the longest. */
 const refusedLoginRetryMs = 30_000;
+const longestRefusedLoginRetryMs = 300_000;
 
 interface Connection {
   readonly url: string;
   readonly client: ControllerClient;
   loggedInAs: Credentials | undefined;
-  refused: { readonly credentials: Credentials; readonly at: number } | undefined;
+  /** What the Controller last accepted: the way back where our Secret has not followed yet. */
+  accepted: Credentials | undefined;
+  refused:
+    | { readonly credentials: Credentials; readonly retryAt: number; readonly waitMs: number }
+    | undefined;
 }
 
 /** See the module. */
@@ -78,7 +84,11 @@ export class ControllerBackend implements ExternalBackend {
       const user = children.find((child) => child.kind === USER);
       const others = children.filter((child) => child.kind !== USER).map((child) => child.kind);
       if (user === undefined || !await this.#logIn(connection, credentialsOf(user), signal)) {
-        return { phase: "observed", objects: [], unread: others, facts: known };
+        // One that was there before most likely still is, with another password.
+        const objects = user !== undefined && establishedEmail(snapshot) === user.name
+          ? [{ kind: USER, name: user.name, fields: { ...user.fields, password: REFUSED } }]
+          : [];
+        return { phase: "observed", objects, unread: others, facts: known };
       }
       const objects: ExternalObject[] = [];
       const profile = await client.profile(call);
@@ -86,7 +96,7 @@ export class ControllerBackend implements ExternalBackend {
       objects.push({
         kind: USER,
         name: user.name,
-        fields: { email, firstName, lastName, authenticated: true },
+        fields: { email, firstName, lastName, password: ACCEPTED },
       });
       const router = others.includes(DEFAULT_ROUTER) ? await client.router(call) : undefined;
       if (router !== undefined) {
@@ -100,7 +110,7 @@ export class ControllerBackend implements ExternalBackend {
       return {
         phase: "observed",
         objects,
-        facts: { ...known, [facts.authenticatedGeneration]: String(parent.metadata.generation ?? 0) },
+        facts: { ...known, [facts.acceptedPassword]: user.secretsVersion ?? "" },
       };
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
@@ -122,7 +132,7 @@ export class ControllerBackend implements ExternalBackend {
     }
     const connection = this.#connect(parent, location.url);
     try {
-      await this.#write(connection, write, signal);
+      await this.#write(parent, connection, write, signal);
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
       throw new ExternalError(error.message, {
@@ -139,14 +149,27 @@ export class ControllerBackend implements ExternalBackend {
     this.#connections.clear();
   }
 
-  async #write(connection: Connection, { child, verb }: ExternalWrite, signal: AbortSignal): Promise<void> {
+  async #write(
+    parent: Parent,
+    connection: Connection,
+    { child, observed, verb }: ExternalWrite,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { client } = connection;
     const call = { abortSignal: signal };
     switch (child.kind) {
       case USER: {
         const { firstName, lastName } = child.fields as { firstName: string; lastName: string };
-        if (verb === "update") return await client.updateProfile({ firstName, lastName }, call);
-        return await this.#establish(connection, child, { firstName, lastName }, signal);
+        if (verb === "update" && observed?.fields["password"] === ACCEPTED) {
+          return await client.updateProfile({ firstName, lastName }, call);
+        }
+        return await this.#establish(
+          connection,
+          child,
+          { firstName, lastName },
+          passwordSource(parent),
+          signal,
+        );
       }
       case DEFAULT_ROUTER:
         return await client.setRouter(child.fields as unknown as RouterEndpoint, call);
@@ -162,6 +185,7 @@ export class ControllerBackend implements ExternalBackend {
     connection: Connection,
     child: ExternalChild,
     names: { readonly firstName: string; readonly lastName: string },
+    source: string,
     signal: AbortSignal,
   ): Promise<void> {
     const { client } = connection;
@@ -171,55 +195,70 @@ export class ControllerBackend implements ExternalBackend {
       await client.signUp({ ...names, ...wanted }, call);
     } catch (error) {
       if (!isAccountExists(error)) throw error;
-      await this.#changePassword(connection, wanted, child.secrets?.["previousPassword"], signal);
+      await this.#changePassword(
+        connection,
+        wanted,
+        { stored: child.secrets?.["previousPassword"], source },
+        signal,
+      );
     }
     connection.refused = undefined;
     await client.login(wanted, call);
-    connection.loggedInAs = wanted;
+    this.#noteAccepted(connection, wanted);
   }
 
+  /**
+   * From the password of our Secret, or from the one that was last seen to work, to the wanted one.
+   *
+   * @param source Where a person changes the wanted one.
+   */
   async #changePassword(
     connection: Connection,
     wanted: Credentials,
-    previous: string | undefined,
+    { stored, source }: { readonly stored: string | undefined; readonly source: string },
     signal: AbortSignal,
   ): Promise<void> {
-    const { client } = connection;
+    const { accepted, client } = connection;
     const call = { abortSignal: signal };
-    try {
-      if (previous === undefined) return await client.login(wanted, call);
-      await client.login({ email: wanted.email, password: previous }, call);
-      await client.changePassword({ oldPassword: previous, newPassword: wanted.password }, call);
-    } catch (error) {
-      if (!isInvalidCredentials(error) && !isOldPasswordIncorrect(error)) throw error;
-      throw new ExternalError(
-        `the Controller has a user ${wanted.email} with another password: set spec.user.password to that one, or ` +
-          "change it in the Controller to the one in spec.user.password",
-        { reason: reasons.INVALID_CREDENTIALS, retryable: false, cause: error },
-      );
+    const remembered = accepted?.email === wanted.email ? accepted.password : undefined;
+    const known = new Set([stored, remembered, wanted.password].filter((each) => each !== undefined));
+    for (const password of known) {
+      try {
+        await client.login({ email: wanted.email, password }, call);
+        if (password === wanted.password) return;
+        return await client.changePassword({ oldPassword: password, newPassword: wanted.password }, call);
+      } catch (error) {
+        if (!isInvalidCredentials(error) && !isOldPasswordIncorrect(error)) throw error;
+      }
     }
+    throw new ExternalError(
+      `the Controller has a user ${wanted.email} with another password: set ${source} to that one, or change it in ` +
+        `the Controller to the one in ${source}`,
+      { reason: reasons.INVALID_CREDENTIALS, retryable: false },
+    );
+  }
+
+  #noteAccepted(connection: Connection, credentials: Credentials): void {
+    connection.loggedInAs = credentials;
+    connection.accepted = credentials;
+    connection.refused = undefined;
   }
 
   /** Returns whether the Controller accepts the credentials. */
   async #logIn(connection: Connection, credentials: Credentials, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#options;
     if (isSame(connection.loggedInAs, credentials)) return true;
-    const { refused } = connection;
-    if (
-      isSame(refused?.credentials, credentials) &&
-      clock.monotonic() - (refused?.at ?? 0) < refusedLoginRetryMs
-    ) {
-      return false;
-    }
+    const refused = isSame(connection.refused?.credentials, credentials) ? connection.refused : undefined;
+    if (refused !== undefined && clock.monotonic() < refused.retryAt) return false;
     try {
       await connection.client.login(credentials, { abortSignal: signal });
-      connection.loggedInAs = credentials;
-      connection.refused = undefined;
+      this.#noteAccepted(connection, credentials);
       return true;
     } catch (error) {
       if (!isInvalidCredentials(error)) throw error;
       connection.loggedInAs = undefined;
-      connection.refused = { credentials, at: clock.monotonic() };
+      const waitMs = Math.min(2 * (refused?.waitMs ?? refusedLoginRetryMs / 2), longestRefusedLoginRetryMs);
+      connection.refused = { credentials, retryAt: clock.monotonic() + waitMs, waitMs };
       return false;
     }
   }
@@ -228,10 +267,22 @@ export class ControllerBackend implements ExternalBackend {
     const known = this.#connections.get(parent.metadata.uid);
     if (known?.url === url) return known;
     known?.client.close();
-    const connection = { url, client: this.#options.connect(url), loggedInAs: undefined, refused: undefined };
+    const connection: Connection = {
+      url,
+      client: this.#options.connect(url),
+      loggedInAs: undefined,
+      accepted: undefined,
+      refused: undefined,
+    };
     this.#connections.set(parent.metadata.uid, connection);
     return connection;
   }
+}
+
+function passwordSource(parent: Parent): string {
+  const parsed = parseSpec(parent.spec);
+  const reference = "spec" in parsed ? parsed.spec.user.passwordSecretRef : undefined;
+  return reference === undefined ? "spec.user.password" : `${reference.key} of Secret ${reference.name}`;
 }
 
 function credentialsOf(user: ExternalChild): Credentials {

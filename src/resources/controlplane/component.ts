@@ -23,7 +23,9 @@ export interface Inputs {
   readonly snapshot: Snapshot;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Whether the Controller accepted the password of this very spec. */
+  /** Another text whenever the user's password may be another. */
+  readonly passwordVersion: string;
+  /** Whether the Controller accepted the password of this very version. */
   readonly passwordProved: boolean;
 }
 

@@ -13,13 +13,14 @@ import {
 } from "../../kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
-import type { Definition } from "../../operator/definition.ts";
-import { controlPlaneSchema } from "./schema.ts";
+import type { Definition, Parent } from "../../operator/definition.ts";
+import { controlPlaneSchema, parseSpec } from "./schema.ts";
 import { structural } from "../crd.ts";
 import { decodeBase64 } from "../child.ts";
 import { desired, inventoryName, secretNames } from "./desired.ts";
 import { defaultImages, type Images } from "./images.ts";
 import { decodePassword } from "./password.ts";
+import { referencedKeys } from "./references.ts";
 import { status } from "./status.ts";
 
 /** `controlplanes.iofog.org`. */
@@ -64,12 +65,17 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
   };
 }
 
-function secretsIn(resource: Resource, object: KubeObject): readonly string[] {
+function secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[] {
   if (resource.kind === "Secret") {
-    const data = (object as { data?: Readonly<Record<string, string>> }).data ?? {};
-    return Object.entries(data)
-      .filter(([key]) => secretKeys.has(key))
-      .flatMap(([, value]) => [decodeBase64(value), decodePassword(decodeBase64(value))]);
+    const { data = {}, metadata } = object as Secret;
+    const named = Object.keys(data).length === 0
+      ? []
+      : parents.flatMap((parent) => namedKeys(parent, metadata?.name ?? ""));
+    return Object.entries(data).flatMap(([key, encoded]) => {
+      const value = decodeBase64(encoded);
+      if (key === ".dockerconfigjson" || key === ".dockercfg") return registryPasswords(value);
+      return secretKeys.has(key) || named.includes(key) ? [value, decodePassword(value)] : [];
+    });
   }
   if (resource.kind !== "ControlPlane") return [];
   const { user, database, controller } = ((object as { spec?: unknown }).spec ?? {}) as {
@@ -80,4 +86,24 @@ function secretsIn(resource: Resource, object: KubeObject): readonly string[] {
   return [user?.password, database?.password, controller?.proxyBrokerToken]
     .filter((value) => typeof value === "string")
     .flatMap((value) => [value, decodePassword(value)]);
+}
+
+/** Keys of the Secret `name` from which `parent` takes a secret value. */
+function namedKeys(parent: Parent, name: string): readonly string[] {
+  const parsed = parseSpec(parent.spec);
+  return "spec" in parsed ? referencedKeys(parsed.spec, name) : [];
+}
+
+/** What logs in to registries; nothing where the text is not what a kubelet reads. */
+function registryPasswords(text: string): readonly string[] {
+  const values: string[] = [];
+  try {
+    JSON.parse(text, (key, value) => {
+      if (/^(password|auth|identitytoken)$/.test(key) && typeof value === "string") values.push(value);
+      return value;
+    });
+  } catch {
+    return [text];
+  }
+  return values;
 }

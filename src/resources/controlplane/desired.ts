@@ -5,43 +5,39 @@
  * Pure apart from the thunks that make keys. A spec that is accepted never makes anything here throw.
  */
 
-import type { Desired, DesiredContext, Problem, Snapshot } from "../../operator/definition.ts";
+import type { Desired, DesiredContext, Parent, Problem, Snapshot } from "../../operator/definition.ts";
 import { readInventory } from "../../operator/inventory.ts";
 import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
-import { CONTROLLER, controllerChildren, DATABASE_SECRET, TOKENS_SECRET } from "./controller.ts";
+import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
 import { defaultImages, type Images } from "./images.ts";
-import { CREDENTIALS_SECRET, portManagerChildren, portManagerWaiting } from "./port_manager.ts";
+import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
+import { referencedSecrets, resolveReferences } from "./references.ts";
 import {
   authorityEndsSoon,
-  ROUTER_CA,
-  ROUTER_LEAVES,
   routerChildren,
   type RouterEndpoint,
   routerEndpoint,
   routerWaiting,
 } from "./router.ts";
-import { CONTROLLER_API_PORT, parseSpec } from "./schema.ts";
+import { CONTROLLER_API_PORT, ownSecrets, parseSpec } from "./schema.ts";
 
-/** Names of the Secrets whose content `desired` reads. */
-export const secretNames: readonly string[] = [
-  DATABASE_SECRET,
-  TOKENS_SECRET,
-  CREDENTIALS_SECRET,
-  ROUTER_CA,
-  ...ROUTER_LEAVES,
-];
+/** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
+export function secretNames(parent: Parent): readonly string[] {
+  const parsed = parseSpec(parent.spec);
+  return [...ownSecrets, ...("spec" in parsed ? referencedSecrets(parsed.spec) : [])];
+}
 
 /** Name of the ConfigMap that records what was made in the Controller. */
 export const inventoryName = "iofog-inventory";
 
 /** Names in `ExternalState.facts` that are read here. */
 export const facts = {
-  /** `metadata.generation` of the spec whose password the Controller last accepted. */
-  authenticatedGeneration: "authenticatedGeneration",
+  /** `Inputs.passwordVersion` of the password that the Controller last accepted. */
+  acceptedPassword: "acceptedPassword",
 } as const;
 
 /** Where a control plane is reached; undefined where that is not known. */
@@ -79,18 +75,22 @@ export function assess(context: DesiredContext, images: Images = defaultImages):
   const parsed = parseSpec(parent.spec);
   const unknown = unknownFieldsWarning(parsed.unknownFields);
   if ("problems" in parsed) return { accepted: false, problems: parsed.problems, warnings: unknown };
+  const resolved = resolveReferences(parsed.spec, snapshot);
+  if ("problems" in resolved) return { accepted: false, problems: resolved.problems, warnings: unknown };
   const external = snapshot.external(parent.metadata.uid);
   const established = establishedEmail(snapshot);
   if (established !== undefined && established !== parsed.spec.user.email) {
     return { accepted: false, problems: [emailProblem(established)], warnings: unknown };
   }
+  const passwordVersion = versionOf(parent, resolved.spec.user.passwordSecretRef, snapshot);
   const inputs: Inputs = {
     namespace: parent.metadata.namespace,
-    spec: parsed.spec,
+    spec: resolved.spec,
     images,
     snapshot,
     now,
-    passwordProved: external.facts[facts.authenticatedGeneration] === String(parent.metadata.generation),
+    passwordVersion,
+    passwordProved: external.facts[facts.acceptedPassword] === passwordVersion,
   };
   return {
     accepted: true,
@@ -99,6 +99,16 @@ export function assess(context: DesiredContext, images: Images = defaultImages):
     waiting: [...controllerWaiting(inputs), ...routerWaiting(inputs), ...portManagerWaiting(inputs)],
     warnings: [...unknown, ...pullSecretWarning(inputs), ...authorityWarning(inputs)],
   };
+}
+
+/** Another text whenever the value may be another: it stands in the spec, or in the Secret that the spec names. */
+function versionOf(
+  { metadata }: Parent,
+  reference: { readonly name: string } | undefined,
+  snapshot: Snapshot,
+): string {
+  const { resourceVersion, uid } = (reference && snapshot.get(Secret, reference.name)?.metadata) ?? {};
+  return [metadata.generation, uid, resourceVersion].filter((part) => part !== undefined).join("/");
 }
 
 /** What should be: nothing new while the spec cannot be accepted. */
@@ -118,7 +128,7 @@ export function desired(context: DesiredContext, images: Images = defaultImages)
 }
 
 /** E-mail address of the user that was seen in the Controller; undefined when none was. */
-function establishedEmail(snapshot: Snapshot): string | undefined {
+export function establishedEmail(snapshot: Snapshot): string | undefined {
   return readInventory(snapshot, { inventoryName })?.entries
     .find((entry) => entry.kind === USER && entry.confirmed)?.name;
 }

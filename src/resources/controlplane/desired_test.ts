@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { KubeObject } from "../../kubernetes/resource.ts";
 import { assess, desired, secretNames } from "./desired.ts";
-import { childName, contextOf, NAMESPACE, serviceOf, snapshotOf, user } from "./fixtures.ts";
+import { childName, contextOf, NAMESPACE, parentOf, serviceOf, snapshotOf, user } from "./fixtures.ts";
 
 /** The inventory as the engine writes it once it saw the user in the Controller. */
 function inventoryOf(email: string, confirmed: boolean): KubeObject {
@@ -69,7 +69,8 @@ Deno.test("every Secret whose content counts is among secretNames", () => {
   const ofChildren = desired(contextOf({ user }, snapshot)).children
     .filter((child) => child.type !== "external" && child.object.kind === "Secret")
     .map((child) => childName(child).replace("Secret ", ""));
-  assertEquals([...asked, ...ofChildren].filter((name) => !secretNames.includes(name)), []);
+  const names = secretNames(parentOf({ user }));
+  assertEquals([...asked, ...ofChildren].filter((name) => !names.includes(name)), []);
 });
 
 Deno.test("assess() tells where the control plane is reached", () => {

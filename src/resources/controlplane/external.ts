@@ -13,6 +13,10 @@ import { routerEndpoint } from "./router.ts";
 export const USER = "User";
 export const DEFAULT_ROUTER = "DefaultRouter";
 
+/** What the Controller says to the user's password: it tells no more of one. */
+export const ACCEPTED = "accepted";
+export const REFUSED = "refused";
+
 /** The objects in the Controller; the default router only once its address is known. */
 export function externalChildren(inputs: Inputs): Child[] {
   const endpoint = routerEndpoint(inputs.spec, inputs.snapshot);
@@ -37,7 +41,8 @@ function user(inputs: Inputs): Child {
     type: "external",
     kind: USER,
     name: email,
-    fields: { email, firstName: name, lastName: surname, authenticated: true },
+    fields: { email, firstName: name, lastName: surname, password: ACCEPTED },
+    secretsVersion: inputs.passwordVersion,
     secrets: {
       password: decodePassword(password),
       ...(previous !== undefined && { previousPassword: previous }),

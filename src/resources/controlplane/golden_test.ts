@@ -70,9 +70,9 @@ for (const name of recordingNames) {
       recording.calls.find((call) => call.method === method && call.url.endsWith(path))?.body;
     const { children } = desired(await settled(recording), recordedImages);
     const user = fixtures.externalOf(children, "User");
-    const { authenticated, ...profile } = user.fields;
+    const { password, ...profile } = user.fields;
     assertEquals({ ...profile, password: user.secrets?.["password"] }, bodyOf("POST", "/user/signup"));
-    assertEquals(authenticated, true);
+    assertEquals(password, "accepted");
     assertEquals(fixtures.externalOf(children, "DefaultRouter").fields, bodyOf("PUT", "/router"));
   });
 }

@@ -9,7 +9,7 @@ const live = (values: Record<string, string>) => secretOf("controller-credential
 function look(objects: readonly KubeObject[], proved: boolean) {
   const context = contextOf(
     { user },
-    snapshotOf(objects, proved ? { [facts.authenticatedGeneration]: "1" } : {}),
+    snapshotOf(objects, proved ? { [facts.acceptedPassword]: "1" } : {}),
   );
   const { children } = desired(context);
   const { email, password } = objectOf(children, "Secret controller-credentials").data;
@@ -81,7 +81,7 @@ for (const [what, objects, proved, login, previous] of cases) {
 
 Deno.test("a proof of an earlier generation proves nothing", () => {
   const snapshot = snapshotOf([live({ email: user.email, password: OLD })], {
-    [facts.authenticatedGeneration]: "0",
+    [facts.acceptedPassword]: "0",
   });
   const { children } = desired(contextOf({ user }, snapshot));
   assertEquals(atob(objectOf(children, "Secret controller-credentials").data.password), OLD);

@@ -14,6 +14,20 @@ export const ADDRESS_MISSING = "AddressMissing";
 export const CA_UNUSABLE = "CertificateAuthorityUnusable";
 /** The certificate authority ends soon; it is never replaced by the operator. */
 export const CA_ENDS_SOON = "CertificateAuthorityEndsSoon";
+/** A certificate of the user's cannot be used. */
+export const CERTIFICATE_UNUSABLE = "CertificateUnusable";
+/** A certificate of the user's ends soon, or is for another name. */
+export const CERTIFICATE_DOUBTFUL = "CertificateDoubtful";
+/** A Secret that the spec names is not there. */
+export const SECRET_NOT_FOUND = "SecretNotFound";
+/** A Secret that the spec names lacks the key. */
+export const SECRET_KEY_MISSING = "SecretKeyMissing";
+/** A Secret that the spec names is of a type that does not hold what is looked for. */
+export const SECRET_TYPE_WRONG = "SecretTypeWrong";
+/** The value in a Secret that the spec names cannot be used. */
+export const SECRET_VALUE_UNUSABLE = "SecretValueUnusable";
+/** A Secret that the spec names cannot be read. */
+export const SECRET_UNREADABLE = "SecretUnreadable";
 /** The new password is not yet proved, so the Port Manager keeps the old one. */
 export const PASSWORD_CHANGING = "PasswordChanging";
 /** `spec.images.pullSecret` names a Secret that is not there. */

@@ -23,7 +23,7 @@ export const CONTROLLER_API_PORT = 51121;
 
 /** Fewest characters of a user's names and password: what `POST /user/signup` of Controller 3.0.4 accepts. */
 const NAME_LENGTH = 3;
-const PASSWORD_LENGTH = 8;
+export const PASSWORD_LENGTH = 8;
 
 const text = (description: string) => z.string().optional().meta({ description });
 
@@ -35,7 +35,45 @@ function userName(which: string) {
     .meta({ description: `${which} of the user. The Controller wants at least ${NAME_LENGTH} characters.` });
 }
 
-const user = z.strictObject({
+/** Secrets that the operator writes: whoever names one of them for input would have it read what it writes. */
+export const ownSecrets: readonly string[] = [
+  "controller-db-credentials",
+  "controller-s2s-tokens",
+  "controller-credentials",
+  "router-ca",
+  "router-internal",
+  "router-amqps",
+];
+
+const SECRET_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+const secretName = z.string()
+  .refine((name) => name.length <= 253 && SECRET_NAME.test(name), {
+    error: "must be the name of a Secret: at most 253 lower case letters, digits, - and .",
+  })
+  .refine((name) => !ownSecrets.includes(name), {
+    error: `must not be one of ${ownSecrets.join(", ")}, which the operator writes itself`,
+  });
+
+const secretKey = z.strictObject({
+  name: secretName.meta({ description: "Name of the Secret, in the namespace of the control plane." }),
+  key: z.string()
+    .refine((key) => /^[-._a-zA-Z0-9]{1,253}$/.test(key), {
+      error: "must be a key of a Secret: at most 253 letters, digits, -, _ and .",
+    })
+    .meta({ description: "Key in the Secret's `data`." }),
+});
+
+/** A value that is kept in a Secret; `plain` is the field that it wins over. */
+function secretRef(what: string, plain: string) {
+  return secretKey.optional().meta({
+    description:
+      `${what} in a Secret, followed when it changes. The value is taken literally, without one line break at its ` +
+      `end, and wins over \`${plain}\`.`,
+  });
+}
+
+const userFields = z.strictObject({
   name: userName("First name"),
   surname: userName("Last name"),
   email: z.string()
@@ -46,17 +84,22 @@ const user = z.strictObject({
       description:
         "E-mail address to log in with. It cannot be changed once the user exists in the Controller.",
     }),
-  password: z.string()
-    .refine((written) => decodePassword(written).length >= PASSWORD_LENGTH, {
-      error:
-        `must stand for at least ${PASSWORD_LENGTH} characters. Text that is valid base64 is decoded first, so write ` +
-        "the password base64-encoded, as iofogctl does",
-    })
-    .meta({
-      description:
-        `Password of the user, base64-encoded. Text that is not valid base64 is taken literally. At least ${PASSWORD_LENGTH} ` +
-        "characters once decoded.",
-    }),
+  password: text(
+    `Password of the user, base64-encoded. Text that is not valid base64 is taken literally. At least ${PASSWORD_LENGTH} ` +
+      "characters once decoded. Needed where `passwordSecretRef` is not set.",
+  ),
+  passwordSecretRef: secretRef("Password of the user", "password"),
+});
+
+const user = userFields.superRefine(({ password, passwordSecretRef }, context) => {
+  if (passwordSecretRef !== undefined) return;
+  const message = password === undefined
+    ? "is required, but missing or empty: set it, or name a Secret that holds it in spec.user.passwordSecretRef"
+    : decodePassword(password).length < PASSWORD_LENGTH
+    ? `must stand for at least ${PASSWORD_LENGTH} characters. Text that is valid base64 is decoded first, so write ` +
+      "the password base64-encoded, as iofogctl does"
+    : undefined;
+  if (message !== undefined) context.addIssue({ code: "custom", path: ["password"], message });
 }).meta({ description: "The user that the Controller is operated as; signed up when it does not exist." });
 
 function port(description: string) {
@@ -73,6 +116,7 @@ const databaseFields = z.strictObject({
   port: port("Port of the external database.").optional(),
   user: text("User of the external database."),
   password: text("Password of the external database, as plain text."),
+  passwordSecretRef: secretRef("Password of the external database", "password"),
   databaseName: text("Name of the database on that host."),
 });
 
@@ -80,9 +124,10 @@ type Database = z.output<typeof databaseFields>;
 
 const database = databaseFields.superRefine(checkDatabase).meta({
   description:
-    "The Controller's database; left out or empty: embedded sqlite. Where it is given, all six fields are.",
-  // The Go operator's CRD wants all six to be there, but not to have a value.
-  required: ["databaseName", "host", "password", "port", "provider", "user"],
+    "The Controller's database; left out or empty: embedded sqlite. Where it is given, so are the host, port, user, " +
+    "password and name.",
+  // The Go operator's CRD wants them to be there, and the password, but not to have a value.
+  required: ["databaseName", "host", "port", "provider", "user"],
 });
 
 /** Whether the Controller keeps its data in the embedded sqlite, on a claim. An empty host is the switch, as in Go. */
@@ -104,7 +149,8 @@ function checkDatabase(database: Database, context: z.RefinementCtx): void {
     return;
   }
   const missing = (["provider", "host", "port", "user", "password", "databaseName"] as const)
-    .filter((field) => database[field] === undefined);
+    .filter((field) => database[field] === undefined)
+    .filter((field) => field !== "password" || database.passwordSecretRef === undefined);
   if (missing.length === 0) return;
   context.addIssue({
     code: "custom",
@@ -204,6 +250,7 @@ const controller = z.strictObject({
   portAllocatorHost: text("Host of a port allocator."),
   proxyBrokerUrl: text("URL of a proxy broker."),
   proxyBrokerToken: text("Token for the proxy broker; kept in Secret `controller-s2s-tokens`."),
+  proxyBrokerTokenSecretRef: secretRef("Token for the proxy broker", "proxyBrokerToken"),
 }).prefault({}).meta({ description: "Settings of the Controller." });
 
 const replicas = z.strictObject({
@@ -216,6 +263,27 @@ const replicas = z.strictObject({
     }),
 }).prefault({}).meta({ description: "Numbers of pods." });
 
+function certificateSecret(description: string) {
+  return z.strictObject({
+    name: secretName.meta({
+      description:
+        "Name of the Secret, of type kubernetes.io/tls or Opaque, in the namespace of the control plane.",
+    }),
+  }).optional().meta({ description });
+}
+
+const certificates = z.strictObject({
+  caSecret: certificateSecret(
+    "A certificate authority of your own, with `tls.crt` and an RSA key in `tls.key`: the router's certificates are " +
+      "signed by it, and made again when it changes. The Secret is only read.",
+  ),
+  routerAmqpsSecret: certificateSecret(
+    "A certificate of your own for the router, with `tls.crt`, `tls.key` and, where there is one, `ca.crt`: copied " +
+      "into Secret `router-amqps`, again when it changes. The Secret is only read.",
+  ),
+  routerInternalSecret: certificateSecret("The same for Secret `router-internal`."),
+}).prefault({}).meta({ description: "Certificates of your own. What is left out is made by the operator." });
+
 const spec = z.strictObject({
   user,
   database: database.prefault({}),
@@ -224,6 +292,7 @@ const spec = z.strictObject({
   replicas,
   images,
   controller,
+  certificates,
 })
   .superRefine((value, context) => {
     if (!isSqlite(value.database) || (value.replicas.controller ?? 1) <= 1) return;
@@ -277,7 +346,11 @@ export const controlPlaneSchema = z.strictObject({
 });
 
 /** A checked spec with its defaults; what is not set is undefined. */
-export type ControlPlaneSpec = z.output<typeof spec>;
+export type AcceptedSpec = z.output<typeof spec>;
+/** The same with each value that a Secret holds in place of its plain field. */
+export type ControlPlaneSpec = Omit<AcceptedSpec, "user"> & {
+  readonly user: AcceptedSpec["user"] & { readonly password: string };
+};
 export type ControlPlaneStatus = z.output<typeof status>;
 
 /** What a spec says, or why it cannot be accepted. Paths of fields start with `spec`. */
@@ -286,7 +359,7 @@ export type ParsedSpec =
     /** Paths of fields that this version does not know, e.g. `spec.images.kubelet`. */
     readonly unknownFields: readonly string[];
   }
-  & ({ readonly spec: ControlPlaneSpec } | { readonly problems: readonly Problem[] });
+  & ({ readonly spec: AcceptedSpec } | { readonly problems: readonly Problem[] });
 
 /** Checks `raw`, the `spec` of a ControlPlane as it was read. Never throws; messages never hold a value. */
 export function parseSpec(raw: unknown): ParsedSpec {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { user } from "./fixtures.ts";
 import { desired } from "./desired.ts";
 import * as fixtures from "./fixtures.ts";
-import { type ControlPlaneSpec, parseSpec } from "./schema.ts";
+import { type AcceptedSpec, parseSpec } from "./schema.ts";
 import type { Problem } from "../../operator/definition.ts";
 
 const database = {
@@ -27,9 +27,10 @@ const defaults = {
   replicas: {},
   images: {},
   controller: { pidBaseDir: "/tmp", ecnViewerPort: 80 },
+  certificates: {},
 };
 
-function acceptedSpec(spec: unknown): ControlPlaneSpec {
+function acceptedSpec(spec: unknown): AcceptedSpec {
   const parsed = parseSpec(spec);
   if ("problems" in parsed) throw new Error(`refused: ${JSON.stringify(parsed.problems)}`);
   return parsed.spec;
