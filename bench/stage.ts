@@ -96,6 +96,7 @@ export class Stage implements AsyncDisposable {
       blockOwnerDeletion: true,
       failures: () => new Map(),
       lostFields: [],
+      restrictions: [],
       uuid: () => systemClock.uuid(),
     });
     if (planned === undefined) throw new Error(`no ControlPlane in ${namespace}`);

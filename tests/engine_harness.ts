@@ -114,6 +114,7 @@ export function harness(options: HarnessOptions = {}) {
     metrics: recordingMetrics(counts),
     redactor,
     events,
+    restrictions: () => events.forbidden ? ["Events cannot be written"] : [],
     resyncMs: 30_000,
   });
   const never = new AbortController().signal;

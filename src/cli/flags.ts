@@ -92,8 +92,9 @@ export const flagTable: readonly FlagHelp[] = [
   {
     name: "metrics-addr",
     value: "ADDR",
-    default: ":8080",
-    text: "address of /metrics, as host:port; 0 for none",
+    // 60000 is what iofogctl declares as the port `metrics` of the operator's pod.
+    default: ":8080,:60000",
+    text: "addresses of /metrics, as host:port,host:port; 0 for none",
   },
   {
     name: "health-addr",

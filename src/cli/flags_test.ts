@@ -3,7 +3,7 @@ import { type Flags, flagTable, parseCommandLine, UsageError } from "./flags.ts"
 
 const defaults: Flags = {
   "resync-interval": 30_000,
-  "metrics-addr": ":8080",
+  "metrics-addr": ":8080,:60000",
   "health-addr": ":8081",
   "log-level": "info",
   "log-format": "auto",

@@ -12,7 +12,7 @@ const missedPasses = 3;
 /** Runs until `options.stopping` aborts; returns the exit code. */
 export async function run(options: AssembleOptions): Promise<number> {
   const assembly = await assemble(options);
-  const { clock, leases, log, metrics, namespace, redactor } = assembly;
+  const { clock, engine, leases, log, metrics, namespace, redactor } = assembly;
   const { flags, environment } = options;
   const resyncMs = flags["resync-interval"];
   let lastPass: number | undefined;
@@ -53,8 +53,12 @@ export async function run(options: AssembleOptions): Promise<number> {
       namespace,
     });
   }
-  log.info("Starting Controller", { controller: "controlplane" });
-  log.info("Starting workers", { controller: "controlplane", "worker count": 1 });
+  for (const { definition: { resource } } of engine.managed) {
+    const controller = resource.kind.toLowerCase();
+    const names = { controller, controllerGroup: resource.group, controllerKind: resource.kind };
+    log.info("Starting Controller", names);
+    log.info("Starting workers", { ...names, "worker count": 1 });
+  }
   try {
     await assembly.run({
       onPass: () => {
@@ -83,7 +87,8 @@ function unlisted({ engine }: Assembly): string | undefined {
           ? ["the CRD controlplanes.iofog.org is not installed: iofog-operator crds | kubectl apply -f -"]
           : [`${resource.plural} are not served`];
       case "failed":
-        return [state.message];
+        // What a Role denies and somebody wants is told by the ControlPlane; the rest goes on without it.
+        return state.denied && keyOf(resource) !== keyOf(ControlPlane) ? [] : [state.message];
     }
   });
   const server = engine.store.resources.map((resource) => snapshot.kind(resource))

@@ -11,3 +11,8 @@ export function backoffMs(failures: number, clock: Clock, longestMs = 30_000): n
   const full = Math.min(longestMs, 500 * 2 ** Math.min(failures, 20));
   return full / 2 + clock.random() * full / 2;
 }
+
+/** Milliseconds until what a Role forbids is tried again: soon, since Roles are made in haste, then every 10 minutes. */
+export function forbiddenMs(failures: number, clock: Clock): number {
+  return backoffMs(failures + 3, clock, 600_000);
+}

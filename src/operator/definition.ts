@@ -165,6 +165,8 @@ export interface StatusContext extends DesiredContext {
   readonly failures: readonly Failure[];
   /** Fields of ours that the served CRD does not have, so that the API server drops them, e.g. `status.address`. */
   readonly lostFields: readonly string[];
+  /** What the operator's Role does not allow and is done without; one sentence each, with the remedy. */
+  readonly restrictions: readonly string[];
 }
 
 /** A condition before the engine gives it its times. */

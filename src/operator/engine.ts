@@ -78,7 +78,7 @@ export class Engine {
       options,
       store,
       failures,
-      planner: new Planner({ client, clock, identity, definitions, store, failures }),
+      planner: new Planner({ ...options, definitions, store, failures }),
       progress: new Progress(failures),
       halt: new Halt(clock, resyncMs),
       reporter: new Reporter({ ...options, definitions, failures }),
@@ -114,6 +114,13 @@ export class Engine {
   async refreshServedSchemas(signal: AbortSignal): Promise<void> {
     const often = { seldomMs: childRelistMs, oftenMs: this.#options.resyncMs };
     await this.#context.planner.refreshServedSchemas(often, signal);
+  }
+
+  /** Asks again whether what was refused is allowed by now, if something was. */
+  async refreshPermissions(signal: AbortSignal): Promise<void> {
+    if (await this.#context.planner.refreshPermissions(signal)) {
+      this.#options.log.info("blockOwnerDeletion is allowed by now: owner references get it");
+    }
   }
 
   /**

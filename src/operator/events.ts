@@ -60,6 +60,11 @@ export class EventRecorder {
     this.#options = options;
   }
 
+  /** Whether the Role does not allow Events. */
+  get forbidden(): boolean {
+    return this.#forbiddenUntil !== undefined;
+  }
+
   /** Records news about `parent`. */
   record(
     resource: Resource,
@@ -112,6 +117,7 @@ export class EventRecorder {
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
       try {
         await task();
+        this.#forbiddenUntil = undefined;
       } catch (error) {
         // An Event that is lost is news lost, not state: the condition says the same.
         if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) this.#forbid();

@@ -187,6 +187,7 @@ export function planInput(
     blockOwnerDeletion: true,
     failures: () => new Map(),
     lostFields: [],
+    restrictions: [],
     uuid: () => "uuid",
     ...more,
   };

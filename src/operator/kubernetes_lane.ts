@@ -225,7 +225,7 @@ export class KubernetesLane {
         );
         return outcome;
       case "blockOwnerDeletionRefused":
-        this.#context.planner.blockOwnerDeletion = false;
+        if (!this.#context.planner.giveUpBlockOwnerDeletion()) return outcome;
         log.info("the API server refuses blockOwnerDeletion: owner references go without it", {
           remedy: "grant update on the finalizers subresource of the custom resources",
         });

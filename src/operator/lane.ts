@@ -38,6 +38,8 @@ export interface EngineOptions {
   readonly metrics: Metrics;
   readonly redactor: Redactor;
   readonly events: EventRecorder;
+  /** What the operator's Role does not allow outside of the engine, such as Leases; see `StatusContext`. */
+  readonly restrictions: () => readonly string[];
   /** Milliseconds between two full looks at the custom resources. */
   readonly resyncMs: number;
 }

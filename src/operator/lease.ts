@@ -14,6 +14,7 @@ import type { Clock } from "../clock.ts";
 import type { CallOptions, KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
+import { forbiddenMs } from "./backoff.ts";
 
 /** Seconds after which others may take an unrenewed Lease (client-go: LeaseDuration). */
 export const leaseDurationSeconds = 15;
@@ -53,7 +54,8 @@ export class LeaseHolder {
   /** What was last seen of the record, and when: a record that does not change for its duration is dead. */
   #seen: { readonly record: string; readonly at: number } | undefined;
   #renewedAt: number | undefined;
-  #forbidden = false;
+  /** How often in a row it was forbidden; undefined when it was not. */
+  #forbidden: number | undefined;
   #holder: string | undefined;
   #announced = false;
   #problem: string | undefined;
@@ -68,9 +70,14 @@ export class LeaseHolder {
 
   /** Whether this process may write. */
   get held(): boolean {
-    if (this.#forbidden) return true;
+    if (this.forbidden) return true;
     return this.#renewedAt !== undefined &&
       this.#options.clock.monotonic() - this.#renewedAt < renewDeadlineMs;
+  }
+
+  /** Whether the Role does not allow Leases. */
+  get forbidden(): boolean {
+    return this.#forbidden !== undefined;
   }
 
   /** Who else holds the Lease, as far as is known. */
@@ -94,7 +101,10 @@ export class LeaseHolder {
       const lapsed = clock.monotonic() - renewedAt >= renewDeadlineMs;
       if (now !== held || lapsed) onChange();
       held = now;
-      await clock.sleep(this.#forbidden ? 30_000 : retryPeriodMs * (0.9 + 0.2 * clock.random()), signal);
+      const waitMs = this.#forbidden === undefined
+        ? retryPeriodMs * (0.9 + 0.2 * clock.random())
+        : forbiddenMs(this.#forbidden, clock);
+      await clock.sleep(waitMs, signal);
     }
   }
 
@@ -110,7 +120,7 @@ export class LeaseHolder {
         : this.#mayTake(this.#lease)
         ? await client.replace(Lease, this.#record(this.#lease), call)
         : undefined;
-      this.#forbidden = false;
+      this.#forbidden = undefined;
       this.#problem = undefined;
       if (stored === undefined) {
         // Somebody else's: read it afresh next time.
@@ -124,8 +134,8 @@ export class LeaseHolder {
       this.#lease = undefined;
       if (isStatus(error, 409) && await this.#isTaken(call)) this.#renewedAt = undefined;
       if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
-        if (!this.#forbidden) observer.forbidden(name);
-        this.#forbidden = true;
+        if (!this.forbidden) observer.forbidden(name);
+        this.#forbidden = (this.#forbidden ?? -1) + 1;
       }
       const problem = problemOf(error, this.#options);
       if (problem !== undefined && problem !== this.#problem) observer.impossible?.(name, problem);
@@ -138,7 +148,7 @@ export class LeaseHolder {
   /** Gives the Lease back, so that a successor need not wait for it to run out. */
   async release(): Promise<void> {
     const { client, clock, identity } = this.#options;
-    if (this.#forbidden || !this.held) return;
+    if (this.forbidden || !this.held) return;
     this.#renewedAt = undefined;
     const deadlineMs = releaseDeadlineMs / 2;
     try {
@@ -213,7 +223,7 @@ export class LeaseHolder {
   }
 
   #announce(): void {
-    if (this.#forbidden || this.held === this.#announced) return;
+    if (this.forbidden || this.held === this.#announced) return;
     this.#announced = this.held;
     if (this.held) this.#options.observer.acquired(this.name);
     else this.#options.observer.lost(this.name);

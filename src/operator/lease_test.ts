@@ -183,10 +183,33 @@ Deno.test("LeaseHolder runs without Leases where they are forbidden, says so onc
     return proceed();
   });
   for (let time = 0; time < 3; time++) assertEquals(await a.attempt(never), true);
-  assertEquals([a.held, said], [true, ["a forbidden"]]);
+  assertEquals([a.held, a.forbidden, said], [true, true, ["a forbidden"]]);
   await a.release();
   forbidden = false;
   assertEquals([await a.attempt(never), spec()?.holderIdentity], [true, "a"]);
+});
+
+Deno.test("LeaseHolder asks for a Lease that is forbidden ever more seldom, and has it soon when it is mended in haste", async () => {
+  const { clock, process, spec } = cluster();
+  const ending = new AbortController();
+  let forbidden = true;
+  let asked = 0;
+  const a = process("a", ({ options }, proceed) => {
+    asked++;
+    if (forbidden) throw refusal(options, 403, "Forbidden");
+    return proceed();
+  });
+  const running = a.run(ending.signal, () => {});
+  await clock.advance(3_600_000);
+  assert(asked > 6 && asked < 25, `asked ${asked} times in an hour`);
+  asked = 0;
+  await clock.advance(3_600_000);
+  assert(asked >= 6 && asked <= 12, `asked ${asked} times in the next hour`);
+  forbidden = false;
+  await clock.advance(600_000);
+  assertEquals(spec()?.holderIdentity, "a");
+  ending.abort();
+  await running;
 });
 
 Deno.test("LeaseHolder holds nothing in a namespace that goes away", async () => {

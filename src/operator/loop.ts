@@ -100,6 +100,7 @@ async function kubernetesLane(
       const due = clock.monotonic() >= resyncAt;
       if (due) {
         await engine.refreshServedSchemas(signal);
+        await engine.refreshPermissions(signal);
         resyncAt = clock.monotonic() + resyncMs;
       }
       const all = due || dirty.size === 0 || dirty.has(undefined);

@@ -75,6 +75,12 @@ export function createOperator(options: OperatorOptions): Operator {
     metrics,
     redactor,
     events,
+    restrictions: () => [
+      ...(leases.some(({ forbidden }) => forbidden)
+        ? ["no Lease keeps a second operator from writing: grant get, create and update on leases"]
+        : []),
+      ...(events.forbidden ? ["Events cannot be written: grant create and patch on events"] : []),
+    ],
     resyncMs,
   });
   const queue = managed[0]?.definition.resource.kind.toLowerCase() ?? component;

@@ -53,6 +53,8 @@ export interface PlanInput {
   readonly failures: (parent: Parent) => ReadonlyMap<string, Failure & { readonly waiting: boolean }>;
   /** Fields of ours that the served CRD drops. */
   readonly lostFields: readonly string[];
+  /** What the operator's Role does not allow and is done without. */
+  readonly restrictions: readonly string[];
   /** Makes an id; called while writing only. */
   readonly uuid: () => string;
 }
@@ -127,6 +129,7 @@ function planParent(
     pending,
     failures,
     lostFields: input.lostFields,
+    restrictions: input.restrictions,
   });
   return {
     parent,

@@ -5,6 +5,8 @@
 import type { Clock } from "../clock.ts";
 import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
+import { SelfSubjectAccessReview } from "../kubernetes/generated/authorization_v1.ts";
+import { forbiddenMs } from "./backoff.ts";
 import type { Definition } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
@@ -19,6 +21,8 @@ export interface PlannerOptions {
   readonly definitions: readonly Definition[];
   readonly store: Store;
   readonly failures: Failures;
+  readonly namespace: string;
+  readonly restrictions: () => readonly string[];
 }
 
 /** See the module. */
@@ -27,7 +31,9 @@ export class Planner {
   readonly #lostFields = new Map<string, readonly string[]>();
   #learnedAt: number | undefined;
   /** False where the API server refuses `blockOwnerDeletion`. */
-  blockOwnerDeletion = true;
+  #blockOwnerDeletion = true;
+  #refusals = 0;
+  #askAt = 0;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -79,6 +85,42 @@ export class Planner {
     if (ageMs >= (lost ? oftenMs : seldomMs)) await this.learnServedSchemas(signal);
   }
 
+  /** Owner references go without `blockOwnerDeletion` from now on; returns whether they had it until now. */
+  giveUpBlockOwnerDeletion(): boolean {
+    if (!this.#blockOwnerDeletion) return false;
+    const { clock } = this.#options;
+    this.#blockOwnerDeletion = false;
+    // Where it is refused although it is allowed, that must not go on for ever.
+    this.#askAt = clock.monotonic() + forbiddenMs(this.#refusals++, clock);
+    return true;
+  }
+
+  /** Asks whether `blockOwnerDeletion` is allowed by now, where it was refused; returns whether that has changed. */
+  async refreshPermissions(signal: AbortSignal): Promise<boolean> {
+    const { client, clock, definitions, namespace } = this.#options;
+    if (this.#blockOwnerDeletion || clock.monotonic() < this.#askAt) return false;
+    try {
+      for (const { resource: { group, plural: resource } } of definitions) {
+        const resourceAttributes = { group, resource, subresource: "finalizers", verb: "update", namespace };
+        const review = { spec: { resourceAttributes } };
+        const { status } = await client.create(SelfSubjectAccessReview, review, { signal });
+        if (status?.allowed !== true) return false;
+      }
+      this.#blockOwnerDeletion = true;
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError) return false;
+      throw error;
+    }
+  }
+
+  /** See `StatusContext`. */
+  #restrictions({ resource }: Definition): readonly string[] {
+    const finalizers =
+      `owner references go without blockOwnerDeletion: grant update on ${resource.plural}/finalizers`;
+    return [...this.#options.restrictions(), ...(this.#blockOwnerDeletion ? [] : [finalizers])];
+  }
+
   #input(definition: Definition): PlanInput {
     const { clock, failures, identity, store } = this.#options;
     return {
@@ -86,9 +128,10 @@ export class Planner {
       snapshot: store.snapshot(),
       now: clock.now(),
       identity,
-      blockOwnerDeletion: this.blockOwnerDeletion,
+      blockOwnerDeletion: this.#blockOwnerDeletion,
       failures: (parent) => failures.of(parent),
       lostFields: this.lostFields(definition),
+      restrictions: this.#restrictions(definition),
       uuid: () => clock.uuid(),
     };
   }

@@ -75,9 +75,13 @@ export class Reporter {
     });
   }
 
-  /** Says in an Event and a log line when a custom resource becomes ready or stops being so. */
-  readiness(definition: Definition, before: Parent, draft: StatusDraft): void {
-    const conditions = (before.status as
+  /**
+   * Says in an Event and a log line when a custom resource becomes ready or stops being so.
+   *
+   * @param before The status that was told last.
+   */
+  readiness(definition: Definition, before: unknown, parent: Parent, draft: StatusDraft): void {
+    const conditions = (before as
       | { conditions?: { type: string; status: string; reason: string; message: string }[] }
       | undefined)
       ?.conditions ?? [];
@@ -87,14 +91,14 @@ export class Reporter {
     const same = was?.status === is?.status && was?.reason === is?.reason;
     // What stalls is told again in other words; what is only awaited changes its words all the time.
     if (is === undefined || (same && (!stalled || was?.message === is.message))) return;
-    const name = before.metadata.name;
+    const name = parent.metadata.name;
     const fields = { kind: definition.resource.kind, name, reason: is.reason, detail: is.message };
     if (is.status === "True") {
       this.#options.log.info("ready", fields);
-      this.event(before, "Normal", is.reason, is.message);
+      this.event(parent, "Normal", is.reason, is.message);
     } else if (was?.status === "True" || stalled) {
       this.#options.log.warn("not ready", fields);
-      this.event(before, "Warning", is.reason, is.message);
+      this.event(parent, "Warning", is.reason, is.message);
     } else this.#options.log.info("not ready yet", fields);
   }
 

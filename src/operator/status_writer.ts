@@ -8,10 +8,11 @@
 import { isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject } from "../kubernetes/resource.ts";
 import { errorText } from "../telemetry/log.ts";
+import { forbiddenMs } from "./backoff.ts";
 import { sameJson } from "./compare.ts";
 import { datedStatus } from "./conditions.ts";
 import type { Definition, Parent, StatusDraft } from "./definition.ts";
-import { childRelistMs, conflictRetries, type LaneContext, refresh } from "./lane.ts";
+import { conflictRetries, type LaneContext, refresh } from "./lane.ts";
 import { projected } from "./served_schema.ts";
 
 /** See the module. */
@@ -19,6 +20,9 @@ export class StatusWriter {
   readonly #context: LaneContext;
   /** For each parent, a status that the server did not store as it was written, and what it stored instead. */
   readonly #altered = new Map<string, { readonly wanted: string; readonly stored: unknown }>();
+  /** For each parent, the status that a Role kept from being written. */
+  readonly #unwritten = new Map<string, unknown>();
+  #forbidden = 0;
   #forbiddenUntil = 0;
 
   constructor(context: LaneContext) {
@@ -61,7 +65,10 @@ export class StatusWriter {
     const ready = clean.conditions.some(({ type, status }) => type === "Ready" && status === "True");
     metrics.controlPlaneReady(live.metadata.namespace, live.metadata.name, ready);
     if (sameJson(status, live.status ?? {})) return "unwritten";
-    if (clock.monotonic() < this.#forbiddenUntil) return "unwritten";
+    if (clock.monotonic() < this.#forbiddenUntil) {
+      this.#tellUnwritten(definition, live, clean, status);
+      return "unwritten";
+    }
     // What the server stored otherwise than it was written is not written again, until either side changes.
     const wanted = JSON.stringify([clean, generation]);
     const altered = this.#altered.get(uid);
@@ -76,7 +83,10 @@ export class StatusWriter {
       }) as Parent;
       metrics.wrote({ world: "kubernetes", verb: "update", kind: resource.kind, result: "ok" });
       this.#context.store.observe(resource, stored);
-      this.#context.reporter.readiness(definition, live, clean);
+      this.#forbidden = 0;
+      this.#context.reporter.over("status");
+      this.#context.reporter.readiness(definition, this.#unwritten.get(uid) ?? live.status, live, clean);
+      this.#unwritten.delete(uid);
       if (sameJson(stored.status ?? {}, status)) this.#altered.delete(uid);
       else {
         this.#altered.set(uid, { wanted, stored: stored.status ?? {} });
@@ -86,15 +96,16 @@ export class StatusWriter {
     } catch (error) {
       if (isStatus(error, 409) || isStatus(error, 404)) return "outdated";
       if (isStatus(error, 403) && !error.hasCause("NamespaceTerminating")) {
-        this.#forbiddenUntil = clock.monotonic() + childRelistMs;
+        this.#forbiddenUntil = clock.monotonic() + forbiddenMs(this.#forbidden++, clock);
         this.#context.reporter.sayOnce(
           "status",
           () =>
-            log.warn("status cannot be written: everything else goes on", {
+            log.warn("status cannot be written: the log tells what it would say", {
               remedy: `grant update on ${resource.plural}/status in the operator's Role`,
               detail: errorText(error),
             }),
         );
+        this.#tellUnwritten(definition, live, clean, status);
       } else {
         log.warn("status not written", { name: live.metadata.name, detail: errorText(error) });
       }
@@ -102,8 +113,17 @@ export class StatusWriter {
     }
   }
 
+  /** What a status would say is said in the log. */
+  #tellUnwritten(definition: Definition, live: Parent, draft: StatusDraft, status: unknown): void {
+    const { uid } = live.metadata;
+    this.#context.reporter.readiness(definition, this.#unwritten.get(uid) ?? live.status, live, draft);
+    this.#unwritten.set(uid, status);
+  }
+
   /** Forgets parents that are gone. */
   keepOnly(parentUids: ReadonlySet<string>): void {
-    for (const uid of [...this.#altered.keys()]) if (!parentUids.has(uid)) this.#altered.delete(uid);
+    for (const known of [this.#altered, this.#unwritten]) {
+      for (const uid of [...known.keys()]) if (!parentUids.has(uid)) known.delete(uid);
+    }
   }
 }

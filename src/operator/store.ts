@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, forbiddenMs } from "./backoff.ts";
 import type { ExternalState, KindState, Snapshot } from "./definition.ts";
 import { correctionManager } from "./ownership.ts";
 
@@ -54,7 +54,7 @@ export interface StoreOptions {
   readonly observer: StoreObserver;
 }
 
-/** Milliseconds between two looks for a kind that is not served or not allowed. */
+/** Milliseconds between two looks for a kind that is not served. */
 const absentRetryMs = 5_000;
 /** Milliseconds that a watch has to last to count as one that works. */
 const shortestWatchMs = 1_000;
@@ -183,8 +183,10 @@ export class Store {
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(kind, error);
-        const absent = kind.state.phase === "absent" || (kind.state.phase === "failed" && kind.state.denied);
-        await clock.sleep(absent ? absentRetryMs : backoffMs(failures++, clock), signal);
+        const { state } = kind;
+        const denied = state.phase === "failed" && state.denied;
+        const waitMs = denied ? forbiddenMs(failures++, clock) : backoffMs(failures++, clock);
+        await clock.sleep(state.phase === "absent" ? absentRetryMs : waitMs, signal);
       }
     }
   }

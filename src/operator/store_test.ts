@@ -222,6 +222,27 @@ for (
   });
 }
 
+Deno.test("Store asks for a kind that is denied ever more seldom, and has it when the Role is mended", async () => {
+  let denied = true;
+  let requests = 0;
+  const { clock, following, known, make, store } = stored((request, proceed) => {
+    if (request.plural !== "configmaps") return proceed();
+    requests++;
+    if (denied) throw refusal(request.options, 403, "Forbidden");
+    return proceed();
+  });
+  await following(async () => {
+    await clock.advance(3_600_000);
+    assert(requests > 6 && requests < 25, `${requests} requests in an hour`);
+    const state = store.snapshot().kind(ConfigMap);
+    assert(state.phase === "failed" && state.denied);
+    denied = false;
+    make("a");
+    await clock.advance(600_000);
+    assertEquals(known(), ["a=1"]);
+  });
+});
+
 Deno.test("Store waits longer and longer while lists fail, keeps what it knows, and recovers", async () => {
   let broken = false;
   let requests = 0;

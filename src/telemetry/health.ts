@@ -19,9 +19,9 @@ export interface HealthCheck {
 
 /** What the server shows, and where. */
 export interface HealthServerOptions {
-  /** Address for `/metrics`: `:8080`, `127.0.0.1:8080`, `[::1]:8080`, or off: `0` or empty. */
+  /** Addresses for `/metrics`, with commas between: `:8080`, `127.0.0.1:8080`, `[::1]:8080`, or off: `0` or empty. */
   readonly metricsAddress: string;
-  /** Address for `/healthz` and `/readyz`; may be the same. */
+  /** Address for `/healthz` and `/readyz`; may be one of those. */
   readonly healthAddress: string;
   readonly live: readonly HealthCheck[];
   readonly ready: readonly HealthCheck[];
@@ -32,7 +32,7 @@ export interface HealthServerOptions {
 
 /** A server that runs. */
 export interface HealthServer {
-  /** `http://host:port` of `/metrics` and of the probes; undefined when off. */
+  /** `http://host:port` of `/metrics`, the first one, and of the probes; undefined when off. */
   readonly metricsUrl: string | undefined;
   readonly healthUrl: string | undefined;
   /** Stops listening and closes every connection. */
@@ -76,10 +76,12 @@ export function parseListenAddress(text: string, flag: string): ListenAddress | 
  * @throws {ListenError} when an address is malformed, in use, or not ours
  */
 export function startHealthServer(options: HealthServerOptions): HealthServer {
-  const metricsAddress = parseListenAddress(options.metricsAddress, "--metrics-addr");
+  const metricsAddresses = options.metricsAddress.split(",")
+    .map((text) => parseListenAddress(text, "--metrics-addr"))
+    .filter((address) => address !== undefined);
   const healthAddress = parseListenAddress(options.healthAddress, "--health-addr");
-  const shared = metricsAddress !== undefined && healthAddress !== undefined && metricsAddress.port !== 0 &&
-    metricsAddress.port === healthAddress.port && metricsAddress.hostname === healthAddress.hostname;
+  const isShared = ({ hostname, port }: ListenAddress) =>
+    port !== 0 && port === healthAddress?.port && hostname === healthAddress.hostname;
   const metricsRoutes = { "/metrics": () => metricsAnswer(options) };
   const healthRoutes = {
     "/healthz": (request: Request) => checksAnswer(request, options.live, options),
@@ -97,12 +99,12 @@ export function startHealthServer(options: HealthServerOptions): HealthServer {
     await Promise.all(listeners.map((listener) => closeListener(listener, options.clock)));
   };
   try {
-    if (shared) {
-      const url = open(metricsAddress, "--metrics-addr", { ...metricsRoutes, ...healthRoutes });
-      return { metricsUrl: url, healthUrl: url, close };
-    }
-    const metricsUrl = open(metricsAddress, "--metrics-addr", metricsRoutes);
-    return { metricsUrl, healthUrl: open(healthAddress, "--health-addr", healthRoutes), close };
+    const urls = metricsAddresses.map((address) =>
+      open(address, "--metrics-addr", { ...metricsRoutes, ...(isShared(address) ? healthRoutes : {}) })
+    );
+    const shared = metricsAddresses.findIndex(isShared);
+    const healthUrl = shared < 0 ? open(healthAddress, "--health-addr", healthRoutes) : urls[shared];
+    return { metricsUrl: urls[0], healthUrl, close };
   } catch (error) {
     for (const listener of listeners) listener.abort.abort();
     throw error;

@@ -84,6 +84,16 @@ Deno.test("startHealthServer() keeps probes and metrics apart on two addresses",
   await server.close();
 });
 
+Deno.test("startHealthServer() serves metrics on several addresses, one of them shared with the probes", async () => {
+  const [first, second] = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+  const server = start({ metricsAddress: `${first},${second}`, healthAddress: second });
+  assertEquals([server.metricsUrl, server.healthUrl], [`http://${first}`, `http://${second}`]);
+  for (const address of [first, second]) assertEquals((await get(`http://${address}/metrics`))[0], 200);
+  assertEquals((await get(`http://${first}/healthz`))[0], 404);
+  assertEquals((await get(`http://${second}/healthz`))[0], 200);
+  await server.close();
+});
+
 Deno.test("startHealthServer() listens on every interface without a host", async () => {
   const server = start({ healthAddress: ":0" });
   assertEquals(server.metricsUrl, undefined);

@@ -56,5 +56,7 @@ export const INVALID_CREDENTIALS = "InvalidCredentials";
 export const REFUSED = "RefusedByController";
 /** The served CRD drops fields that this version knows. */
 export const FIELDS_DROPPED = "FieldsDropped";
+/** The operator's Role does not allow something that is done without. */
+export const ROLE_TOO_SMALL = "RoleTooSmall";
 /** Nothing is wrong. */
 export const NONE = "None";

@@ -274,6 +274,10 @@ function notices(context: StatusContext, assessment: Assessment): readonly Condi
     const message = assessment.warnings.map((each) => each.message).join("; ");
     drafts.push({ type: "Warning", status: "True", reason: warning.reason, message });
   }
+  if (context.restrictions.length > 0) {
+    const message = `the operator's Role is small: ${context.restrictions.join("; ")}`;
+    drafts.push({ type: "Restricted", status: "True", reason: reasons.ROLE_TOO_SMALL, message });
+  }
   if (context.lostFields.length > 0) {
     const shown = context.lostFields.slice(0, 20).join(", ");
     drafts.push({
