@@ -26,7 +26,7 @@ export async function diff(
     await assembly.engine.observeExternal(options.stopping);
     const plans = assembly.engine.plan();
     const snapshot = assembly.engine.store.snapshot();
-    for (const { parent, desired, failures } of plans) {
+    for (const { parent, desired, failures, paused } of plans) {
       const { phase, message } = snapshot.external(parent.metadata.uid);
       const say = (text: string) =>
         options.printError(assembly.redactor.clean(`${parent.kind} ${parent.metadata.name}: ${text}\n`));
@@ -34,6 +34,7 @@ export async function diff(
         say(field === undefined ? text : `${field} ${text}`);
       }
       for (const { object, message: text } of failures) say(`${object}: ${text}`);
+      if (paused) say("paused by its annotation: nothing of this is written until that is removed");
       if (phase === "unreachable") say(`what is in the Controller is not known: ${message}`);
     }
     const text = assembly.redactor.clean(plans.map(render).join(""));

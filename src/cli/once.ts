@@ -92,7 +92,7 @@ async function converge({ engine, leases, log }: Assembly, signal: AbortSignal):
 
 /** What could not be done for one custom resource, and why. */
 function undoneOf(
-  { desired, failures, parent }: ParentPlan,
+  { desired, external, failures, parent, paused, waves }: ParentPlan,
   snapshot: Snapshot,
 ): Pick<Failure, "object" | "message">[] {
   const object = `${parent.kind} ${parent.metadata.name}`;
@@ -104,5 +104,8 @@ function undoneOf(
   const unreachable = phase === "unreachable"
     ? [{ object, message: message ?? "the Controller does not answer" }]
     : [];
-  return [...problems, ...failures, ...unreachable];
+  const held = paused && [...waves.flat(), ...external].length > 0
+    ? [{ object, message: "is paused by its annotation: nothing was written" }]
+    : [];
+  return [...problems, ...failures, ...unreachable, ...held];
 }

@@ -163,6 +163,8 @@ export interface StatusContext extends DesiredContext {
   /** Differences that the plan still finds, e.g. `Deployment controller`. */
   readonly pending: readonly string[];
   readonly failures: readonly Failure[];
+  /** Set while somebody wants nothing to be written: by which annotation, and what would be, as `describeWrite` says. */
+  readonly paused?: { readonly annotation: string; readonly writes: readonly string[] } | undefined;
   /** Fields of ours that the served CRD does not have, so that the API server drops them, e.g. `status.address`. */
   readonly lostFields: readonly string[];
   /** What the operator's Role does not allow and is done without; one sentence each, with the remedy. */

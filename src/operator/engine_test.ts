@@ -936,3 +936,54 @@ Deno.test("Engine.observeExternal() looks and writes nothing", async () => {
   await engine.observeExternal(never);
   assertEquals([backend.asked, engine.plan()[0]?.external.length], [["look"], 1]);
 });
+
+Deno.test("Engine writes nothing for a paused parent, its status aside, and tries anew what failed before", async () => {
+  const backend = new FakeBackend();
+  const { broken, hook } = refusing("configmaps", 422, "Invalid");
+  const { api, engine, events, externalPass, makeWidget, pass, ready } = harness({
+    desired: () => [configMap("a"), external("Thing", "t", { x: 1 })],
+    backend,
+    hook,
+  });
+  const setPause = (value: string | undefined) =>
+    api.edit(Widget, "w", (object) => {
+      Object.assign(object.metadata ?? {}, { annotations: { "example.org/pause": value } });
+    });
+  const widgets = (sent: readonly string[]) => sent.filter((line) => !line.startsWith("update widgets"));
+  makeWidget();
+  await pass();
+  assertEquals(broken.attempts, 1);
+  setPause("true");
+  assertEquals(widgets((await pass()).sent), []);
+  await externalPass();
+  await pass();
+  assertEquals(backend.asked, ["look"]);
+  assertEquals(engine.plan().map(({ paused }) => paused), [true]);
+  assertEquals(ready(), "False ConfigMap a, Thing t");
+  broken.now = false;
+  setPause("no");
+  assertEquals(widgets((await pass()).sent), ["apply configmaps a"]);
+  assertEquals((await externalPass()).writes, 1);
+  await pass();
+  assertEquals(ready(), "True");
+  await events.flush();
+});
+
+Deno.test("Engine stops in the middle of a pass when somebody pauses its parent", async () => {
+  const { api, engine, makeWidget, pass } = harness({
+    desired: () => [configMap("a"), applied(Deployment, "d", {})],
+    hook: async (request, proceed) => {
+      const answer = await proceed();
+      if (request.plural === "configmaps" && request.verb === "apply") {
+        api.edit(Widget, "w", (object) => {
+          Object.assign(object.metadata ?? {}, { annotations: { "example.org/pause": "true" } });
+        });
+        await engine.store.refresh(Widget, "w");
+      }
+      return answer;
+    },
+  });
+  makeWidget();
+  assertEquals((await pass()).sent.filter((line) => !line.includes("widgets")), ["apply configmaps a"]);
+  assertEquals((await pass()).sent.filter((line) => !line.includes("widgets")), []);
+});

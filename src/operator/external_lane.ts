@@ -10,7 +10,7 @@ import { sameJson } from "./compare.ts";
 import type { Definition, ExternalChild, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
 import { type InventoryEntry, readInventory, withConfirmed, withEntries, withIntents } from "./inventory.ts";
-import { type LaneContext, type PassResult, refresh } from "./lane.ts";
+import { type LaneContext, mayWriteFor, type PassResult, refresh } from "./lane.ts";
 import type { ParentPlan } from "./plan.ts";
 import { unsettled } from "./progress.ts";
 import { describeChild, describeTarget, type ExternalWrite } from "./write.ts";
@@ -95,6 +95,7 @@ export class ExternalLane {
       return { writes: 0, again: true, settled: false };
     }
     this.#context.progress.note(planned);
+    if (planned.paused) return { writes: 0, again: false, settled: true };
     if (planned.external.length > 0) {
       const done = await this.#writeExternals(definition, backend, planned, signal);
       if (done.length > 0) {
@@ -129,9 +130,9 @@ export class ExternalLane {
     planned: ParentPlan,
     signal: AbortSignal,
   ): Promise<readonly ExternalWrite[]> {
-    const { clock, log, mayWrite, metrics } = this.#context.options;
+    const { clock, log, metrics } = this.#context.options;
     const { parent } = planned;
-    if (!mayWrite() || this.#context.halt.active) return [];
+    if (!mayWriteFor(this.#context, parent) || this.#context.halt.active) return [];
     const inventory = readInventory(this.#context.store.snapshot(), definition);
     // The Kubernetes lane makes the inventory first.
     if (definition.inventoryName !== undefined && (inventory?.id ?? "") === "") return [];
@@ -145,7 +146,7 @@ export class ExternalLane {
     }
     const done: ExternalWrite[] = [];
     for (const write of planned.external) {
-      if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
+      if (!mayWriteFor(this.#context, parent) || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
       const kind = write.child.kind;
       const drift = this.#context.progress.isDrift(write, planned);

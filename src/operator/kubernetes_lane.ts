@@ -6,7 +6,7 @@
 import type { WriteResult, WriteVerb } from "../telemetry/metrics.ts";
 import { applyWrite, type Outcome } from "./apply.ts";
 import type { Definition, Parent } from "./definition.ts";
-import { conflictRetries, type LaneContext, type PassResult, refresh } from "./lane.ts";
+import { conflictRetries, type LaneContext, mayWriteFor, type PassResult, refresh } from "./lane.ts";
 import type { ParentPlan } from "./plan.ts";
 import { unsettled, wantedOf } from "./progress.ts";
 import type { Done } from "./reporter.ts";
@@ -72,9 +72,10 @@ export class KubernetesLane {
     let current = planned;
     let writes = 0;
     let again = false;
+    if (planned.paused) this.#context.failures.forget(uid);
     for (let attempt = 1; attempt <= conflictRetries; attempt++) {
       again = false;
-      if (current.waves.length === 0 || this.#context.halt.active) break;
+      if (current.paused || current.waves.length === 0 || this.#context.halt.active) break;
       const carried = await this.#carryOutAll(current, signal);
       const done = carried.filter(({ outcome }) => outcome.type === "written");
       const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
@@ -174,13 +175,13 @@ export class KubernetesLane {
     drift: boolean,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { client, clock, identity, mayWrite, metrics, log } = this.#context.options;
+    const { client, clock, identity, metrics, log } = this.#context.options;
     const { parent } = planned;
     const outcome = this.#context.halt.active ? { type: "fenced" } as const : await applyWrite(write, {
       client,
       clock,
       identity,
-      mayWrite,
+      mayWrite: () => mayWriteFor(this.#context, parent),
       signal,
       onGenerated: (resource, object) => this.#context.secrets.learn(resource, object),
     });

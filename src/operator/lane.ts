@@ -8,12 +8,12 @@ import type { Resource } from "../kubernetes/resource.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Redactor } from "../telemetry/redaction.ts";
-import type { Definition } from "./definition.ts";
+import type { Definition, Parent } from "./definition.ts";
 import type { EventRecorder } from "./events.ts";
 import type { ExternalBackend } from "./external.ts";
 import type { Failures } from "./failures.ts";
 import type { Halt } from "./halt.ts";
-import type { Identity } from "./ownership.ts";
+import { type Identity, isPaused } from "./ownership.ts";
 import type { Planner } from "./planner.ts";
 import type { Progress } from "./progress.ts";
 import type { Reporter } from "./reporter.ts";
@@ -80,6 +80,14 @@ export async function refresh(
   } catch (error) {
     options.log.debug("could not read again", { kind: resource.kind, name, error });
   }
+}
+
+/** Whether this process may write, and nobody has paused this custom resource since the plan was made. */
+export function mayWriteFor({ options, store }: LaneContext, { kind, metadata }: Parent): boolean {
+  const { identity, managed, mayWrite } = options;
+  const resource = managed.find(({ definition }) => definition.resource.kind === kind)?.definition.resource;
+  const live = resource && store.snapshot().get(resource, metadata.name);
+  return mayWrite() && (live === undefined || !isPaused(live, identity));
 }
 
 /** Milliseconds between two full lists of a kind of child, and between two attempts at what a Role forbids. */

@@ -34,6 +34,16 @@ export function revisionAnnotation(identity: Identity): string {
   return `${identity.annotationPrefix}/revision`;
 }
 
+/** Annotation of a custom resource that keeps us from writing anything for it while it says "true". */
+export function pauseAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/pause`;
+}
+
+/** Whether somebody wants nothing to be written for `parent`, its status aside. */
+export function isPaused(parent: KubeObject, identity: Identity): boolean {
+  return parent.metadata?.annotations?.[pauseAnnotation(identity)] === "true";
+}
+
 /**
  * Field manager of patches that correct what no apply can. What it owns the server would keep for ever, so an apply
  * takes it over, and its entry in managedFields is removed.

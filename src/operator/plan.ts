@@ -27,14 +27,17 @@ import {
   correctionManager,
   type Identity,
   isChildOf,
+  isPaused,
   ownerAnnotation,
   ownerReference,
   ownership,
+  pauseAnnotation,
   revisionAnnotation,
 } from "./ownership.ts";
 import {
   describeChild,
   describeTarget,
+  describeWrite,
   type ExternalWrite,
   type KubernetesWrite,
   type Write,
@@ -62,6 +65,8 @@ export interface PlanInput {
 /** What to do for one parent. */
 export interface ParentPlan {
   readonly parent: Parent;
+  /** Whether somebody wants nothing to be written: the writes are only shown. */
+  readonly paused: boolean;
   /** In waves: what stands in one wave can be written in parallel. */
   readonly waves: readonly (readonly KubernetesWrite[])[];
   readonly external: readonly ExternalWrite[];
@@ -90,12 +95,14 @@ function planParent(
   living: ReadonlySet<string>,
 ): ParentPlan {
   if (parent.metadata.deletionTimestamp !== undefined) {
-    return { parent, waves: [], external: [], failures: [], settled: [], desired: nothing };
+    return { parent, paused: false, waves: [], external: [], failures: [], settled: [], desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
   const desired = refuseRival(input.definition, parent, parents) ??
     withInventory(input, parent, input.definition.desired(context));
-  const known = input.failures(parent);
+  const paused = isPaused(parent, input.identity);
+  // What failed before the pause is tried anew after it.
+  const known: ReturnType<PlanInput["failures"]> = paused ? new Map() : input.failures(parent);
   const writes: Write[] = [];
   const failures: Failure[] = [];
   const pending: string[] = [];
@@ -128,11 +135,15 @@ function planParent(
     desired,
     pending,
     failures,
+    ...(paused && {
+      paused: { annotation: pauseAnnotation(input.identity), writes: writes.map(describeWrite) },
+    }),
     lostFields: input.lostFields,
     restrictions: input.restrictions,
   });
   return {
     parent,
+    paused,
     waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
     external: writes.filter((write) => write.world === "external"),
     failures,

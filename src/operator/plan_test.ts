@@ -131,6 +131,7 @@ Deno.test("plan() is empty at rest, whatever others added", () => {
   );
   assertEquals({ ...planned, desired: undefined }, {
     parent: w,
+    paused: false,
     waves: [],
     external: [],
     failures: [],
@@ -147,6 +148,7 @@ Deno.test("plan() has nothing for a parent that is being deleted, not even a sta
   const parent = widget({ deletionTimestamp: "2025-01-01T00:00:00Z" });
   assertEquals(planFor([configMap("a")], [], { parent }), {
     parent,
+    paused: false,
     waves: [],
     external: [],
     failures: [],

@@ -81,3 +81,12 @@ export function describeChild(child: Child): string {
     ? `${child.kind} ${child.name}`
     : `${child.resource.kind} ${child.object.metadata.name}`;
 }
+
+/** `update Deployment controller (spec.replicas)`: a write in words, as a person would say it. */
+export function describeWrite(write: Write): string {
+  const isNew = (write.world === "external" ? write.observed : write.live) === undefined;
+  if (isNew) return `create ${describeTarget(write)}`;
+  if (write.verb === "delete") return `delete ${describeTarget(write)}`;
+  const shown = write.paths.slice(0, 3).join(", ");
+  return `update ${describeTarget(write)} (${shown}${write.paths.length > 3 ? ", ..." : ""})`;
+}

@@ -58,5 +58,7 @@ export const REFUSED = "RefusedByController";
 export const FIELDS_DROPPED = "FieldsDropped";
 /** The operator's Role does not allow something that is done without. */
 export const ROLE_TOO_SMALL = "RoleTooSmall";
+/** The annotation that stops all writes is there. */
+export const PAUSED = "Paused";
 /** Nothing is wrong. */
 export const NONE = "None";

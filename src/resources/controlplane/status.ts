@@ -84,6 +84,9 @@ function objectsPart(context: StatusContext): Part {
       message: `${failure.object}: ${failure.message}`,
     };
   }
+  if (pending.length > 0 && context.paused !== undefined) {
+    return { type, status: "False", reason: reasons.PAUSED, message: pausedMessage(context, context.paused) };
+  }
   if (pending.length > 0) {
     return {
       type,
@@ -219,7 +222,7 @@ function summarise(
   parts: readonly Part[],
 ): readonly ConditionDraft[] {
   const verdict = verdictOf(context, parts);
-  const stalled = context.desired.problems.length > 0 ||
+  const stalled = context.desired.problems.length > 0 || verdict.reason === reasons.PAUSED ||
     context.failures.some(({ reason }) => stalling.has(reason));
   const ready = verdict.status === "True";
   return [
@@ -258,6 +261,9 @@ function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<Conditi
   if (blind !== undefined) return { status: "Unknown", reason: blind.reason, message: describe(blind) };
   const grave = context.failures.find(({ reason }) => stalling.has(reason));
   if (grave !== undefined) return { status: "False", reason: grave.reason, message: describe(grave) };
+  if (context.paused !== undefined && context.paused.writes.length > 0) {
+    return { status: "False", reason: reasons.PAUSED, message: pausedMessage(context, context.paused) };
+  }
   const missing = parts.find((part) => part.status !== "True");
   if (missing !== undefined) return { status: "False", reason: missing.reason, message: missing.message };
   return {
@@ -270,6 +276,10 @@ function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<Conditi
 function notices(context: StatusContext, assessment: Assessment): readonly ConditionDraft[] {
   const [warning] = assessment.warnings;
   const drafts: ConditionDraft[] = [];
+  if (context.paused !== undefined) {
+    const message = pausedMessage(context, context.paused);
+    drafts.push({ type: "Paused", status: "True", reason: reasons.PAUSED, message });
+  }
   if (warning !== undefined) {
     const message = assessment.warnings.map((each) => each.message).join("; ");
     drafts.push({ type: "Warning", status: "True", reason: warning.reason, message });
@@ -288,6 +298,18 @@ function notices(context: StatusContext, assessment: Assessment): readonly Condi
     });
   }
   return drafts;
+}
+
+/** Most writes that the message of a pause names. */
+const mostShown = 20;
+
+function pausedMessage({ parent }: StatusContext, paused: NonNullable<StatusContext["paused"]>): string {
+  const { annotation, writes } = paused;
+  const { name, namespace } = parent.metadata;
+  const more = writes.length > mostShown ? ` and ${writes.length - mostShown} more` : "";
+  const held = writes.length === 0 ? "nothing" : `${writes.slice(0, mostShown).join("; ")}${more}`;
+  return `the annotation ${annotation} stops all writes. Without it would be written: ${held}. To go on: ` +
+    `kubectl -n ${namespace} annotate controlplane ${name} ${annotation}-`;
 }
 
 function fieldsOf(context: StatusContext, assessment: Assessment): Readonly<Record<string, unknown>> {
