@@ -84,7 +84,7 @@ export class Stage implements AsyncDisposable {
         resource,
         relistMs: Infinity,
       })),
-      fieldManager: identity.fieldManager,
+      identity,
       observer: { changed: ignore, kindChanged: ignore, stale: ignore, watchEnded: ignore },
     });
     await store.listAll();

@@ -21,11 +21,15 @@ export type KindState =
    */
   | { readonly phase: "failed"; readonly message: string; readonly denied: boolean; readonly server?: true };
 
-/** What is, at one moment: consistent within a kind, never changed once made. */
+/** What is. It follows the store: what is read without a pause in between is consistent within a kind. */
 export interface Snapshot {
   /** The object with this name in the operator's namespace. A Secret has `data` and `type` only where its content was read. */
   get<T extends KubeObject>(resource: Resource<T>, name: string): T | undefined;
   list<T extends KubeObject>(resource: Resource<T>): readonly T[];
+  /** The object with this uid. */
+  byUid<T extends KubeObject>(resource: Resource<T>, uid: string): T | undefined;
+  /** Objects that carry the mark of this custom resource; see `ownerAnnotation`. */
+  ownedBy<T extends KubeObject>(resource: Resource<T>, parentUid: string): readonly T[];
   kind(resource: Resource): KindState;
   /** What was last observed for this custom resource in the external system. */
   external(parentUid: string): ExternalState;

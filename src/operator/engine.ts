@@ -59,7 +59,7 @@ export class Engine {
       namespace: options.namespace,
       clock,
       kinds: storedKinds(options),
-      fieldManager: identity.fieldManager,
+      identity,
       observer: {
         changed: (resource, _name, object, previous) => this.#changed(resource, object, previous),
         kindChanged: (resource, state) => this.#kindChanged(resource, state),
@@ -94,10 +94,23 @@ export class Engine {
     return this.#options.managed;
   }
 
+  /** Milliseconds for which nothing is written, since the namespace goes away or the server asked for a pause. */
+  get pausedMs(): number {
+    return this.#context.halt.remainingMs;
+  }
+
   /** Registers whoever wants to know of changes; returns how to stop that. */
   observe(observer: EngineObserver): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
+  }
+
+  /** The custom resources that are known, by uid. */
+  parentUids(): readonly string[] {
+    const snapshot = this.store.snapshot();
+    return this.#options.managed.flatMap(({ definition }) =>
+      snapshot.list(definition.resource).map(({ metadata }) => metadata?.uid ?? "")
+    );
   }
 
   /** Plans for every custom resource. */
@@ -179,12 +192,7 @@ export class Engine {
   }
 
   #forgetGone(): void {
-    const snapshot = this.store.snapshot();
-    const uids = new Set(
-      this.#options.managed.flatMap(({ definition }) =>
-        snapshot.list(definition.resource).map((parent) => parent.metadata?.uid ?? "")
-      ),
-    );
+    const uids = new Set(this.parentUids());
     this.failures.keepOnly(uids);
     this.#context.progress.keepOnly(uids);
     this.#kubernetes.keepOnly(uids);

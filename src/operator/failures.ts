@@ -83,6 +83,14 @@ export class Failures {
     return current;
   }
 
+  /** The uids of parents with a retry that is due. */
+  due(): readonly string[] {
+    const now = this.#clock.monotonic();
+    return [...this.#byParent]
+      .filter(([, entries]) => [...entries.values()].some((entry) => entry.retryAt <= now))
+      .map(([uid]) => uid);
+  }
+
   /** Milliseconds until the next retry is due; undefined when nothing waits. */
   nextRetryMs(): number | undefined {
     const now = this.#clock.monotonic();

@@ -56,6 +56,17 @@ Deno.test("Failures are forgotten when the spec changes, and begin anew", () => 
   assertEquals(failures.nextRetryMs(), 375);
 });
 
+Deno.test("Failures tell whose retry is due", async () => {
+  const clock = new VirtualClock();
+  const failures = new Failures(clock);
+  failures.note(w, failure, { retryable: true });
+  assertEquals(failures.due(), []);
+  await clock.advance(375);
+  assertEquals(failures.due(), [w.metadata.uid]);
+  failures.clear(w.metadata.uid, failure.object);
+  assertEquals(failures.due(), []);
+});
+
 Deno.test("Failures tell what is news", () => {
   const failures = new Failures(new VirtualClock());
   const note = (more: object) => failures.note(w, { ...failure, ...more }, { retryable: true });

@@ -23,7 +23,7 @@ import type {
   Parent,
   Snapshot,
 } from "./definition.ts";
-import type { Identity } from "./ownership.ts";
+import { type Identity, markOf } from "./ownership.ts";
 import type { PlanInput } from "./plan.ts";
 import { keyOf } from "./store.ts";
 
@@ -168,6 +168,10 @@ export function snapshotOf(
     get: <T extends KubeObject>(resource: Resource<T>, name: string) =>
       list(resource).find(({ metadata }) => metadata?.name === name) as T | undefined,
     list: <T extends KubeObject>(resource: Resource<T>) => list(resource) as T[],
+    byUid: <T extends KubeObject>(resource: Resource<T>, uid: string) =>
+      list(resource).find(({ metadata }) => metadata?.uid === uid) as T | undefined,
+    ownedBy: <T extends KubeObject>(resource: Resource<T>, parentUid: string) =>
+      list(resource).filter((object) => markOf(object, identity) === parentUid) as T[],
     kind: (resource) => kinds.get(keyOf(resource)) ?? { phase: "synced" },
     external: () => more.external ?? unknown,
   };

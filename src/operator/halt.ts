@@ -18,7 +18,12 @@ export class Halt {
   }
 
   get active(): boolean {
-    return this.#clock.monotonic() < this.#until;
+    return this.remainingMs > 0;
+  }
+
+  /** Milliseconds until it ends. */
+  get remainingMs(): number {
+    return Math.max(0, this.#until - this.#clock.monotonic());
   }
 
   /** Nothing is written for this many milliseconds. */

@@ -35,11 +35,13 @@ export class KubernetesLane {
    */
   async converge(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
     const { clock, metrics } = this.#context.options;
-    const planned = this.#context.options.managed.flatMap(({ definition }) =>
-      this.#context.planner.all(definition)
-        .filter(({ parent }) => only === undefined || only.has(parent.metadata.uid))
-        .map((each) => ({ definition, each }))
-    );
+    const { planner } = this.#context;
+    const planned = this.#context.options.managed.flatMap(({ definition }) => {
+      const plans = only === undefined
+        ? planner.all(definition)
+        : [...only].map((uid) => planner.one(definition, uid)).filter((each) => each !== undefined);
+      return plans.map((each) => ({ definition, each }));
+    });
     const results = await all(planned.map(async ({ definition, each }) => {
       const startedAt = clock.monotonic();
       const result = await this.#convergeParent(definition, each, signal);

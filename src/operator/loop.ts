@@ -25,6 +25,8 @@ export interface LoopOptions {
   readonly onQueue?: (depth: number) => void;
 }
 
+/** How many custom resources a pass looks at, hints and the full look apart. */
+const sliceSize = 100;
 /** Milliseconds for which hints are gathered: the events of one apply arrive together. */
 const debounceMs = 10;
 /** Milliseconds between two passes over the external systems that hints asked for. */
@@ -76,6 +78,10 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   }
 }
 
+/**
+ * What is hinted at comes first. The full look goes through all custom resources a slice at a time, so that a change
+ * among thousands never waits for the others.
+ */
 async function kubernetesLane(
   options: LoopOptions,
   hints: Hints,
@@ -84,18 +90,21 @@ async function kubernetesLane(
 ): Promise<void> {
   const { engine, leases, clock, log, resyncMs } = options;
   let resyncAt = 0;
+  const round: string[] = [];
   while (!signal.aborted) {
     const blocked = !engine.store.ready || !leases.every((lease) => lease.held);
     const untilResync = Math.max(0, resyncAt - clock.monotonic());
     const retryMs = engine.failures.nextRetryMs() ?? resyncMs;
-    const hinted = await hints.wait(clock, blocked ? resyncMs : Math.min(untilResync, retryMs), signal);
-    if (hinted) await clock.sleep(debounceMs, signal);
+    const restMs = blocked ? resyncMs : round.length > 0 ? 0 : Math.min(untilResync, retryMs);
+    const hinted = await hints.wait(clock, restMs, signal);
+    if (hinted && round.length === 0) await clock.sleep(debounceMs, signal);
     if (signal.aborted) return;
-    const dirty = hints.take();
     if (!engine.store.ready || !leases.every((lease) => lease.held)) {
+      hints.take();
       resyncAt = 0;
       continue;
     }
+    const dirty = hints.take(sliceSize);
     try {
       const due = clock.monotonic() >= resyncAt;
       if (due) {
@@ -103,12 +112,14 @@ async function kubernetesLane(
         await engine.refreshPermissions(signal);
         resyncAt = clock.monotonic() + resyncMs;
       }
-      const all = due || dirty.size === 0 || dirty.has(undefined);
-      options.onQueue?.(dirty.size);
-      const result = await engine.convergeKubernetes(writeSignal, all ? undefined : definite(dirty));
-      options.onPass();
-      options.onQueue?.(0);
-      if (result.again) hints.mark(undefined);
+      if (due || dirty.has(undefined)) round.splice(0, Infinity, ...engine.parentUids());
+      const slice = new Set([...definite(dirty), ...engine.failures.due(), ...round.splice(0, sliceSize)]);
+      options.onQueue?.(slice.size + round.length);
+      const result = await engine.convergeKubernetes(writeSignal, slice);
+      if (round.length === 0) options.onPass();
+      options.onQueue?.(round.length);
+      if (result.again) { for (const uid of slice) hints.mark(uid); }
+      if (engine.pausedMs > 0) resyncAt = Math.min(resyncAt, clock.monotonic() + engine.pausedMs);
     } catch (error) {
       log.error("pass failed", { lane: "kubernetes", error: errorText(error) });
       hints.mark(undefined);
@@ -159,9 +170,10 @@ class Hints {
     this.#wake.abort();
   }
 
-  take(): ReadonlySet<string | undefined> {
-    const taken = this.#dirty;
-    this.#dirty = new Set();
+  /** Takes the oldest hints, `most` of them. */
+  take(most = Infinity): ReadonlySet<string | undefined> {
+    const taken = new Set([...this.#dirty].slice(0, most));
+    for (const uid of taken) this.#dirty.delete(uid);
     this.#wake = new AbortController();
     return taken;
   }

@@ -101,6 +101,32 @@ Deno.test("runLoop() gathers hints that come together", async () => {
   });
 });
 
+Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go first", async () => {
+  const { api, clock, engine, makeWidget, running } = operator({
+    desired: ({ parent }) => [configMap(parent.metadata.name)],
+    definition: { singleton: false },
+  });
+  for (let index = 0; index < 1_000; index++) makeWidget({ name: `w${index}`, uid: `w${index}-uid` });
+  await running(async () => {
+    await clock.advance(5_000);
+    assertEquals(api.all(ConfigMap).length, 1_000);
+    const slices: number[] = [];
+    const converge = engine.convergeKubernetes.bind(engine);
+    engine.convergeKubernetes = (signal, only) => {
+      slices.push(only?.size ?? Infinity);
+      // In the middle of the full look, somebody deletes something of the one that is looked at last.
+      if (slices.length === 2) api.remove(ConfigMap, "w999");
+      return converge(signal, only);
+    };
+    await clock.advance(30_000);
+    assert(Math.max(...slices) <= 200, `${slices}`);
+    assert(slices.reduce((sum, size) => sum + size, 0) <= 2_100, `${slices}`);
+    const [, second = 0, third = 0] = slices;
+    assertEquals([second, third], [100, 101], "the change does not wait for the rest");
+    assertEquals(api.all(ConfigMap).length, 1_000);
+  });
+});
+
 Deno.test("runLoop() repairs within the resync interval what no watch told", async () => {
   const deaf: RequestHook = ({ options, verb }, proceed) =>
     verb !== "watch" ? proceed() : Promise.resolve(

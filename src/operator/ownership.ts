@@ -71,35 +71,41 @@ export function ownerReference(
 /**
  * What `object` is to `parent`.
  *
- * @param living The uids of all objects of the parent's kind, to tell an earlier incarnation from a rival.
+ * @param isLiving Whether there is an object of the parent's kind with this uid, to tell an earlier incarnation from a
+ *   rival.
  */
 export function ownership(
   object: KubeObject,
   resource: Resource,
   parent: Parent,
-  living: ReadonlySet<string>,
+  isLiving: (uid: string) => boolean,
   identity: Identity,
 ): Ownership {
   const references = object.metadata?.ownerReferences ?? [];
   const index = references.findIndex((reference) => reference.controller === true);
   const controller = references[index];
-  const marked = object.metadata?.annotations?.[ownerAnnotation(identity)];
+  const marked = markOf(object, identity);
   if (controller === undefined) {
-    const ours = marked !== undefined && (marked === parent.metadata.uid || !living.has(marked));
+    const ours = marked !== undefined && (marked === parent.metadata.uid || !isLiving(marked));
     return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
   }
   if (controller.uid === parent.metadata.uid) return { type: "ours" };
   const sameKind = controller.kind === resource.kind &&
     controller.apiVersion.split("/")[0] === resource.group;
-  if (sameKind && controller.name === parent.metadata.name && !living.has(controller.uid)) {
+  if (sameKind && controller.name === parent.metadata.name && !isLiving(controller.uid)) {
     return { type: "orphan", index, reference: controller };
   }
   return { type: "foreign", owner: `${controller.kind} ${controller.name}` };
 }
 
+/** The uid of the custom resource whose mark `object` carries. */
+export function markOf(object: KubeObject, identity: Identity): string | undefined {
+  return object.metadata?.annotations?.[ownerAnnotation(identity)];
+}
+
 /** Whether `object` was made for `parent` by us, and may therefore be pruned. */
 export function isChildOf(object: KubeObject, parent: Parent, identity: Identity): boolean {
   const controller = object.metadata?.ownerReferences?.find((reference) => reference.controller === true);
-  const marked = object.metadata?.annotations?.[ownerAnnotation(identity)] === parent.metadata.uid;
+  const marked = markOf(object, identity) === parent.metadata.uid;
   return marked && (controller === undefined || controller.uid === parent.metadata.uid);
 }

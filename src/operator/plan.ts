@@ -84,21 +84,16 @@ const nothing: Desired = { children: [], problems: [] };
 /** Plans for every parent of one kind. */
 export function plan(input: PlanInput): readonly ParentPlan[] {
   const parents = input.snapshot.list(input.definition.resource) as readonly Parent[];
-  const living = new Set(parents.map((parent) => parent.metadata.uid));
-  return parents.map((parent) => planParent(input, parent, parents, living));
+  return parents.map((parent) => planParent(input, parent));
 }
 
-function planParent(
-  input: PlanInput,
-  parent: Parent,
-  parents: readonly Parent[],
-  living: ReadonlySet<string>,
-): ParentPlan {
+/** Plans for one parent. */
+export function planParent(input: PlanInput, parent: Parent): ParentPlan {
   if (parent.metadata.deletionTimestamp !== undefined) {
     return { parent, paused: false, waves: [], external: [], failures: [], settled: [], desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
-  const desired = refuseRival(input.definition, parent, parents) ??
+  const desired = refuseRival(input, parent) ??
     withInventory(input, parent, input.definition.desired(context));
   const paused = isPaused(parent, input.identity);
   // What failed before the pause is tried anew after it.
@@ -119,7 +114,7 @@ function planParent(
     for (const child of desired.children) {
       const outcome = child.type === "external"
         ? planExternal(input, parent, child)
-        : planChild(input, parent, child, living);
+        : planChild(input, parent, child);
       if (outcome === "unknown") continue;
       if (outcome === undefined) settled.push(describeChild(child));
       else if (outcome === "unread") pending.push(describeChild(child));
@@ -154,12 +149,9 @@ function planParent(
 }
 
 /** Where only one object of a kind may live in a namespace, the oldest does. */
-function refuseRival(
-  definition: Definition,
-  parent: Parent,
-  parents: readonly Parent[],
-): Desired | undefined {
+function refuseRival({ definition, snapshot }: PlanInput, parent: Parent): Desired | undefined {
   if (!definition.singleton) return undefined;
+  const parents = snapshot.list(definition.resource) as readonly Parent[];
   const [oldest] = [...parents].sort((a, b) => age(a).localeCompare(age(b)));
   if (oldest === undefined || oldest === parent) return undefined;
   return {
@@ -190,7 +182,6 @@ function planChild(
   input: PlanInput,
   parent: Parent,
   child: AppliedChild | GeneratedChild,
-  living: ReadonlySet<string>,
 ): KubernetesWrite | Failure | undefined {
   const { resource } = child;
   const { name, namespace } = child.object.metadata;
@@ -208,7 +199,8 @@ function planChild(
     if (child.createOnly) return { ...target, verb: "create", object: wanted, paths };
     return { ...target, verb: "apply", object: wanted, paths };
   }
-  const owner = ownership(live, input.definition.resource, parent, living, input.identity);
+  const isLiving = (uid: string) => input.snapshot.byUid(input.definition.resource, uid) !== undefined;
+  const owner = ownership(live, input.definition.resource, parent, isLiving, input.identity);
   if (owner.type === "foreign") {
     return {
       object,
@@ -399,7 +391,7 @@ function obsolete(input: PlanInput, parent: Parent, children: readonly Child[]):
     .filter((resource) => !input.definition.neverPruned.includes(resource))
     .filter((resource) => input.snapshot.kind(resource).phase === "synced")
     .flatMap((resource) =>
-      input.snapshot.list(resource)
+      input.snapshot.ownedBy(resource, parent.metadata.uid)
         .filter((object) => !kept.has(`${resource.plural}/${object.metadata?.name}`))
         .filter((object) => object.metadata?.deletionTimestamp === undefined)
         .filter((object) => isChildOf(object, parent, input.identity))

@@ -226,7 +226,7 @@ Deno.test("plan() hands the object of an earlier incarnation over by a JSON patc
 
 Deno.test("ownership() calls the object of a living rival foreign, also one of the same name elsewhere", () => {
   const rival = widget({ name: "rival" });
-  const living = new Set([w.metadata.uid, rival.metadata.uid]);
+  const living = (uid: string) => uid === w.metadata.uid || uid === rival.metadata.uid;
   const of = (metadata: KubeObject["metadata"]) => ownership({ metadata }, Widget, w, living, identity).type;
   assertEquals(of(ownedBy(w, { name: "a" })), "ours");
   assertEquals(of(ownedBy(rival, { name: "a" })), "foreign");

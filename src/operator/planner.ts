@@ -7,10 +7,10 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { SelfSubjectAccessReview } from "../kubernetes/generated/authorization_v1.ts";
 import { forbiddenMs } from "./backoff.ts";
-import type { Definition } from "./definition.ts";
+import type { Definition, Parent } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
-import { type ParentPlan, plan, type PlanInput } from "./plan.ts";
+import { type ParentPlan, plan, type PlanInput, planParent } from "./plan.ts";
 import { fieldsLost, servedSchema } from "./served_schema.ts";
 import { keyOf, type Store } from "./store.ts";
 
@@ -46,7 +46,8 @@ export class Planner {
 
   /** Plans for one custom resource; undefined when it is gone. */
   one(definition: Definition, uid: string): ParentPlan | undefined {
-    return this.all(definition).find(({ parent }) => parent.metadata.uid === uid);
+    const parent = this.#options.store.snapshot().byUid(definition.resource, uid);
+    return parent === undefined ? undefined : planParent(this.#input(definition), parent as Parent);
   }
 
   /** Fields of ours that the served CRD drops. */

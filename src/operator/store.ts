@@ -13,7 +13,7 @@ import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
 import type { ExternalState, KindState, Snapshot } from "./definition.ts";
-import { correctionManager } from "./ownership.ts";
+import { correctionManager, type Identity, markOf } from "./ownership.ts";
 
 /** A kind to keep. */
 export interface StoredKind {
@@ -49,8 +49,8 @@ export interface StoreOptions {
   readonly namespace: string;
   readonly clock: Clock;
   readonly kinds: readonly StoredKind[];
-  /** Of managedFields, only the entry that this manager applied is kept: it tells which fields to give up. */
-  readonly fieldManager: string;
+  /** Of managedFields, only the entry that its field manager applied is kept: it tells which fields to give up. */
+  readonly identity: Identity;
   readonly observer: StoreObserver;
 }
 
@@ -74,8 +74,14 @@ export class Store {
     for (const stored of options.kinds) {
       const state = { phase: "pending" } as const;
       this.#kinds.set(keyOf(stored.resource), {
-        ...{ stored, state, objects: new Map(), gone: new Set() },
-        ...{ contentOf: new Set(), complete: new Set() },
+        stored,
+        state,
+        objects: new Map(),
+        names: new Map(),
+        owned: new Map(),
+        gone: new Set(),
+        contentOf: new Set(),
+        complete: new Set(),
       });
     }
   }
@@ -107,16 +113,23 @@ export class Store {
   }
 
   snapshot(): Snapshot {
-    const objects = new Map([...this.#kinds].map(([key, kind]) => [key, new Map(kind.objects)]));
-    const states = new Map([...this.#kinds].map(([key, kind]) => [key, kind.state]));
-    const external = new Map(this.#external);
+    const kindOf = (resource: Resource) => this.#kinds.get(keyOf(resource));
     return {
       get: <T extends KubeObject>(resource: Resource<T>, name: string) =>
-        objects.get(keyOf(resource))?.get(name) as T | undefined,
+        kindOf(resource)?.objects.get(name) as T | undefined,
       list: <T extends KubeObject>(resource: Resource<T>) =>
-        [...objects.get(keyOf(resource))?.values() ?? []] as unknown as readonly T[],
-      kind: (resource) => states.get(keyOf(resource)) ?? { phase: "absent" },
-      external: (uid) => external.get(uid) ?? unobserved,
+        [...kindOf(resource)?.objects.values() ?? []] as unknown as readonly T[],
+      byUid: <T extends KubeObject>(resource: Resource<T>, uid: string) => {
+        const kind = kindOf(resource);
+        return kind?.objects.get(kind.names.get(uid) ?? "") as T | undefined;
+      },
+      ownedBy: <T extends KubeObject>(resource: Resource<T>, parentUid: string) => {
+        const kind = kindOf(resource);
+        const names = [...kind?.owned.get(parentUid) ?? []];
+        return names.map((name) => kind?.objects.get(name)) as unknown as readonly T[];
+      },
+      kind: (resource) => kindOf(resource)?.state ?? { phase: "absent" },
+      external: (uid) => this.#external.get(uid) ?? unobserved,
     };
   }
 
@@ -291,7 +304,7 @@ export class Store {
    * @param how.partial Whether only its metadata was read, although its content may be asked for by now.
    */
   #put(kind: Kind, object: KubeObject, how: { consistent?: boolean; partial?: boolean } = {}): void {
-    const { fieldManager, observer } = this.#options;
+    const { identity, observer } = this.#options;
     const { name = "", uid = "" } = object.metadata ?? {};
     const previous = kind.objects.get(name);
     const partial = how.partial === true || isPartial(kind, name);
@@ -299,8 +312,12 @@ export class Store {
     if (previous !== undefined && asBefore && (partial || isComplete(kind, name))) return;
     if (how.consistent === true) kind.gone.delete(uid);
     else if (kind.gone.has(uid) || isKnown(object, previous)) return observer.stale(kind.stored.resource);
-    const kept = trim(partial ? metadataOf(object) : object, fieldManager);
+    const kept = trim(partial ? metadataOf(object) : object, identity.fieldManager);
+    this.#unindex(kind, previous);
     kind.objects.set(name, kept);
+    kind.names.set(uid, name);
+    const mark = markOf(kept, identity);
+    if (mark !== undefined) kind.owned.set(mark, (kind.owned.get(mark) ?? new Set()).add(name));
     if (kind.stored.metadataOnly === true && !partial) kind.complete.add(name);
     observer.changed(kind.stored.resource, name, kept, previous);
   }
@@ -316,9 +333,19 @@ export class Store {
     if (previous === undefined) return;
     kind.objects.delete(name);
     kind.complete.delete(name);
+    this.#unindex(kind, previous);
     rememberGone(kind, previous);
     this.#external.delete(previous.metadata?.uid ?? "");
     this.#options.observer.changed(kind.stored.resource, name, undefined, previous);
+  }
+
+  #unindex(kind: Kind, object: KubeObject | undefined): void {
+    if (object === undefined) return;
+    const mark = markOf(object, this.#options.identity) ?? "";
+    const owned = kind.owned.get(mark);
+    owned?.delete(object.metadata?.name ?? "");
+    if (owned?.size === 0) kind.owned.delete(mark);
+    kind.names.delete(object.metadata?.uid ?? "");
   }
 
   #failed(kind: Kind, error: unknown): void {
@@ -345,6 +372,10 @@ interface Kind {
   readonly stored: StoredKind;
   state: KindState;
   readonly objects: Map<string, KubeObject>;
+  /** Names by uid. */
+  readonly names: Map<string, string>;
+  /** Names by the uid of the custom resource whose mark the objects carry. */
+  readonly owned: Map<string, Set<string>>;
   /**
    * Uids of objects that are known to be gone, since an answer or a list may come later than the news of a deletion.
    * A uid never comes back, unless etcd was restored.

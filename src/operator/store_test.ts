@@ -6,7 +6,7 @@ import { intercept, type InterceptedRequest, type RequestHook } from "../kuberne
 import type { ManagedFieldsEntry } from "../kubernetes/resource.ts";
 import { MemoryApi, refusal } from "../../tests/memory_transport.ts";
 import { settle, VirtualClock } from "../../tests/virtual_clock.ts";
-import { observed, Widget } from "./fixtures.ts";
+import { identity, observed, Widget } from "./fixtures.ts";
 import { keyOf, Store } from "./store.ts";
 
 /** A store of ConfigMaps, Secrets and Widgets, and the API server that it looks at; `hook` may break requests. */
@@ -24,7 +24,7 @@ function stored(hook: RequestHook = (_, proceed) => proceed()) {
       { resource: Secret, relistMs: 600_000, metadataOnly: true },
       { resource: Widget, relistMs: 30_000 },
     ],
-    fieldManager: "widgets",
+    identity,
     observer: {
       changed: ({ kind }, name, object) => said.push(`${kind} ${name}${object === undefined ? " gone" : ""}`),
       kindChanged: ({ kind }, { phase }) => said.push(`${kind} ${phase}`),
@@ -90,15 +90,43 @@ Deno.test("Store knows what it listed, kind by kind, and is ready when all were 
   assertEquals(store.resources.map(keyOf), ["/configmaps", "/secrets", "example.org/widgets"]);
 });
 
-Deno.test("Store.snapshot() stays as it was", async () => {
+Deno.test("Store.snapshot() follows the store, and a list that was taken stays as it was", async () => {
   const { edit, make, store } = stored();
   make("a");
   await store.listAll();
-  const before = store.snapshot();
+  const snapshot = store.snapshot();
+  const before = snapshot.list(ConfigMap);
   edit("a", "2");
   make("b");
   await store.listAll();
-  assertEquals(before.list(ConfigMap).map(({ data }) => data), [{ value: "1" }]);
+  const values = (objects: readonly ConfigMap[]) => objects.map(({ data }) => data?.["value"]);
+  assertEquals([values(before), values(snapshot.list(ConfigMap))], [["1"], ["2", "1"]]);
+});
+
+Deno.test("Store.snapshot() finds objects by uid and by mark, as they are now", async () => {
+  const { api, make, store } = stored();
+  make("a");
+  await store.listAll();
+  const snapshot = store.snapshot();
+  const marked = (uid: string) => snapshot.ownedBy(ConfigMap, uid).map(({ metadata }) => metadata?.name);
+  const mark = async (uid: string | undefined) => {
+    api.edit(ConfigMap, "a", ({ metadata }) => {
+      metadata!.annotations = uid === undefined ? {} : { "example.org/owner-uid": uid };
+    });
+    await store.listAll();
+  };
+  const uid = snapshot.list(ConfigMap)[0]?.metadata?.uid ?? "";
+  assertEquals([snapshot.byUid(ConfigMap, uid)?.metadata?.name, marked("one")], ["a", []]);
+  await mark("one");
+  assertEquals([marked("one"), marked("two")], [["a"], []]);
+  await mark("two");
+  assertEquals([marked("one"), marked("two")], [[], ["a"]]);
+  await mark(undefined);
+  assertEquals([marked("one"), marked("two")], [[], []]);
+  await mark("one");
+  api.remove(ConfigMap, "a");
+  await store.listAll();
+  assertEquals([snapshot.byUid(ConfigMap, uid), marked("one")], [undefined, []]);
 });
 
 Deno.test("Store takes a list of many pages as a whole or not at all", async () => {

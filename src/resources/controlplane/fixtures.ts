@@ -50,6 +50,9 @@ export function snapshotOf(
   return {
     list,
     get: (resource, name) => list(resource).find((object) => object.metadata?.name === name),
+    byUid: (resource, uid) => list(resource).find((object) => object.metadata?.uid === uid),
+    ownedBy: (resource, parentUid) =>
+      list(resource).filter((object) => object.metadata?.annotations?.["iofog.org/owner-uid"] === parentUid),
     kind: () => synced,
     external: () => external,
   };
