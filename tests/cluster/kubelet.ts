@@ -66,6 +66,11 @@ export interface PlayKubeletOptions {
   readonly namespaces?: readonly string[] | undefined;
   /** What happens, one line each, e.g. `pod iofog/router-x runs (played)`. */
   readonly onAction?: ((line: string) => void) | undefined;
+  /**
+   * Milliseconds that its clock is behind. A pod that becomes ready then looks as if it had been so for that long, and
+   * nobody waits for `minReadySeconds`. @default 0
+   */
+  readonly clockBehindMs?: number | undefined;
 }
 
 /** Milliseconds until what failed is tried again. */
@@ -103,7 +108,7 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
         target: { apiVersion: "v1", kind: "Node", name: playedNode },
       } as Pod, { ...call, subresource: "binding" });
     }
-    const now = new Date(systemClock.now()).toISOString().replace(/\.\d+/, "");
+    const now = new Date(systemClock.now() - (options.clockBehindMs ?? 0)).toISOString().replace(/\.\d+/, "");
     const status = playedPodStatus(pod, behaviour, `10.244.${podCount >> 8 & 255}.${podCount & 255}`, now);
     if (status === pod.status) return;
     podCount++;

@@ -28,14 +28,18 @@ import {
   connectCluster,
   type PlayedKubelet,
   playKubelet,
+  type PlayKubeletOptions,
   type SharedCluster,
   sharedCluster,
   writeVerbs,
 } from "../cluster/mod.ts";
 import { type Controller, startController } from "../controller/controller.ts";
+import { type Json, merged } from "../json.ts";
 import { recordOutput, registerSecret } from "../secrets.ts";
 import { type CommandResult, type OperatorProcess, runProgram, startProgram } from "./operator_process.ts";
 import { eventually, type WaitOptions } from "./waiting.ts";
+
+export { type Json, merged, present } from "../json.ts";
 
 /** The cluster that the test files share, with our CRD on it. */
 export const cluster = await sharedCluster();
@@ -65,9 +69,6 @@ export interface Child {
   readonly object: KubeObject;
 }
 
-/** JSON that replaces parts of other JSON; null removes. */
-export type Json = { readonly [key: string]: unknown };
-
 /** An operator that runs in this process. */
 export interface InProcessOperator extends AsyncDisposable {
   readonly lines: readonly string[];
@@ -75,8 +76,8 @@ export interface InProcessOperator extends AsyncDisposable {
   stop(): Promise<number>;
 }
 
-/** Where a scene is. */
-export interface SceneOptions {
+/** Where a scene is, and how its pods behave. */
+export interface SceneOptions extends Pick<PlayKubeletOptions, "clockBehindMs"> {
   /** For what changes more than its namespace, such as CRDs. @default the one that test files share */
   readonly cluster?: SharedCluster;
   /** False where making it is part of the test. */
@@ -105,7 +106,7 @@ export class Scene implements AsyncDisposable {
     const client = connectCluster(home, { userAgent: "e2e-test" });
     if (isNamespaceMade) await client.create(Namespace, { metadata: { name: namespace } });
     const kubeletClient = connectCluster(home, { userAgent: "played-kubelet" });
-    const kubelet = playKubelet(kubeletClient, { namespaces: [namespace] });
+    const kubelet = playKubelet(kubeletClient, { namespaces: [namespace], ...options });
     const controller = await startController();
     const scene = new Scene(home, namespace, client, kubelet, controller, newPassword());
     scene.#ending.push(
@@ -330,13 +331,17 @@ export class Scene implements AsyncDisposable {
 }
 
 /** A test with a scene of its own. Sanitizers are on: it must leave nothing behind in this process either. */
-export function scenario(name: string, body: (scene: Scene, test: Deno.TestContext) => Promise<void>): void {
+export function scenario(
+  name: string,
+  body: (scene: Scene, test: Deno.TestContext) => Promise<void>,
+  options: SceneOptions = {},
+): void {
   Deno.test({
     name,
     sanitizeOps: true,
     sanitizeResources: true,
     async fn(test) {
-      await using scene = await Scene.open();
+      await using scene = await Scene.open(options);
       await body(scene, test);
     },
   });
@@ -352,12 +357,6 @@ export function newPassword(): string {
 /** A secret of another kind, known to the secret scan. */
 export function registeredToken(): string {
   return registerSecret(`token-${crypto.randomUUID()}`);
-}
-
-/** A value that must be there. */
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("a value is missing that must be there");
-  return value;
 }
 
 /** The condition of this type. */
@@ -378,17 +377,6 @@ export function describeStatus(object: ControlPlaneObject): string {
       "",
     )
   }`;
-}
-
-/** `base` with parts replaced as a merge patch replaces them. */
-export function merged(base: Json, changes: Json): Json {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === null) delete result[key];
-    else if (isJson(value)) result[key] = merged(isJson(result[key]) ? result[key] : {}, value);
-    else result[key] = value;
-  }
-  return result;
 }
 
 /** Every test file does this; the API server takes the same CRD as often as it comes. */
@@ -428,8 +416,4 @@ export async function untilGarbageIsCollected(): Promise<void> {
     (left) => left === undefined,
     { withinMs: 90_000, show: () => "it does not" },
   );
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

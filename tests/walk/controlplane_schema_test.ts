@@ -1,0 +1,83 @@
+/**
+ * Every field of a ControlPlane, without a cluster: that the table of the walk knows it, where its limits are, and what
+ * is said of what a schemaless CRD lets through.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { jsonSchemaOf } from "../../src/resources/crd.ts";
+import { desired } from "../../src/resources/controlplane/desired.ts";
+import * as fixtures from "../../src/resources/controlplane/fixtures.ts";
+import { controlPlaneSchema, parseSpec } from "../../src/resources/controlplane/schema.ts";
+import { status } from "../../src/resources/controlplane/status.ts";
+import { type Json, merged, present } from "../json.ts";
+import { bases, walks } from "./controlplane_fields.ts";
+import { absent, type Field, fieldsOf, names, put, valuesOf, wrongTypes } from "./fields.ts";
+
+const fields = fieldsOf(present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"]));
+const leaves = fields.filter(({ isBlock }) => !isBlock);
+const specOf = (base: string) => merged({ user: fixtures.user }, bases[base]?.changes ?? {});
+
+Deno.test("the table of the walk has every field of a ControlPlane, and no other", () => {
+  const known = new Set(walks.map(({ field }) => field));
+  assertEquals(leaves.map(({ name }) => name).filter((name) => !known.has(name)), []);
+  assertEquals([...known].filter((name) => !fields.some((field) => field.name === name)), []);
+});
+
+for (const walk of walks) {
+  Deno.test(`the limits of spec.${walk.field} are those of the table (${walk.base})`, () => {
+    const field = present(fields.find(({ name }) => name === walk.field));
+    const accepts = (value: unknown) => "spec" in parseSpec(put(specOf(walk.base), field.path, value));
+    const { accepted, limits } = valuesOf(field, accepts, walk.examples);
+    assert(accepted.length > 0, "nothing is accepted");
+    const unlimited = field.schema.type === "string" && !("enum" in field.schema) ? [1, Infinity] : undefined;
+    assertEquals(limits, walk.limits ?? unlimited);
+    for (const value of walk.examples ?? []) assert(accepts(value), `refused: ${JSON.stringify(value)}`);
+  });
+}
+
+for (const field of fields) {
+  Deno.test(`spec.${field.name} of a wrong type is refused with its name, and nothing is made`, () => {
+    for (const value of wrongTypes(field)) {
+      // As in Go, 0 and "" are not set.
+      const message = refusalOf(put(specOf("external"), field.path, value));
+      assert(message?.includes(`spec.${field.name} `), `${JSON.stringify(value)}: ${message ?? "accepted"}`);
+    }
+  });
+
+  Deno.test(`spec.${field.name} is not set by null, "" and 0`, () => {
+    const expected = parseSpec(put(specOf("sqlite"), field.path, absent));
+    for (const value of [null, ...field.isBlock ? [{}] : ["", 0]]) {
+      const spec = put(specOf("sqlite"), field.path, value);
+      const message = refusalOf(spec);
+      if (message === undefined) assertEquals(parseSpec(spec), expected, JSON.stringify(value));
+      else {
+        assert("problems" in expected || isNeeded(field), `refused: ${message}`);
+        assert(names(message, field), `${JSON.stringify(value)}: ${message}`);
+      }
+    }
+  });
+}
+
+/** Whether the field, or one in it, is needed where the block around it is there. */
+function isNeeded({ path, schema }: Field): boolean {
+  const around = fields.find(({ name }) => name === path.slice(0, -1).join("."));
+  return (schema.required ?? []).length > 0 || (around?.schema.required ?? []).includes(path.at(-1) ?? "");
+}
+
+/** What the condition `Stalled` says of a spec; undefined where it is accepted. */
+function refusalOf(spec: Json): string | undefined {
+  const context = fixtures.contextOf(spec);
+  const wanted = desired(context);
+  const { conditions } = status({
+    ...context,
+    desired: wanted,
+    pending: [],
+    failures: [],
+    lostFields: [],
+    restrictions: [],
+  });
+  const stalled = conditions.find(({ type }) => type === "Stalled");
+  if (stalled?.status !== "True") return undefined;
+  assertEquals(wanted.children, []);
+  return stalled.message;
+}

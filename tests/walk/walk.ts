@@ -1,0 +1,345 @@
+/**
+ * The walk over the fields of a ControlPlane that runs: each field is changed to all that it takes and to what it does
+ * not take, and back, one by one (the method of Acto, SOSP 2023).
+ *
+ * A value that is accepted has to lead to `Ready`, and may change only the children that the field's entry in the table
+ * names, and restart only the pods that it names. A value that is not accepted has to be refused by the API server, or
+ * by a condition, with the field's name, and changes nothing. On the way back everything has to become as it was.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { ApiError } from "../../src/kubernetes/errors.ts";
+import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Pod } from "../../src/kubernetes/generated/core_v1.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { conditionOf, type ControlPlaneObject, NAME, type Scene } from "../e2e/harness.ts";
+import { titleOf } from "../golden/recordings.ts";
+import { registerSecret, SHORTEST_SECRET } from "../secrets.ts";
+import type { Json } from "../json.ts";
+import { absent, at, type Field, names, put, valuesOf } from "./fields.ts";
+
+/** What is known of a field beforehand: an entry of the table. */
+export interface Walk {
+  /** E.g. `images.router`; its place below the spec. */
+  readonly field: string;
+  /** Name of the spec that it is walked from. */
+  readonly base: string;
+  /** Accepted values to begin with, where a word or a small number would not do. */
+  readonly examples?: readonly unknown[];
+  /**
+   * What becomes of values beside the examples that have the right form: they are as good; too much for a test; or
+   * refused, since they name what is not there or would change what cannot change. @default "accepted"
+   */
+  readonly others?: "accepted" | "untried" | "refused";
+  /** Values to be refused, beside those that follow from the type. */
+  readonly refused?: readonly unknown[];
+  /** The limits that have to be found; where left out, text of any length. */
+  readonly limits?: readonly [number, number];
+  /** Titles of the children that every accepted value changes, and no others. */
+  readonly changes: readonly string[];
+  /** Labels `name` of the pods that start again, and no others. */
+  readonly restarts?: readonly string[];
+  /** Without the field the control plane waits for it, and a condition says so. */
+  readonly isAwaited?: boolean;
+  /** Its values are kept out of all that is said. */
+  readonly isSecret?: boolean;
+  /** Fields of children that come back with another value: `Secret router-amqps data.tls.key`; the reason is beside it. */
+  readonly madeAnew?: readonly string[];
+  /** What others do once the field is as it was. */
+  readonly afterwards?: (scene: Scene) => Promise<void>;
+  /** What has to be there first. */
+  readonly prepare?: (scene: Scene) => Promise<void>;
+}
+
+/** What the walk looks at: the objects by title, and the pods by workload. */
+interface Sight {
+  readonly objects: ReadonlyMap<string, KubeObject>;
+  readonly pods: ReadonlyMap<string, readonly string[]>;
+}
+
+/** A control plane at rest from which fields are walked. */
+export interface Start {
+  readonly scene: Scene;
+  readonly spec: Json;
+  readonly accepts: (spec: Json) => boolean;
+  readonly availability: Availability;
+}
+
+/** The fewest available pods of each Deployment that was seen since `forget`. */
+export interface Availability extends AsyncDisposable {
+  readonly fewest: ReadonlyMap<string, number>;
+  forget(): void;
+}
+
+/** Follows the Deployments of a scene. */
+export function watchAvailability(scene: Scene): Availability {
+  const stopping = new AbortController();
+  const fewest = new Map<string, number>();
+  const follow = async () => {
+    const { namespace } = scene;
+    const { resourceVersion } = await scene.client.list(Deployment, { namespace });
+    const query = { namespace, resourceVersion };
+    for await (const event of scene.client.watch(Deployment, query, { signal: stopping.signal })) {
+      if (event.type === "BOOKMARK") continue;
+      const name = event.object.metadata?.name ?? "";
+      const available = event.object.status?.availableReplicas ?? 0;
+      fewest.set(name, Math.min(fewest.get(name) ?? Infinity, available));
+    }
+  };
+  const ended = follow().catch((error) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+  return {
+    fewest,
+    forget: () => fewest.clear(),
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await ended;
+    },
+  };
+}
+
+/** Walks one field and comes back. Errors say at which value; secrets are not shown. */
+export async function walkField(start: Start, walk: Walk, field: Field): Promise<void> {
+  const { scene, spec } = start;
+  await walk.prepare?.(scene);
+  const before = at(spec, field.path);
+  const base = await look(scene);
+  let last = base;
+  const accepts = (value: unknown) => start.accepts(put(spec, field.path, value));
+  const step = async (what: string, value: unknown, check: () => Promise<void>) => {
+    try {
+      await check();
+    } catch (error) {
+      if (error instanceof Error) {
+        error.message = `spec.${walk.field} ${what}${
+          walk.isSecret ? "" : ` ${JSON.stringify(value)?.slice(0, 80) ?? ""}`
+        }: ${error.message}`;
+      }
+      throw error;
+    }
+  };
+  const goTo = (what: string, value: unknown, changes: readonly string[], restarts: readonly string[]) =>
+    step(what, value, async () => {
+      assertEquals(await write(scene, put(spec, field.path, value)), undefined, "the API server refuses it");
+      start.availability.forget();
+      await scene.untilReady();
+      const now = await look(scene);
+      for (const { name, replicas } of rolling(last, now)) {
+        const fewest = start.availability.fewest.get(name) ?? replicas;
+        assert(fewest >= replicas, `Deployment ${name} had only ${fewest} of ${replicas} pods available`);
+      }
+      expectSameSet(changed(last, now), changes, "children that changed", () => differences(last, now));
+      expectSameSet(restarted(last, now), restarts, "pods that started again");
+      last = now;
+    });
+  const goBack = async (fromElsewhere: boolean) => {
+    await goTo("back to", before, fromElsewhere ? changes : [], fromElsewhere ? restarts : []);
+    await step("back at", before, async () => {
+      await walk.afterwards?.(scene);
+      if (walk.afterwards !== undefined) await scene.untilReady();
+      last = await look(scene);
+      assertEquals(differences(base, last, walk.madeAnew), [], "not everything is as it was");
+    });
+  };
+  const refuse = (what: string, value: unknown) =>
+    step(what, value, async () => {
+      const refusal = await write(scene, put(spec, field.path, value)) ?? await refusalBy(scene);
+      assert(names(refusal, field), `the refusal does not name the field: ${refusal}`);
+      assertEquals(differences(last, await look(scene)), [], "something changed");
+    });
+  const { changes, restarts = [] } = walk;
+  const values = valuesOf(field, accepts, walk.examples);
+  const { examples = [], others = "accepted" } = walk;
+  const [accepted, misfits] = others === "accepted"
+    ? [values.accepted, []]
+    : [examples, values.accepted.filter((value) => others === "refused" && !examples.includes(value))];
+  if (walk.isSecret) {
+    for (const value of [...values.accepted, ...values.refused]) {
+      if (typeof value === "string" && value.length >= SHORTEST_SECRET) registerSecret(value);
+    }
+  }
+  for (const value of accepted) await goTo("changed to", value, changes, restarts);
+  for (const value of [...misfits, ...values.refused, ...walk.refused ?? []]) {
+    await refuse("changed to", value);
+  }
+  await goBack(accepted.length > 0);
+  // "" and 0 say the same as nothing.
+  const unset = [
+    absent,
+    ...field.schema.type === "string" ? [""] : [],
+    ...field.schema.type === "integer" ? [0] : [],
+  ];
+  let isSet = before !== absent;
+  for (const value of unset.filter((value) => value !== before)) {
+    if (walk.isAwaited) {
+      await step("removed", value, () => expectWait(scene, put(spec, field.path, value), field));
+    } else if (!accepts(value)) await refuse("removed", value);
+    else {
+      await goTo("removed", value, isSet ? changes : [], isSet ? restarts : []);
+      isSet = false;
+    }
+  }
+  if (before === absent) return;
+  await goBack(!isSet);
+}
+
+/** Replaces the spec; gives what the API server says where it refuses it. */
+async function write(scene: Scene, spec: Json): Promise<string | undefined> {
+  try {
+    await scene.client.patch(ControlPlane, { namespace: scene.namespace, name: NAME }, {
+      type: "json",
+      operations: [{ op: "replace", path: "/spec", value: spec }],
+    });
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 422) return error.message;
+    throw error;
+  }
+}
+
+/** What the condition says that refuses the present spec. */
+async function refusalBy(scene: Scene): Promise<string> {
+  const object = await scene.until("a verdict", (seen) => isOfNow(seen, "Stalled") && isOfNow(seen, "Ready"));
+  const stalled = conditionOf(object, "Stalled");
+  assertEquals(stalled?.status, "True", "it is not refused");
+  assertEquals(conditionOf(object, "Ready")?.status, "False");
+  return stalled?.message ?? "";
+}
+
+async function expectWait(scene: Scene, spec: Json, field: Field): Promise<void> {
+  assertEquals(await write(scene, spec), undefined);
+  const object = await scene.until("a wait", (seen) => isOfNow(seen, "Ready"));
+  const { status, message = "" } = conditionOf(object, "Ready") ?? {};
+  assertEquals([status, conditionOf(object, "Stalled")?.status], ["False", "False"]);
+  assert(names(message, field), `the condition does not name the field: ${message}`);
+}
+
+function isOfNow(object: ControlPlaneObject, type: string): boolean {
+  return conditionOf(object, type)?.observedGeneration === object.metadata.generation;
+}
+
+/** All children and pods. */
+export async function look(scene: Scene): Promise<Sight> {
+  const [children, pods] = await Promise.all([scene.children(), scene.list(Pod)]);
+  const { users, router } = scene.controller.state;
+  const { createdAt: _, updatedAt: __, ...registered } = router ?? {};
+  const remote: readonly KubeObject[] = [
+    ...users.map((user) => ({ kind: "User", metadata: { name: user.email }, spec: user } as KubeObject)),
+    { kind: "DefaultRouter", metadata: { name: "default-router" }, spec: registered } as KubeObject,
+  ];
+  const living = pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+  return {
+    objects: new Map([...children.map(({ object }) => object), ...structuredClone(remote)].map((
+      object,
+    ) => [titleOf(object), object])),
+    pods: Map.groupBy(living, ({ metadata }) => metadata?.labels?.["name"] ?? "").entries().reduce(
+      (all, [name, each]) => all.set(name, each.map(({ metadata }) => metadata?.uid ?? "").sort()),
+      new Map<string, readonly string[]>(),
+    ),
+  };
+}
+
+/** The Deployments that replace one pod after the other, and how many pods there have to be all the time. */
+function rolling(before: Sight, now: Sight): readonly { readonly name: string; readonly replicas: number }[] {
+  return [...now.objects].flatMap(([title, object]) => {
+    const specs = [before.objects.get(title), object].map((each) => (each as Deployment | undefined)?.spec);
+    if (specs.some((spec) => spec?.strategy?.type !== "RollingUpdate")) return [];
+    const replicas = Math.min(...specs.map((spec) => spec?.replicas ?? 1));
+    return [{ name: object.metadata?.name ?? "", replicas }];
+  });
+}
+
+/** Titles of what differs, revisions of Secrets included. */
+function changed(before: Sight, now: Sight): readonly string[] {
+  const titles = new Set([...before.objects.keys(), ...now.objects.keys()]);
+  return [...titles].filter((title) =>
+    JSON.stringify(content(before.objects.get(title))) !== JSON.stringify(content(now.objects.get(title)))
+  );
+}
+
+/** Workloads of which a pod is gone that was not scaled away. */
+function restarted(before: Sight, now: Sight): readonly string[] {
+  return [...before.pods].filter(([name, pods]) => {
+    const left = now.pods.get(name) ?? [];
+    const [fewer, more] = left.length < pods.length ? [left, pods] : [pods, left];
+    return !fewer.every((uid) => more.includes(uid));
+  }).map(([name]) => name);
+}
+
+/**
+ * What an object says. Left out is what others write: `status` (a Service's stays: its address is the cloud's answer to
+ * what it asks), versions, the Deployment controller's count of revisions; and when a field was last written, and by
+ * whom, which `differences` compares.
+ */
+function content(object: KubeObject | undefined): unknown {
+  if (object === undefined) return undefined;
+  const { status, metadata, ...rest } = object as KubeObject & { status?: unknown };
+  const { resourceVersion: _, generation: __, managedFields: ___, annotations, ...kept } = metadata ?? {};
+  const { "deployment.kubernetes.io/revision": ____, ...others } = annotations ?? {};
+  return {
+    ...rest,
+    ...(object.kind === "Service" && { status }),
+    metadata: { ...kept, annotations: others },
+  };
+}
+
+/**
+ * Paths at which two sights differ, who owns which field included. Left out, beside what `content` leaves out: the
+ * revisions of Secrets, which are new after each change, and the time of an ownership.
+ */
+function differences(before: Sight, now: Sight, madeAnew: readonly string[] = []): readonly string[] {
+  const titles = new Set([...before.objects.keys(), ...now.objects.keys()]);
+  return [...titles].flatMap((title) => {
+    const of = (sight: Sight) => {
+      const object = sight.objects.get(title);
+      const owners = ownersOf(object);
+      return withoutRevisions({ ...content(object) as object, ...(owners.length > 0 && { owners }) });
+    };
+    return diff(of(before), of(now), title).filter((path) =>
+      !madeAnew.some((pattern) => new RegExp(`^${pattern}$`).test(path))
+    );
+  });
+}
+
+function ownersOf(object: KubeObject | undefined): readonly unknown[] {
+  return (object?.metadata?.managedFields ?? [])
+    .filter(({ subresource }) => subresource !== "status")
+    .map(({ time: _, ...entry }) => entry)
+    .sort((one, other) => `${one.manager} ${one.operation}` < `${other.manager} ${other.operation}` ? -1 : 1);
+}
+
+/** Without what names a revision, and without maps that hold nothing else. */
+function withoutRevisions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutRevisions);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value);
+  const kept = entries.filter(([key]) => !key.includes("iofog.org/revision"))
+    .map(([key, inner]) => [key, withoutRevisions(inner)] as const)
+    .filter(([key, inner]) => inner !== undefined || value[key as keyof typeof value] === undefined);
+  if (kept.length < entries.length && kept.every(([key]) => key === ".")) return undefined;
+  return Object.fromEntries(kept);
+}
+
+function diff(before: unknown, now: unknown, path: string): readonly string[] {
+  if (isObject(before) && isObject(now)) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
+    return [...keys].flatMap((key) => diff(before[key], now[key], `${path} ${key}`));
+  }
+  return JSON.stringify(before) === JSON.stringify(now) ? [] : [path];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function expectSameSet(
+  found: readonly string[],
+  expected: readonly string[],
+  what: string,
+  more: () => readonly string[] = () => [],
+): void {
+  const wrong = JSON.stringify([...found].sort()) !== JSON.stringify([...expected].sort());
+  assertEquals([...found].sort(), [...expected].sort(), wrong ? `${what}; ${more().join("; ")}` : what);
+}
