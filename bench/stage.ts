@@ -23,7 +23,11 @@ const settleMs = 1_500;
 const nowhere = "http://127.0.0.1:9";
 
 const definition = controlPlaneDefinition();
-const identity = { fieldManager: "iofog-operator", annotationPrefix: "iofog.org" };
+const identity = {
+  fieldManager: "iofog-operator",
+  annotationPrefix: "iofog.org",
+  predecessors: ["iofog-operator"],
+};
 
 /** The Secrets that hold a fresh RSA key. */
 export const keySecrets: readonly string[] = [ROUTER_CA, ...ROUTER_LEAVES];
@@ -95,6 +99,7 @@ export class Stage implements AsyncDisposable {
       identity,
       blockOwnerDeletion: true,
       failures: () => new Map(),
+      answers: () => new Map(),
       lostFields: [],
       restrictions: [],
       uuid: () => systemClock.uuid(),

@@ -107,6 +107,8 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     namespace,
     component,
     annotationPrefix: "iofog.org",
+    // The name of the Go operator's program.
+    predecessors: ["iofog-operator"],
     identity: `${podName}_${clock.uuid()}`,
     managed: [{ definition, backend }],
     clock,

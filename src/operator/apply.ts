@@ -113,10 +113,7 @@ async function send(
         resource,
         { namespace, name },
         { type: "json", operations: write.operations },
-        {
-          fieldManager,
-          signal,
-        },
+        { fieldManager: correctionManager(fieldManager), signal },
       );
     case "delete":
       try {

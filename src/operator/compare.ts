@@ -17,10 +17,21 @@ export interface RenamedItems {
   readonly items: readonly unknown[];
 }
 
+/** A place where two objects differ. */
+export interface Difference {
+  /** Readable, e.g. `spec.template.spec.containers[name=controller].image`. */
+  readonly path: string;
+  /** Names of the fields that lead there, without keys of list items. */
+  readonly fields: readonly string[];
+  /** What stands there; undefined where nothing does. */
+  readonly live: unknown;
+}
+
 /** What `compare` found. */
 export interface Comparison {
-  /** Readable paths, e.g. `spec.template.spec.containers[name=controller].image`. */
+  /** Paths of `differences`. */
   readonly paths: readonly string[];
+  readonly differences: readonly Difference[];
   /**
    * Lists in which an item of ours stands under a changed key. An apply would add ours beside it, so that a renamed
    * container would run twice: such a list has to be replaced first.
@@ -30,10 +41,10 @@ export interface Comparison {
 
 /** Compares `desired` with `live`, field by field. */
 export function compare(desired: unknown, live: unknown, rules: MergeRules): Comparison {
-  const paths: string[] = [];
+  const differences: Difference[] = [];
   const renamed: RenamedItems[] = [];
-  walk(desired, live, { fields: [], text: "", inList: false, rules, paths, renamed });
-  return { paths, renamed };
+  walk(desired, live, { fields: [], text: "", inList: false, rules, differences, renamed });
+  return { paths: differences.map(({ path }) => path), differences, renamed };
 }
 
 /** Whether `live` contains everything that `desired` says. */
@@ -47,7 +58,7 @@ interface Position {
   /** Whether a list encloses this place, so that a correction has to be made in that list. */
   readonly inList: boolean;
   readonly rules: MergeRules;
-  readonly paths: string[];
+  readonly differences: Difference[];
   readonly renamed: RenamedItems[];
 }
 
@@ -56,11 +67,11 @@ function walk(desired: unknown, live: unknown, at: Position): unknown {
   if (desired === undefined) return undefined;
   if (Array.isArray(desired)) return walkList(desired, live, at);
   if (!isRecord(desired)) {
-    if (desired !== live) at.paths.push(at.text);
+    if (desired !== live) note(at, live);
     return undefined;
   }
   if (!isRecord(live)) {
-    if (Object.values(desired).some((value) => value !== undefined)) at.paths.push(at.text);
+    if (Object.values(desired).some((value) => value !== undefined)) note(at, live);
     return undefined;
   }
   const corrected: Record<string, unknown> = {};
@@ -70,7 +81,7 @@ function walk(desired: unknown, live: unknown, at: Position): unknown {
   }
   if (at.rules(at.fields)?.type === "atomic") {
     for (const key of Object.keys(live)) {
-      if (desired[key] === undefined) at.paths.push(below(at, key).text);
+      if (desired[key] === undefined) note(below(at, key), live[key]);
     }
   }
   return Object.keys(corrected).length === 0 ? undefined : { ...live, ...corrected };
@@ -79,15 +90,17 @@ function walk(desired: unknown, live: unknown, at: Position): unknown {
 function walkList(desired: readonly unknown[], live: unknown, at: Position): unknown {
   const rule = at.rules(at.fields);
   if (!Array.isArray(live)) {
-    if (desired.length > 0) at.paths.push(at.text);
+    if (desired.length > 0) note(at, live);
     return undefined;
   }
   if (rule?.type === "set") {
-    for (const item of desired) if (!live.includes(item)) at.paths.push(`${at.text}[${item}]`);
+    for (const item of desired) {
+      if (!live.includes(item)) note({ ...at, text: `${at.text}[${item}]` }, undefined);
+    }
     return undefined;
   }
   if (rule?.type !== "map") {
-    if (desired.length !== live.length) at.paths.push(at.text);
+    if (desired.length !== live.length) note(at, live);
     else {
       desired.forEach((item, index) =>
         walk(item, live[index], { ...at, inList: true, text: `${at.text}[${index}]` })
@@ -101,7 +114,7 @@ function walkList(desired: readonly unknown[], live: unknown, at: Position): unk
     const found = live.find((candidate) => sameKeys(item, candidate, rule));
     const text = `${at.text}[${describeKeys(item, rule.keys)}]`;
     if (found === undefined) {
-      at.paths.push(text);
+      note({ ...at, text }, undefined);
       missing.push(item);
       continue;
     }
@@ -136,49 +149,13 @@ function isSameUnderOtherKey(
   if (!isRecord(desired) || !isRecord(live)) return false;
   const rest = Object.entries(desired).filter(([key]) => !keys.includes(key));
   if (rest.length === 0) return false;
-  const nested: Position = { ...at, paths: [], renamed: [] };
+  const nested: Position = { ...at, differences: [], renamed: [] };
   for (const [key, value] of rest) walk(value, live[key], below(nested, key));
-  return nested.paths.length === 0;
+  return nested.differences.length === 0;
 }
 
-/**
- * Which fields one field manager owns that it should not own any more.
- *
- * `fieldsV1` is the manager's entry in `metadata.managedFields`, `desired` is what it would apply next. Server-side
- * apply removes such fields with the next apply, so each of them is a reason to make one.
- */
-export function obsoleteFields(fieldsV1: Record<string, unknown>, desired: unknown, text = ""): string[] {
-  const found: string[] = [];
-  for (const [key, rest] of Object.entries(fieldsV1)) {
-    if (key === ".") continue;
-    const value = select(key, desired);
-    const path = `${text}${describeField(key)}`;
-    if (value === undefined) found.push(path.replace(/^\./, ""));
-    else if (isRecord(rest)) found.push(...obsoleteFields(rest, value, path));
-  }
-  return found;
-}
-
-function select(key: string, value: unknown): unknown {
-  const name = key.slice(2);
-  if (key.startsWith("f:")) return isRecord(value) ? value[name] : undefined;
-  if (!Array.isArray(value)) return undefined;
-  if (key.startsWith("k:")) {
-    const keys = Object.entries(JSON.parse(name) as Record<string, unknown>);
-    const items = value.filter(isRecord);
-    // The server writes a key's default out, such as a port's protocol, also where the item leaves it out.
-    return items.find((item) => keys.every(([k, v]) => item[k] === v)) ??
-      items.find((item) => keys.every(([k, v]) => item[k] === undefined || item[k] === v));
-  }
-  if (key.startsWith("v:")) return value.find((item) => item === JSON.parse(name));
-  return value[Number(name)];
-}
-
-function describeField(key: string): string {
-  const name = key.slice(2);
-  if (key.startsWith("f:")) return /^[\w-]+$/.test(name) ? `.${name}` : `[${name}]`;
-  if (!key.startsWith("k:")) return `[${name}]`;
-  return `[${Object.entries(JSON.parse(name)).map(([k, v]) => `${k}=${v}`).join(",")}]`;
+function note(at: Position, live: unknown): void {
+  at.differences.push({ path: at.text, fields: at.fields, live });
 }
 
 function below(at: Position, key: string): Position {

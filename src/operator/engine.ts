@@ -74,12 +74,13 @@ export class Engine {
       },
     });
     const { store } = this;
+    const progress = new Progress(failures);
     this.#context = {
       options,
       store,
       failures,
-      planner: new Planner({ ...options, definitions, store, failures }),
-      progress: new Progress(failures),
+      planner: new Planner({ ...options, definitions, store, failures, progress }),
+      progress,
       halt: new Halt(clock, resyncMs),
       reporter: new Reporter({ ...options, definitions, failures }),
       secrets: new Secrets({ ...options, definitions, store, failures }),

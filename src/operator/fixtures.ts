@@ -36,7 +36,11 @@ export const Widget: Resource = {
   namespaced: true,
 };
 
-export const identity: Identity = { fieldManager: "widgets", annotationPrefix: "example.org" };
+export const identity: Identity = {
+  fieldManager: "widgets",
+  annotationPrefix: "example.org",
+  predecessors: ["old-widgets"],
+};
 
 export const childKinds: readonly Resource[] = [
   ...[ServiceAccount, ConfigMap, Secret, PersistentVolumeClaim, Service, Deployment, Role, RoleBinding],
@@ -190,6 +194,7 @@ export function planInput(
     identity,
     blockOwnerDeletion: true,
     failures: () => new Map(),
+    answers: () => new Map(),
     lostFields: [],
     restrictions: [],
     uuid: () => "uuid",

@@ -3,6 +3,7 @@
  * status at the end.
  */
 
+import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { WriteResult, WriteVerb } from "../telemetry/metrics.ts";
 import { applyWrite, type Outcome } from "./apply.ts";
 import type { Definition, Parent } from "./definition.ts";
@@ -83,14 +84,18 @@ export class KubernetesLane {
       const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
       writes += done.length;
       this.#context.reporter.wrote(definition, current, done);
-      again = carried.some(({ outcome }) => outcome.type === "blockOwnerDeletionRefused");
-      if (again) this.#clearForbidden(current.parent, carried);
+      const refused = carried.some(({ outcome }) => outcome.type === "blockOwnerDeletionRefused");
+      if (refused) this.#clearForbidden(current.parent, carried);
+      // What was handed over is brought in order at once.
+      again = refused || done.some(({ write }) => write.verb === "adopt");
       if (attempt === conflictRetries) this.#noteContended(current.parent, outdated);
       else again ||= outdated.length > 0;
       let next = this.#context.planner.one(definition, uid);
       // The parent is gone: so is whatever there was to do.
       if (next === undefined) return { writes, again: false, settled: false, failed: false };
-      if (this.#noteUnsettled(current, next, done)) next = this.#context.planner.one(definition, uid) ?? next;
+      const stays = this.#noteUnsettled(current, next, done);
+      if (stays !== "nothing") next = this.#context.planner.one(definition, uid) ?? next;
+      again ||= stays === "toSettle";
       current = next;
       if (!again) break;
     }
@@ -140,25 +145,34 @@ export class KubernetesLane {
   }
 
   /**
-   * Notes what differs as before although it was just written as desired, since the server stores something else:
-   * writing it again at once would go on for ever. Returns whether there is any.
+   * Notes what differs as before although it was just written as desired, since the server stores something else. It
+   * is settled by the next plan; what cannot be, such as a Secret, waits, or it would be written again for ever.
    */
-  #noteUnsettled(before: ParentPlan, after: ParentPlan, done: readonly Carried[]): boolean {
+  #noteUnsettled(
+    before: ParentPlan,
+    after: ParentPlan,
+    done: readonly Carried[],
+  ): "toSettle" | "waits" | "nothing" {
     const [wantedBefore, wantedAfter] = [wantedOf(before), wantedOf(after)];
-    let found = false;
+    let found: "toSettle" | "waits" | "nothing" = "nothing";
     for (const { write, outcome } of done) {
       const target = describeTarget(write);
       const next = after.waves.flat().find((each) => describeTarget(each) === target);
       const stored = outcome.type === "written" ? outcome.object?.metadata?.resourceVersion : undefined;
       if (next?.verb !== write.verb || next.live?.metadata?.resourceVersion !== stored) continue;
       if (wantedBefore.get(target) !== wantedAfter.get(target)) continue;
+      if (write.verb === "apply" && write.settles !== true && write.resource.kind !== Secret.kind) {
+        this.#context.progress.answered(after.parent, target, stored ?? "");
+        found = "toSettle";
+        continue;
+      }
       const message = `was written and still differs in ${
         next.paths.join(", ")
       }: the API server stores something else`;
       this.#context.reporter.failed(after.parent, write, { object: target, reason: unsettled, message }, {
         retryable: false,
       });
-      found = true;
+      if (found === "nothing") found = "waits";
     }
     return found;
   }

@@ -20,6 +20,8 @@ export interface OperatorOptions {
   readonly component: string;
   /** Prefix of its annotations, e.g. `iofog.org`. */
   readonly annotationPrefix: string;
+  /** Field managers of operators that it takes over from. @default none */
+  readonly predecessors?: readonly string[];
   /** Names this process in the Leases; must differ between processes. */
   readonly identity: string;
   readonly managed: readonly Managed[];
@@ -68,7 +70,11 @@ export function createOperator(options: OperatorOptions): Operator {
     client,
     namespace,
     clock,
-    identity: { fieldManager: component, annotationPrefix: options.annotationPrefix },
+    identity: {
+      fieldManager: component,
+      annotationPrefix: options.annotationPrefix,
+      predecessors: options.predecessors ?? [],
+    },
     managed,
     mayWrite: () => !stopping.aborted && leases.every((lease) => lease.held),
     log,

@@ -7,6 +7,7 @@
 
 import { apiVersionOf, type KubeObject, type OwnerReference, type Resource } from "../kubernetes/resource.ts";
 import type { Parent } from "./definition.ts";
+import { isUpdate } from "./managed_fields.ts";
 
 /** How this operator marks what it writes. */
 export interface Identity {
@@ -14,6 +15,8 @@ export interface Identity {
   readonly fieldManager: string;
   /** Prefix of annotations, e.g. `iofog.org`. */
   readonly annotationPrefix: string;
+  /** Field managers of the operators that this one takes over from, as their creates and updates name them. */
+  readonly predecessors: readonly string[];
 }
 
 /** What an object is to a parent. */
@@ -86,7 +89,9 @@ export function ownership(
   const controller = references[index];
   const marked = markOf(object, identity);
   if (controller === undefined) {
-    const ours = marked !== undefined && (marked === parent.metadata.uid || !isLiving(marked));
+    const ours = marked === undefined
+      ? isPredecessors(object, identity)
+      : marked === parent.metadata.uid || !isLiving(marked);
     return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
   }
   if (controller.uid === parent.metadata.uid) return { type: "ours" };
@@ -101,6 +106,18 @@ export function ownership(
 /** The uid of the custom resource whose mark `object` carries. */
 export function markOf(object: KubeObject, identity: Identity): string | undefined {
   return object.metadata?.annotations?.[ownerAnnotation(identity)];
+}
+
+/**
+ * Whether a predecessor made `object` and we have not taken it over yet: what it wrote is still there, and our mark is
+ * not. Our own creates and updates may have the same name, but they carry the mark.
+ */
+export function isPredecessors(object: KubeObject, identity: Identity): boolean {
+  if (markOf(object, identity) !== undefined) return false;
+  return object.metadata?.managedFields?.some((entry) =>
+    isUpdate(entry, identity.predecessors) &&
+    Object.keys(entry.fieldsV1 ?? {}).some((field) => field !== "f:metadata")
+  ) ?? false;
 }
 
 /** Whether `object` was made for `parent` by us, and may therefore be pruned. */

@@ -6,9 +6,11 @@
  * in full and the object says that it was made for this parent.
  */
 
-import type { KubeObject, Resource } from "../kubernetes/resource.ts";
+import type { JsonPatchOperation } from "../kubernetes/client.ts";
+import { Secret } from "../kubernetes/generated/core_v1.ts";
+import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
 import { mergeRuleAt } from "../kubernetes/schema.ts";
-import { compare, isRecord, obsoleteFields, type RenamedItems } from "./compare.ts";
+import { compare, type Difference, isRecord, type MergeRules, type RenamedItems } from "./compare.ts";
 import type {
   AppliedChild,
   Child,
@@ -23,17 +25,31 @@ import type {
   StatusDraft,
 } from "./definition.ts";
 import { inventoryChild, markerChild, readInventory } from "./inventory.ts";
+import { appliedFields, extract, fieldsAt, migrated, obsoleteFields } from "./managed_fields.ts";
 import {
   correctionManager,
   type Identity,
   isChildOf,
   isPaused,
+  isPredecessors,
   ownerAnnotation,
   ownerReference,
+  type Ownership,
   ownership,
   pauseAnnotation,
   revisionAnnotation,
 } from "./ownership.ts";
+import {
+  differencesIn,
+  isInTemplate,
+  pairOf,
+  type Part,
+  parts,
+  settledAnnotation,
+  templateOf,
+  templatePath,
+  withTemplate,
+} from "./settled.ts";
 import {
   describeChild,
   describeTarget,
@@ -54,6 +70,11 @@ export interface PlanInput {
   readonly blockOwnerDeletion: boolean;
   /** Writes that failed lately: why, and whether they have to wait. Keyed as `describeTarget` says. */
   readonly failures: (parent: Parent) => ReadonlyMap<string, Failure & { readonly waiting: boolean }>;
+  /**
+   * Resource versions that are the answers to our own applies of what is desired now: what differs in such an object
+   * the API server stores otherwise. Keyed as `describeTarget` says.
+   */
+  readonly answers: (parent: Parent) => ReadonlyMap<string, string>;
   /** Fields of ours that the served CRD drops. */
   readonly lostFields: readonly string[];
   /** What the operator's Role does not allow and is done without. */
@@ -220,23 +241,9 @@ function planChild(
         `; it is made again once it is gone`,
     };
   }
-  if (owner.type === "orphan") {
-    const reference = ownerReference(input.definition.resource, parent, input.blockOwnerDeletion);
-    const path = `/metadata/ownerReferences/${owner.index}`;
-    return {
-      ...target,
-      verb: "adopt",
-      live,
-      paths: ["metadata.ownerReferences"],
-      operations: [
-        { op: "test", path: "/metadata/uid", value: live.metadata?.uid },
-        { op: "test", path: `${path}/uid`, value: owner.reference.uid },
-        { op: "replace", path, value: reference },
-      ],
-    };
-  }
-  const rules = (path: readonly string[]) => mergeRuleAt(resource, path);
   const onlyMetadata = child.type === "generated" || child.createOnly === true;
+  const hands = handOver(input, parent, live, owner, { resource, wanted, onlyMetadata });
+  if (hands !== undefined) return { ...target, verb: "adopt", live, ...hands };
   if (child.type === "generated" && child.reissue !== undefined) {
     const { managedFields: _, ...metadata } = live.metadata ?? {};
     return {
@@ -248,36 +255,153 @@ function planChild(
       generate: child.generate,
     };
   }
-  const comparable = onlyMetadata ? metadataOf(wanted) : wanted;
-  const found = compare(comparable, live, rules);
-  const owned = live.metadata?.managedFields?.find((entry) =>
-    entry.manager === input.identity.fieldManager && entry.operation === "Apply" && !entry.subresource
-  );
-  const stale = obsoleteFields(owned?.fieldsV1 ?? {}, comparable);
+  return planUpdate(input, parent, child, live, onlyMetadata ? metadataOf(wanted) : wanted);
+}
+
+/** What has to change of an object that is ours, by server-side apply. */
+function planUpdate(
+  input: PlanInput,
+  parent: Parent,
+  child: AppliedChild | GeneratedChild,
+  live: KubeObject,
+  wanted: WithMetadata,
+): KubernetesWrite | undefined {
+  const { resource } = child;
+  const { name, namespace } = child.object.metadata;
+  const { fieldManager } = input.identity;
+  const rules = rulesOf(resource);
+  const owned = appliedFields(live.metadata?.managedFields, fieldManager);
+  const before = compare(wanted, live, rules).differences;
+  const settled = new Set(parts.filter((part) => isSettled(input, part, wanted, live, before)));
+  // What is settled in the pod template stays as it is, also when the rest is written.
+  const kept = settled.has("template")
+    ? withTemplate(wanted, extract(fieldsAt(owned, templatePath) ?? {}, templateOf(live)) ?? {})
+    : wanted;
+  const object = withAnnotations(kept, recordedPairs(input, settled, live));
+  const found = compare(object, live, rules);
+  const open = settled.has("rest")
+    ? found.differences.filter(({ fields }) => isInTemplate(fields))
+    : found.differences;
+  const obsolete = obsoleteFields(owned, object);
   const absent = child.type === "applied"
     ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
     : [];
   const corrected = live.metadata?.managedFields?.some((entry) =>
-    entry.manager === correctionManager(input.identity.fieldManager)
+    entry.manager === correctionManager(fieldManager)
   );
   const paths = [
-    ...found.paths,
-    ...stale,
+    ...open.map(({ path }) => path),
+    ...obsolete,
     ...absent.map((path) => path.join(".")),
     ...(corrected ? ["metadata.managedFields"] : []),
   ];
   if (paths.length === 0) return undefined;
-  return {
-    ...target,
+  const write = {
+    world: "kubernetes",
     verb: "apply",
+    resource,
+    namespace,
+    name,
     live,
     paths,
-    object: comparable,
     precondition: { uid: live.metadata?.uid ?? "", resourceVersion: live.metadata?.resourceVersion ?? "" },
-    before: correction(comparable, absent, found.renamed),
+  } as const;
+  const answer = input.answers(parent).get(describeChild(child));
+  if (answer !== undefined && answer === live.metadata?.resourceVersion && before.length > 0) {
+    const pairs = parts.filter((part) => differencesIn(part, before).length > 0)
+      .map((part) => [settledAnnotation(input.identity, part), pairOf(part, wanted, before)]);
+    return { ...write, object: withAnnotations(wanted, Object.fromEntries(pairs)), settles: true };
+  }
+  return {
+    ...write,
+    object,
+    before: correction(object, absent, found.renamed),
+    // What is taken over restarts no pods.
     freshRevision: child.type === "applied" && child.revisioned === true &&
+      live.metadata?.annotations?.[ownerAnnotation(input.identity)] !== undefined &&
       paths.some((path) => /^data\b/.test(path)),
   };
+}
+
+type WithMetadata = KubeObject & { readonly metadata: ObjectMeta };
+
+/** An object as it should be. */
+interface Wanted {
+  readonly resource: Resource;
+  readonly wanted: WithMetadata;
+  /** Whether only its metadata are kept right. */
+  readonly onlyMetadata: boolean;
+}
+
+/** Whether what differs in a part was recorded as settled, and nothing changed since. Never so of Secrets. */
+function isSettled(
+  { identity }: PlanInput,
+  part: Part,
+  wanted: WithMetadata,
+  live: KubeObject,
+  differences: readonly Difference[],
+): boolean {
+  const recorded = live.metadata?.annotations?.[settledAnnotation(identity, part)];
+  return recorded !== undefined && wanted.kind !== Secret.kind &&
+    recorded === pairOf(part, wanted, differences);
+}
+
+function recordedPairs(
+  { identity }: PlanInput,
+  settled: ReadonlySet<Part>,
+  live: KubeObject,
+): Record<string, string> {
+  return Object.fromEntries([...settled].flatMap((part) => {
+    const annotation = settledAnnotation(identity, part);
+    const recorded = live.metadata?.annotations?.[annotation];
+    return recorded === undefined ? [] : [[annotation, recorded]];
+  }));
+}
+
+/**
+ * How an object gets to us that is not under our field manager: of a dead incarnation of the parent, or made by a
+ * predecessor. One patch: it has to be known at every moment whose it is, and that its pod template is settled.
+ */
+function handOver(
+  input: PlanInput,
+  parent: Parent,
+  live: KubeObject,
+  owner: Ownership,
+  { onlyMetadata, resource, wanted }: Wanted,
+): { readonly operations: readonly JsonPatchOperation[]; readonly paths: readonly string[] } | undefined {
+  const { identity } = input;
+  const { annotations, managedFields = [], ownerReferences, resourceVersion, uid } = live.metadata ?? {};
+  const reference = ownerReference(input.definition.resource, parent, input.blockOwnerDeletion);
+  const operations: JsonPatchOperation[] = [];
+  const paths: string[] = [];
+  if (owner.type === "orphan") {
+    const path = `/metadata/ownerReferences/${owner.index}`;
+    operations.push({ op: "test", path: `${path}/uid`, value: owner.reference.uid });
+    operations.push({ op: "replace", path, value: reference });
+    paths.push("metadata.ownerReferences");
+  }
+  // What is created once keeps the values that it has: whoever owns fields has to apply them.
+  if (isPredecessors(live, identity) && !onlyMetadata) {
+    operations.push({ op: "test", path: "/metadata/resourceVersion", value: resourceVersion });
+    operations.push({
+      op: "replace",
+      path: "/metadata/managedFields",
+      value: migrated(managedFields, identity.predecessors, identity.fieldManager),
+    });
+    paths.push("metadata.managedFields");
+    if (ownerReferences === undefined) {
+      operations.push({ op: "add", path: "/metadata/ownerReferences", value: [reference] });
+      paths.push("metadata.ownerReferences");
+    }
+    if (templateOf(wanted) !== undefined) {
+      const differences = compare(wanted, live, rulesOf(resource)).differences;
+      const pair = { [settledAnnotation(identity, "template")]: pairOf("template", wanted, differences) };
+      operations.push({ op: "add", path: "/metadata/annotations", value: { ...annotations, ...pair } });
+      paths.push("metadata.annotations");
+    }
+  }
+  if (operations.length === 0) return undefined;
+  return { operations: [{ op: "test", path: "/metadata/uid", value: uid }, ...operations], paths };
 }
 
 /** Why a kind cannot be judged now; undefined when it is listed. */
@@ -304,7 +428,7 @@ function complete(
   parent: Parent,
   child: AppliedChild | GeneratedChild,
   live: KubeObject | undefined,
-): KubeObject & { metadata: NonNullable<KubeObject["metadata"]> } {
+): WithMetadata {
   const revision = revisionAnnotation(input.identity);
   const kept = child.type === "applied" && child.revisioned
     ? live?.metadata?.annotations?.[revision]
@@ -323,8 +447,18 @@ function complete(
   };
 }
 
-function metadataOf(object: KubeObject): KubeObject & { metadata: NonNullable<KubeObject["metadata"]> } {
+function metadataOf(object: KubeObject): WithMetadata {
   return { apiVersion: object.apiVersion, kind: object.kind, metadata: object.metadata ?? {} };
+}
+
+function withAnnotations(object: WithMetadata, more: Readonly<Record<string, string>>): WithMetadata {
+  if (Object.keys(more).length === 0) return object;
+  const annotations = { ...object.metadata.annotations, ...more };
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}
+
+function rulesOf(resource: Resource): MergeRules {
+  return (path) => mergeRuleAt(resource, path);
 }
 
 /** The merge patch that nulls `absent` fields and replaces lists with renamed items. */

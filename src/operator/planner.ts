@@ -11,6 +11,7 @@ import type { Definition, Parent } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput, planParent } from "./plan.ts";
+import type { Progress } from "./progress.ts";
 import { fieldsLost, servedSchema } from "./served_schema.ts";
 import { keyOf, type Store } from "./store.ts";
 
@@ -21,6 +22,7 @@ export interface PlannerOptions {
   readonly definitions: readonly Definition[];
   readonly store: Store;
   readonly failures: Failures;
+  readonly progress: Progress;
   readonly namespace: string;
   readonly restrictions: () => readonly string[];
 }
@@ -123,7 +125,7 @@ export class Planner {
   }
 
   #input(definition: Definition): PlanInput {
-    const { clock, failures, identity, store } = this.#options;
+    const { clock, failures, identity, progress, store } = this.#options;
     return {
       definition,
       snapshot: store.snapshot(),
@@ -131,6 +133,7 @@ export class Planner {
       identity,
       blockOwnerDeletion: this.#blockOwnerDeletion,
       failures: (parent) => failures.of(parent),
+      answers: (parent) => progress.answers(parent),
       lostFields: this.lostFields(definition),
       restrictions: this.#restrictions(definition),
       uuid: () => clock.uuid(),

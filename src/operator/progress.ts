@@ -16,6 +16,9 @@ export class Progress {
   /** For each parent, what its children should be when they last were so. */
   readonly #settled = new Map<string, Map<string, string>>();
 
+  /** For each parent, the resource versions that are answers to our applies. */
+  readonly #answers = new Map<string, Map<string, string>>();
+
   constructor(failures: Failures) {
     this.#failures = failures;
   }
@@ -46,9 +49,23 @@ export class Progress {
     }
   }
 
+  /** What is stored of `target` is the answer to our apply of what is desired, and still differs from it. */
+  answered(parent: Parent, target: string, resourceVersion: string): void {
+    const { uid } = parent.metadata;
+    const answers = this.#answers.get(uid) ?? new Map<string, string>();
+    this.#answers.set(uid, answers.set(target, resourceVersion));
+  }
+
+  /** Such answers, by target. */
+  answers({ metadata: { uid } }: Parent): ReadonlyMap<string, string> {
+    return this.#answers.get(uid) ?? new Map();
+  }
+
   /** Forgets parents that are gone. */
   keepOnly(parentUids: ReadonlySet<string>): void {
-    for (const uid of [...this.#settled.keys()]) if (!parentUids.has(uid)) this.#settled.delete(uid);
+    for (const known of [this.#settled, this.#answers]) {
+      for (const uid of [...known.keys()]) if (!parentUids.has(uid)) known.delete(uid);
+    }
   }
 }
 

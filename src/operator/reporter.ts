@@ -63,8 +63,15 @@ export class Reporter {
     const rest = done.filter((each) => !each.drift).map(({ write }) => write);
     const created = rest.filter((write) => write.live === undefined);
     const deleted = rest.filter((write) => write.verb === "delete");
-    const updated = rest.filter((write) => write.live !== undefined && write.verb !== "delete");
+    const adopted = rest.filter((write) => write.verb === "adopt");
+    const updated = rest.filter((write) =>
+      write.live !== undefined && write.verb !== "delete" && write.verb !== "adopt"
+    );
     if (created.length > 0) this.event(planned.parent, "Normal", "Created", `Created ${names(created)}`);
+    if (adopted.length > 0) {
+      const message = `Took over ${names(adopted)}; pod templates stay as they are until they have to change`;
+      this.event(planned.parent, "Normal", "TakenOver", message);
+    }
     if (updated.length > 0) this.event(planned.parent, "Normal", "Updated", `Updated ${changes(updated)}`);
     if (deleted.length > 0) this.event(planned.parent, "Normal", "Deleted", `Deleted ${names(deleted)}`);
     if (drift.length > 0) this.event(planned.parent, "Normal", "Repaired", `Put right ${changes(drift)}`);

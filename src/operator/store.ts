@@ -13,7 +13,7 @@ import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
 import type { ExternalState, KindState, Snapshot } from "./definition.ts";
-import { correctionManager, type Identity, markOf } from "./ownership.ts";
+import { correctionManager, type Identity, isPredecessors, markOf } from "./ownership.ts";
 
 /** A kind to keep. */
 export interface StoredKind {
@@ -49,7 +49,10 @@ export interface StoreOptions {
   readonly namespace: string;
   readonly clock: Clock;
   readonly kinds: readonly StoredKind[];
-  /** Of managedFields, only the entry that its field manager applied is kept: it tells which fields to give up. */
+  /**
+   * Of managedFields, only what its field manager applied is kept: it tells which fields to give up. What a
+   * predecessor made keeps all of them until it is taken over.
+   */
   readonly identity: Identity;
   readonly observer: StoreObserver;
 }
@@ -312,7 +315,7 @@ export class Store {
     if (previous !== undefined && asBefore && (partial || isComplete(kind, name))) return;
     if (how.consistent === true) kind.gone.delete(uid);
     else if (kind.gone.has(uid) || isKnown(object, previous)) return observer.stale(kind.stored.resource);
-    const kept = trim(partial ? metadataOf(object) : object, identity.fieldManager);
+    const kept = trim(partial ? metadataOf(object) : object, identity);
     this.#unindex(kind, previous);
     kind.objects.set(name, kept);
     kind.names.set(uid, name);
@@ -424,9 +427,10 @@ function metadataOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   return { apiVersion, kind, metadata };
 }
 
-function trim(object: KubeObject, fieldManager: string): KubeObject {
+function trim(object: KubeObject, identity: Identity): KubeObject {
+  const { fieldManager } = identity;
   const entries = object.metadata?.managedFields;
-  if (entries === undefined) return object;
+  if (entries === undefined || isPredecessors(object, identity)) return object;
   const ours = entries.filter((entry) =>
     (entry.manager === fieldManager && entry.operation === "Apply" && !entry.subresource) ||
     entry.manager === correctionManager(fieldManager)

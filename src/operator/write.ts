@@ -32,6 +32,8 @@ export type KubernetesWrite =
     readonly precondition?: Precondition | undefined;
     /** Merge patch that has to come first, e.g. to null what an apply cannot remove. */
     readonly before?: Readonly<Record<string, unknown>> | undefined;
+    /** Records differences that stay; see `settled.ts`. */
+    readonly settles?: boolean | undefined;
     /** Set a fresh revision annotation in the same write. */
     readonly freshRevision?: boolean | undefined;
   }
@@ -47,7 +49,7 @@ export type KubernetesWrite =
     readonly object: KubeObject & { readonly metadata: ObjectMeta };
     readonly generate: () => Promise<Readonly<Record<string, string>>>;
   }
-  /** JSON patch that hands an object of a dead parent to its successor. */
+  /** JSON patch that hands over an object of a dead parent, or of the operator that was here before. */
   | KubernetesWriteBase & {
     readonly verb: "adopt";
     readonly operations: readonly JsonPatchOperation[];
