@@ -6,12 +6,11 @@ import type { Condition } from "../src/operator/definition.ts";
 import { ControlPlane } from "../src/resources/controlplane/definition.ts";
 import { connectCluster, playKubelet } from "../tests/cluster/mod.ts";
 import { startController } from "../tests/controller/controller.ts";
+import { cpuSeconds, residentMib } from "./process_usage.ts";
 import type { Stage } from "./stage.ts";
 
 /** Milliseconds until the control plane has to be ready. */
 const patienceMs = 60_000;
-/** Of one line of `/proc/PID/stat`; the kernel's USER_HZ is 100 on every Linux that Deno runs on. */
-const ticksPerSecond = 100;
 
 /** At rest. */
 export interface Rest {
@@ -56,16 +55,4 @@ async function untilReady(stage: Stage, namespace: string): Promise<void> {
     if (systemClock.monotonic() - startedAt > patienceMs) throw new Error("the control plane is not ready");
     await systemClock.sleep(100);
   }
-}
-
-async function residentMib(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
-}
-
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

@@ -6,7 +6,7 @@ import type { Distribution } from "./statistics.ts";
 /** One line of the table. */
 export interface Row {
   readonly what: string;
-  readonly unit: "ms" | "MiB" | "%";
+  readonly unit: "ms" | "s" | "MiB" | "MiB/h" | "%" | "";
   readonly figures: Distribution;
   readonly floor?: Distribution | undefined;
   readonly aim?: Aim | undefined;
@@ -22,6 +22,8 @@ export interface Report {
   readonly machine: Machine;
   readonly program: string;
   readonly quick: boolean;
+  /** What it is about, where not a single control plane. */
+  readonly subject?: string | undefined;
   /** Load average over a minute, before and after: other work on the machine spoils the figures, ratios less so. */
   readonly load: readonly [before: number, after: number];
   readonly notes: readonly string[];
@@ -60,9 +62,10 @@ export function renderTable(rows: readonly Row[]): string {
 }
 
 /** The whole report as Markdown. */
-export function renderMarkdown({ date, machine, program, quick, load, notes, rows }: Report): string {
+export function renderMarkdown(report: Report): string {
+  const { date, machine, program, quick, subject, load, notes, rows } = report;
   const { cpu, cores, memoryGib, os, deno, v8, kubernetes, operator } = machine;
-  return `# Benchmark of ${date}${quick ? " (quick)" : ""}
+  return `# Benchmark of ${date}${subject === undefined ? "" : `: ${subject}`}${quick ? " (quick)" : ""}
 
 ${cpu}, ${cores} cores, ${memoryGib} GiB, ${os}; Deno ${deno} (V8 ${v8}), kube-apiserver ${kubernetes}, iofog-operator
 ${operator} (${program}). Load average ${load[0].toFixed(2)} before, ${load[1].toFixed(2)} after.
@@ -74,7 +77,7 @@ ${notes.map((note) => `- ${note}\n`).join("")}`;
 function cellsOf(row: Row): string[] {
   const { what, unit, figures, floor, aim } = row;
   const show = (value: number | undefined) =>
-    value === undefined ? "" : `${unit === "ms" ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+    value === undefined ? "" : `${unit === "ms" ? value.toFixed(0) : value.toFixed(1)} ${unit}`.trim();
   const times = ratio(row);
   const reached = isReached(row);
   return [

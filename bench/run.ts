@@ -1,13 +1,16 @@
 /**
- * `deno task bench [--quick]`: how fast the operator is, on a fresh local cluster, beside what is possible at all.
+ * `deno task bench [--quick] [--load [--minutes=N]]`: how fast the operator is, on a fresh local cluster, beside what is
+ * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for N minutes (2).
  *
  * Prints a table and writes it to `bench/results/`. Aims that are missed are marked; the exit code is 0 all the same.
  */
 
 import "reflect-metadata";
+import { parseArgs } from "@std/cli";
 import { findBinaries, printProgress, startCluster } from "../tests/cluster/mod.ts";
 import { describeMachine } from "./machine.ts";
 import { measureInstall } from "./measure_install.ts";
+import { type Load, measureLoad } from "./measure_load.ts";
 import { measureRepair } from "./measure_repair.ts";
 import { measureRest } from "./measure_rest.ts";
 import { measureStart } from "./measure_start.ts";
@@ -69,12 +72,57 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
   ];
 }
 
+const loadNotes = [
+  "examples/tenants: two children for each custom resource, both kinds listed and watched; a full look every 30 s.",
+  "first convergence: from the spawn of the process to the last child and status.",
+  "a pass at rest: CPU of all that happens in 30 s, the full look among it.",
+  "a change: from the request that changes a Tenant to the watch event that tells of its ConfigMap.",
+  "bytes are those on the wire, TLS included.",
+];
+
+async function measureLoads(
+  stage: Stage,
+  quick: boolean,
+  minutes: number,
+  say: (text: string) => void,
+): Promise<readonly Row[]> {
+  const loads: Load[] = [];
+  for (const count of quick ? [50, 500] : [50, 500, 5_000]) {
+    say(`${count} custom resources`);
+    loads.push(await measureLoad(stage.cluster, stage.client, count, minutes * 60));
+  }
+  return loads.flatMap((load): Row[] => {
+    const one = (what: string, unit: Row["unit"], value: number, aim?: Row["aim"]): Row => ({
+      what: `${load.tenants}: ${what}`,
+      unit,
+      figures: distribution([value]),
+      aim,
+    });
+    const many = (what: string, unit: Row["unit"], values: readonly number[], aim: Row["aim"]): Row => ({
+      ...one(what, unit, 0, aim),
+      figures: distribution(values),
+    });
+    return [
+      one("first convergence", "s", load.first.seconds),
+      one("first convergence, CPU", "s", load.first.cpu),
+      one("a pass at rest, CPU", "s", load.cpuOfPass, { below: 2 }),
+      many("a change", "ms", load.changeMs, { below: 250 }),
+      many("memory (RSS)", "MiB", load.rssMib, { below: 200 }),
+      one("memory, slope", "MiB/h", load.rssSlope),
+      one("requests per hour at rest", "", load.requestsPerHour),
+      one("bytes per hour at rest", "MiB/h", load.mibPerHour),
+      one("writes at rest", "", load.writesAtRest, { below: 1 }),
+    ];
+  });
+}
+
 /** Writes the report, and returns its text. */
 async function save(report: Report): Promise<string> {
   const folder = new URL("results/", import.meta.url);
   await Deno.mkdir(folder, { recursive: true });
   const cpu = report.machine.cpu.toLowerCase().replace(/\W+/g, "-").replace(/^-|-$/g, "");
-  const name = `${report.date}-${cpu}${report.quick ? "-quick" : ""}`;
+  const suffix = `${report.subject === undefined ? "" : "-load"}${report.quick ? "-quick" : ""}`;
+  const name = `${report.date}-${cpu}${suffix}`;
   const text = renderMarkdown(report);
   const files = [`${name}.md`, `${name}.json`];
   await Deno.writeTextFile(new URL(`${name}.md`, folder), text);
@@ -85,10 +133,14 @@ async function save(report: Report): Promise<string> {
 }
 
 if (import.meta.main) {
-  const quick = Deno.args.includes("--quick");
-  const unknown = Deno.args.find((argument) => argument !== "--quick");
-  if (unknown !== undefined) {
-    console.error(`unknown argument ${unknown}: deno task bench [--quick]`);
+  const { load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(Deno.args, {
+    boolean: ["quick", "load"],
+    string: ["minutes"],
+    default: { minutes: "2" },
+  });
+  const surprise = [...unknown, ...Object.keys(others)][0];
+  if (surprise !== undefined || !(Number(minutes) > 0)) {
+    console.error(`what is ${surprise ?? minutes}? deno task bench [--quick] [--load [--minutes=N]]`);
     Deno.exit(2);
   }
   const progress = printProgress((text) => Deno.stderr.writeSync(new TextEncoder().encode(text)), {
@@ -100,15 +152,19 @@ if (import.meta.main) {
   if (isBusy) console.error(`load average ${loadBefore.toFixed(2)}: ${busy}`);
   await using cluster = await startCluster({ binaries, progress });
   await using stage = await Stage.open(cluster);
-  const rows = await measure(stage, quick, (text) => console.error(`measuring: ${text}`));
+  const say = (text: string) => console.error(`measuring: ${text}`);
+  const rows = underLoad
+    ? await measureLoads(stage, quick, Number(minutes), say)
+    : await measure(stage, quick, say);
   const [loadAfter = NaN] = Deno.loadavg();
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
     machine: await describeMachine(stage.client),
-    program: stage.program.description,
+    program: underLoad ? "examples/tenants" : stage.program.description,
     quick,
+    subject: underLoad ? "many custom resources" : undefined,
     load: [loadBefore, loadAfter],
-    notes: isBusy ? [...notes, busy] : notes,
+    notes: [...underLoad ? loadNotes : notes, ...isBusy ? [busy] : []],
     rows,
   };
   console.log(await save(report));
