@@ -12,7 +12,7 @@ import { type ParentPlan, plan } from "../src/operator/plan.ts";
 import { servedSchema } from "../src/operator/served_schema.ts";
 import { Store } from "../src/operator/store.ts";
 import { ControlPlane, controlPlaneDefinition } from "../src/resources/controlplane/definition.ts";
-import { ROUTER_CA, ROUTER_LEAVES } from "../src/resources/controlplane/router.ts";
+import { ROUTER_CA, ROUTER_LEAVES } from "../src/resources/controlplane/certificates.ts";
 import { type Cluster, connectCluster } from "../tests/cluster/mod.ts";
 import { buildProgram, type OperatorProcess, type Program, startOperator } from "./operator.ts";
 import { type Sighting, Sightings } from "./sightings.ts";

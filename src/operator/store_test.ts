@@ -453,6 +453,28 @@ Deno.test("Store: a kind that may not be listed is failed and denied", async () 
   assertEquals(store.snapshot().kind(ConfigMap), { phase: "synced" });
 });
 
+Deno.test("Store reads the content of a Secret once it is named, and forgets it when it is not", async () => {
+  const { api, following, store } = stored();
+  const contents = () => ["a", "ours"].map((name) => store.snapshot().get(Secret, name)?.data?.["key"]);
+  for (const name of ["a", "ours"]) {
+    api.make<Secret>(Secret, { metadata: { name, namespace: "ns" }, data: { key: "MQ==" } });
+  }
+  await following(async () => {
+    assertEquals(contents(), [undefined, "MQ=="]);
+    assertEquals(store.keepContentOf(Secret, new Set(["a", "absent"])), ["a"]);
+    assertEquals(contents(), [undefined, undefined]);
+    await store.refresh(Secret, "a");
+    assertEquals(contents(), ["MQ==", undefined]);
+    assertEquals(store.keepContentOf(Secret, new Set(["a", "absent"])), []);
+    api.edit(Secret, "a", (object) => object.data = { key: "Mg==" });
+    await settle();
+    assertEquals(contents(), ["Mg==", undefined]);
+    assertEquals(store.keepContentOf(Secret, new Set(["ours"])), ["ours"]);
+    await store.refresh(Secret, "ours");
+    assertEquals(contents(), [undefined, "MQ=="]);
+  });
+});
+
 Deno.test("Store reads the content of named Secrets only, and never that of others", async () => {
   const { api, clock, following, store } = stored();
   const secret = (name: string) => store.snapshot().get(Secret, name);

@@ -125,6 +125,35 @@ export function examineLeaf(
   return USABLE;
 }
 
+/**
+ * Whether `data` holds a certificate of somebody else's that serves at `now` (milliseconds since the epoch): with its
+ * own key, in its time, and signed, with what else stands in its `tls.crt`, by each of `authorities` (PEM texts).
+ */
+export function examineGiven(
+  data: CertificateData,
+  authorities: readonly string[],
+  now: number,
+): Verdict {
+  const pair = examinePair(data);
+  if (typeof pair === "string") return unusable(pair);
+  if (data["ca.crt"] !== undefined && readCertificate(data["ca.crt"]) === undefined) {
+    return unusable("its ca.crt is not a certificate in PEM form");
+  }
+  if (now >= pair.notAfter) return unusable(`its certificate ended ${dayOf(pair.notAfter)}`);
+  if (now < pair.notBefore) return unusable(`its certificate only begins ${dayOf(pair.notBefore)}`);
+  if (!authorities.every((authority) => isChainedTo(data["tls.crt"] ?? "", authority))) {
+    return unusable("its certificate was not signed by the certificate authority that is given");
+  }
+  return USABLE;
+}
+
+/** Whether the first certificate of a PEM text is for `host`, a host name or an IP address. */
+export function isFor(pemText: string, host: string): boolean {
+  const certificate = readCertificate(pemText);
+  if (certificate === undefined) return false;
+  return (isIpAddress(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined;
+}
+
 /** What a certificate says of itself. */
 export interface CertificateFacts {
   /** Host names and IP addresses that it is for, in canonical form, sorted. */
@@ -176,9 +205,33 @@ function examinePair(data: CertificateData): Pair | string {
 function isSignedBy(certificatePem: string, certificate: X509Certificate, caPem: string): boolean {
   return signatures.remember(`${certificatePem}\n${caPem}`, () => {
     const authority = readCertificate(caPem);
-    if (authority === undefined || certificate.issuer !== authority.subject) return false;
-    return attempt(() => certificate.verify(authority.publicKey)) ?? false;
+    return authority !== undefined && hasSigned(authority, certificate);
   });
+}
+
+/** Whether one of the certificates in `authorityPem` signed the first of `chainPem`, or signed who signed it. */
+function isChainedTo(chainPem: string, authorityPem: string): boolean {
+  return chains.remember(`${chainPem}\n${authorityPem}`, () => {
+    const authorities = certificatesIn(authorityPem);
+    const [leaf, ...between] = certificatesIn(chainPem);
+    let current = leaf;
+    for (let steps = 0; current !== undefined && steps <= between.length; steps++) {
+      const signed = current;
+      if (authorities.some((authority) => hasSigned(authority, signed))) return true;
+      current = between.find((other) => hasSigned(other, signed));
+    }
+    return false;
+  });
+}
+
+function hasSigned(authority: X509Certificate, certificate: X509Certificate): boolean {
+  if (certificate.issuer !== authority.subject) return false;
+  return attempt(() => certificate.verify(authority.publicKey)) ?? false;
+}
+
+function certificatesIn(pemText: string): readonly X509Certificate[] {
+  const blocks = pemText.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.flatMap((block) => readCertificate(block) ?? []);
 }
 
 /** Remembers what was computed for the last few keys. */
@@ -201,6 +254,7 @@ class Memory<T> {
 const REMEMBERED = 16;
 const pairs = new Memory<Pair | string>(REMEMBERED);
 const signatures = new Memory<boolean>(REMEMBERED);
+const chains = new Memory<boolean>(REMEMBERED);
 
 const USABLE: Verdict = { usable: true };
 

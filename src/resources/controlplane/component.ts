@@ -38,6 +38,13 @@ export interface Waiting {
   readonly message: string;
 }
 
+/** Something that a person should know and that stops nothing. */
+export interface Warning {
+  /** A constant of `reasons.ts`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** Metadata of a child with a fixed name. */
 export function metaOf(inputs: Inputs, name: string, labels?: Readonly<Record<string, string>>): ChildMeta {
   return { name, namespace: inputs.namespace, ...(labels && { labels: { ...labels } }) };

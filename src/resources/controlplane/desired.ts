@@ -8,21 +8,16 @@
 import type { Desired, DesiredContext, Parent, Problem, Snapshot } from "../../operator/definition.ts";
 import { readInventory } from "../../operator/inventory.ts";
 import { Secret } from "../../kubernetes/generated/core_v1.ts";
+import { certificateWarnings } from "./certificates.ts";
 import * as component from "./component.ts";
-import type { Inputs, Waiting } from "./component.ts";
+import type { Inputs, Waiting, Warning } from "./component.ts";
 import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
 import { defaultImages, type Images } from "./images.ts";
 import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
-import {
-  authorityEndsSoon,
-  routerChildren,
-  type RouterEndpoint,
-  routerEndpoint,
-  routerWaiting,
-} from "./router.ts";
+import { routerChildren, type RouterEndpoint, routerEndpoint, routerWaiting } from "./router.ts";
 import { CONTROLLER_API_PORT, ownSecrets, parseSpec } from "./schema.ts";
 
 /** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
@@ -47,13 +42,6 @@ export interface Addresses {
   /** URL of the Controller's API: outside of the cluster where an address is known, else inside. */
   readonly controllerEndpoint: string;
   readonly router: RouterEndpoint | undefined;
-}
-
-/** Something that a person should know and that stops nothing. */
-export interface Warning {
-  /** A constant of `reasons.ts`. */
-  readonly reason: string;
-  readonly message: string;
 }
 
 /** What one look at a ControlPlane tells. */
@@ -92,12 +80,17 @@ export function assess(context: DesiredContext, images: Images = defaultImages):
     passwordVersion,
     passwordProved: external.facts[facts.acceptedPassword] === passwordVersion,
   };
+  const addresses = addressesOf(inputs);
   return {
     accepted: true,
     inputs,
-    addresses: addressesOf(inputs),
+    addresses,
     waiting: [...controllerWaiting(inputs), ...routerWaiting(inputs), ...portManagerWaiting(inputs)],
-    warnings: [...unknown, ...pullSecretWarning(inputs), ...authorityWarning(inputs)],
+    warnings: [
+      ...unknown,
+      ...pullSecretWarning(inputs),
+      ...certificateWarnings(inputs, addresses.router?.host),
+    ],
   };
 }
 
@@ -182,15 +175,20 @@ function pullSecretWarning(inputs: Inputs): Warning[] {
   const { pullSecret } = inputs.spec.images;
   const { snapshot } = inputs;
   if (pullSecret === undefined || snapshot.kind(Secret).phase !== "synced") return [];
-  if (snapshot.get(Secret, pullSecret) !== undefined) return [];
+  const secret = snapshot.get(Secret, pullSecret);
+  if (secret !== undefined) {
+    const { type } = secret;
+    if (type === undefined || /^kubernetes\.io\/docker(configjson|cfg)$/.test(type)) return [];
+    return [{
+      reason: reasons.SECRET_TYPE_WRONG,
+      message:
+        `Secret ${pullSecret}, named in spec.images.pullSecret, is of type ${type}: name one of type ` +
+        "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
+    }];
+  }
   return [{
     reason: reasons.PULL_SECRET_MISSING,
     message: `Secret ${pullSecret}, named in spec.images.pullSecret, is not there: create it as ` +
       "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
   }];
-}
-
-function authorityWarning(inputs: Inputs): Warning[] {
-  const message = authorityEndsSoon(inputs);
-  return message === undefined ? [] : [{ reason: reasons.CA_ENDS_SOON, message }];
 }

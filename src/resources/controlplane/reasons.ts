@@ -62,3 +62,13 @@ export const ROLE_TOO_SMALL = "RoleTooSmall";
 export const PAUSED = "Paused";
 /** Nothing is wrong. */
 export const NONE = "None";
+
+/** Why a certificate is not as it should be, where only a person can mend it. */
+export const certificateReasons: readonly string[] = [
+  CA_UNUSABLE,
+  CERTIFICATE_UNUSABLE,
+  SECRET_NOT_FOUND,
+  SECRET_KEY_MISSING,
+  SECRET_TYPE_WRONG,
+  SECRET_UNREADABLE,
+];

@@ -5,10 +5,10 @@
  * `kubectl create secret --from-file` leaves it, is no part of it. Messages name the Secret, never what is in it.
  */
 
-import type { Snapshot } from "../../operator/definition.ts";
-import type { Problem } from "../../operator/definition.ts";
+import type { Problem, Snapshot } from "../../operator/definition.ts";
 import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import { decodeBase64, encodeBase64 } from "../child.ts";
+import type { CertificateData } from "../pki.ts";
 import * as reasons from "./reasons.ts";
 import { type AcceptedSpec, type ControlPlaneSpec, isSqlite, PASSWORD_LENGTH } from "./schema.ts";
 
@@ -98,8 +98,8 @@ export function resolveReferences(
 }
 
 /** Types that hold something else by what Kubernetes says of them; a type of somebody else's may hold anything. */
-function holdsNoValue(type: string): boolean {
-  return /(^|\.)kubernetes\.io\//.test(type) && type !== "kubernetes.io/basic-auth";
+function isOfKubernetes(type: string): boolean {
+  return /(^|\.)kubernetes\.io\//.test(type);
 }
 
 function readValue(snapshot: Snapshot, { field, name, key }: ValueReference): Found<string> {
@@ -107,7 +107,7 @@ function readValue(snapshot: Snapshot, { field, name, key }: ValueReference): Fo
   if ("problem" in secret) return secret;
   const { data = {}, type = "Opaque" } = secret.found;
   const problem = (reason: string, message: string) => ({ problem: { reason, field, message } });
-  if (holdsNoValue(type)) {
+  if (isOfKubernetes(type) && type !== "kubernetes.io/basic-auth") {
     return problem(
       reasons.SECRET_TYPE_WRONG,
       `names Secret ${name}, which is of type ${type}: use one of type Opaque or kubernetes.io/basic-auth`,
@@ -139,8 +139,37 @@ function readValue(snapshot: Snapshot, { field, name, key }: ValueReference): Fo
   return { found: value };
 }
 
+/** What the Secret that `field` names for a certificate holds; nothing of it is checked but that it is all there. */
+export function readCertificateSecret(
+  snapshot: Snapshot,
+  field: string,
+  name: string,
+): Found<CertificateData> {
+  const secret = readSecret(snapshot, field, name);
+  if ("problem" in secret) return secret;
+  const { data = {}, type = "" } = secret.found;
+  const problem = (reason: string, message: string) => ({ problem: { reason, field, message } });
+  if (isOfKubernetes(type) && type !== "kubernetes.io/tls") {
+    return problem(
+      reasons.SECRET_TYPE_WRONG,
+      `names Secret ${name}, which is of type ${type}: use one of type kubernetes.io/tls or Opaque`,
+    );
+  }
+  const missing = ["tls.crt", "tls.key"].filter((key) => (data[key] ?? "") === "");
+  if (missing.length > 0) {
+    return problem(
+      reasons.SECRET_KEY_MISSING,
+      `names Secret ${name}, which has no ${missing.join(" and no ")}: a certificate is needed with its key`,
+    );
+  }
+  const entries = ["tls.crt", "tls.key", "ca.crt"]
+    .filter((key) => (data[key] ?? "") !== "")
+    .map((key) => [key, decodeBase64(data[key] ?? "")]);
+  return { found: Object.fromEntries(entries) };
+}
+
 /** The Secret that `field` names, with its content. */
-export function readSecret(snapshot: Snapshot, field: string, name: string): Found<Secret> {
+function readSecret(snapshot: Snapshot, field: string, name: string): Found<Secret> {
   const problem = (reason: string, message: string) => ({ problem: { reason, field, message } });
   const secret = snapshot.get(Secret, name);
   const kind = snapshot.kind(Secret);

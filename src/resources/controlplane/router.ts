@@ -1,23 +1,12 @@
 /**
- * The default router, its certificates, and where agents reach it (as ioFog operator 3.2.0 makes them).
- *
- * The certificates follow the address. Their authority, once there, is never replaced by us: whoever trusts it would
- * lose the router.
+ * The default router and where agents reach it (as ioFog operator 3.2.0 makes them); its certificates are in
+ * `certificates.ts`.
  */
 
-import type { Child, GeneratedChild, Snapshot } from "../../operator/definition.ts";
-import { applied, manifest, secretData, secretValues } from "../child.ts";
+import type { Child, Snapshot } from "../../operator/definition.ts";
+import { applied } from "../child.ts";
 import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
-import {
-  type CertificateData,
-  examineCa,
-  examineLeaf,
-  inspectCertificate,
-  makeCa,
-  makeLeaf,
-  RENEWAL_MS,
-} from "../pki.ts";
+import { certificateSecrets, certificatesWaiting, ROUTER_LEAVES } from "./certificates.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
 import * as reasons from "./reasons.ts";
@@ -25,11 +14,6 @@ import type { ControlPlaneSpec } from "./schema.ts";
 
 /** Name of the Deployment, Service and ServiceAccount, and value of the label `name`. */
 export const ROUTER = "router";
-/** Common name of the authority, and name of its Secret. */
-export const ROUTER_CA = "router-ca";
-/** Secrets with the router's certificates; also the names of the volumes and of the profiles in its configuration. */
-export const ROUTER_LEAVES = ["router-internal", "router-amqps"] as const;
-
 const labels = { name: ROUTER, application: "interior-router", "skupper.io/component": "router" };
 
 /** Where the router listens in its pod, and on a LoadBalancer. */
@@ -75,71 +59,17 @@ export function routerChildren(inputs: Inputs): Child[] {
       { port: INTER_ROUTER_PORT, targetPort: INTER_ROUTER_PORT },
       { port: EDGE_ROUTER_PORT, targetPort: EDGE_ROUTER_PORT },
     ]),
-    ...certificateSecrets(inputs),
+    ...certificateSecrets(inputs, routerEndpoint(inputs.spec, inputs.snapshot)?.host),
     routerDeployment(inputs),
   ];
 }
 
-function certificateSecrets(inputs: Inputs): Child[] {
-  const { snapshot, now } = inputs;
-  const authority = certificateSecret(inputs, ROUTER_CA, () => makeCa(ROUTER_CA, now));
-  const ca = secretValues(snapshot, ROUTER_CA);
-  const host = routerEndpoint(inputs.spec, snapshot)?.host;
-  if (ca === undefined || !examineCa(ca, now).usable || host === undefined) {
-    // What cannot be judged now is kept as it is.
-    const kept = ROUTER_LEAVES.filter((name) => secretValues(snapshot, name) !== undefined);
-    return [authority, ...kept.map((name) => certificateSecret(inputs, name, () => refuse(name)))];
-  }
-  return [authority, ...ROUTER_LEAVES.map((name) => routerLeaf(inputs, name, ca, host))];
-}
-
-function routerLeaf(inputs: Inputs, name: string, ca: CertificateData, host: string): Child {
-  const live = secretValues(inputs.snapshot, name);
-  const verdict = live && examineLeaf(live, ca, [host], inputs.now);
-  const reissue = verdict?.usable === false ? verdict.reason : undefined;
-  return { ...certificateSecret(inputs, name, () => makeLeaf(ca, [host], inputs.now)), reissue };
-}
-
-function certificateSecret(
-  inputs: Inputs,
-  name: string,
-  make: () => Promise<CertificateData>,
-): GeneratedChild {
-  return {
-    type: "generated",
-    resource: Secret,
-    object: manifest(Secret, component.metaOf(inputs, name), { type: "kubernetes.io/tls" }),
-    generate: async () => {
-      const made = await make();
-      return secretData(Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)));
-    },
-  };
-}
-
-/** Deleted between the snapshot and the write: the next pass knows whether it can be made again. */
-function refuse(name: string): Promise<never> {
-  return Promise.reject(
-    new Error(`Secret ${name} cannot be made before its authority and the router's address are known`),
-  );
-}
-
 /** What the router waits for. */
 export function routerWaiting(inputs: Inputs): Waiting[] {
-  const { spec, snapshot, now } = inputs;
-  const waiting: Waiting[] = [];
-  if (routerEndpoint(spec, snapshot) === undefined) waiting.push(addressWaiting(spec));
-  const ca = secretValues(snapshot, ROUTER_CA);
-  const verdict = ca && examineCa(ca, now);
-  if (verdict?.usable === false) {
-    waiting.push({
-      component: ROUTER,
-      reason: reasons.CA_UNUSABLE,
-      message:
-        `Secret ${ROUTER_CA} cannot be used: ${verdict.reason}. Put a working one there, or delete it to have a ` +
-        "new one made, which agents then have to trust",
-    });
-  }
-  return waiting;
+  const address = routerEndpoint(inputs.spec, inputs.snapshot) === undefined
+    ? [addressWaiting(inputs.spec)]
+    : [];
+  return [...address, ...certificatesWaiting(inputs, ROUTER)];
 }
 
 function addressWaiting(spec: ControlPlaneSpec): Waiting {
@@ -158,18 +88,6 @@ function addressWaiting(spec: ControlPlaneSpec): Waiting {
         `set spec.ingresses.router.address to the host name or IP address where agents reach the router: its ` +
         `Service is of type ${type}, which gives none`,
     };
-}
-
-/** What to know about an authority that still works; undefined when there is nothing. */
-export function authorityEndsSoon(inputs: Inputs): string | undefined {
-  const ca = secretValues(inputs.snapshot, ROUTER_CA);
-  if (ca === undefined || !examineCa(ca, inputs.now).usable) return undefined;
-  const end = inspectCertificate(ca["tls.crt"] ?? "")?.notAfter;
-  if (end === undefined || inputs.now < end - RENEWAL_MS) return undefined;
-  return `the certificate authority in Secret ${ROUTER_CA} ends on ${
-    new Date(end).toISOString().slice(0, 10)
-  }; delete ` +
-    "the Secret to have a new one made, which agents then have to trust";
 }
 
 function routerDeployment(inputs: Inputs): Child {

@@ -122,7 +122,7 @@ function waitingParts(waiting: readonly Waiting[]): readonly Part[] {
 
 /** Conditions that are only there while something is awaited; every other reason is about an address. */
 const waitingTypes: Readonly<Record<string, string>> = {
-  [reasons.CA_UNUSABLE]: "CertificatesUsable",
+  ...Object.fromEntries(reasons.certificateReasons.map((reason) => [reason, "CertificatesUsable"])),
   [reasons.PASSWORD_CHANGING]: "PasswordApplied",
 };
 
@@ -223,7 +223,7 @@ function summarise(
 ): readonly ConditionDraft[] {
   const verdict = verdictOf(context, parts);
   const stalled = context.desired.problems.length > 0 || verdict.reason === reasons.PAUSED ||
-    context.failures.some(({ reason }) => stalling.has(reason));
+    context.failures.some(({ reason }) => stalling.has(reason)) || parts.some(isStuck);
   const ready = verdict.status === "True";
   return [
     {
@@ -249,6 +249,11 @@ function summarise(
   ];
 }
 
+/** Whether only a person can end what a part waits for. */
+function isStuck({ reason, status, type }: Part): boolean {
+  return type === "CertificatesUsable" && status === "False" && reasons.certificateReasons.includes(reason);
+}
+
 function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<ConditionDraft, "type"> {
   const [problem] = context.desired.problems;
   if (problem !== undefined) {
@@ -264,7 +269,7 @@ function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<Conditi
   if (context.paused !== undefined && context.paused.writes.length > 0) {
     return { status: "False", reason: reasons.PAUSED, message: pausedMessage(context, context.paused) };
   }
-  const missing = parts.find((part) => part.status !== "True");
+  const missing = parts.find(isStuck) ?? parts.find((part) => part.status !== "True");
   if (missing !== undefined) return { status: "False", reason: missing.reason, message: missing.message };
   return {
     status: "True",
