@@ -1,5 +1,6 @@
 /**
- * Writes what is generated from the schemas of the custom resources: the CRDs under `crds/` and `docs/reference.md`.
+ * Writes what is generated from the schemas of the custom resources: the CRDs under `crds/` and `docs/reference.md`; and
+ * the copies in the Helm chart, which can hold no file from outside of its folder: the CRDs and the operator's Role.
  *
  * `deno task crds` writes them; `deno task crds --check` writes nothing, names each file that is stale, and exits with
  * 1 when there is one.
@@ -12,7 +13,20 @@ import { referenceMarkdown } from "../src/resources/reference.ts";
 /** The text of each generated file, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   const crds = [controlPlaneCrd()].map((crd) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
-  return new Map([...crds, ["docs/reference.md", referenceMarkdown()]]);
+  const inChart = crds.map(([path, text]) => [`${CHART}/${path}`, text] as const);
+  return new Map([...crds, ...inChart, ["docs/reference.md", referenceMarkdown()]]);
+}
+
+const CHART = "deploy/helm/iofog-operator";
+
+/** Files in the chart that are the same as another in the repository. */
+const COPIES: Readonly<Record<string, string>> = { [`${CHART}/files/role.yaml`]: "deploy/base/role.yaml" };
+
+async function allFiles(root: URL): Promise<ReadonlyMap<string, string>> {
+  const copies = Object.entries(COPIES).map(async ([path, original]) =>
+    [path, await readText(new URL(original, root)) ?? ""] as const
+  );
+  return new Map([...generatedFiles(), ...await Promise.all(copies)]);
 }
 
 function yamlOf(crd: unknown): string {
@@ -23,7 +37,7 @@ function yamlOf(crd: unknown): string {
 /** Paths of the generated files that are missing or differ, in the repository at `root`. */
 export async function staleFiles(root: URL): Promise<string[]> {
   const stale: string[] = [];
-  for (const [path, text] of generatedFiles()) {
+  for (const [path, text] of await allFiles(root)) {
     if (await readText(new URL(path, root)) !== text) stale.push(path);
   }
   return stale;
@@ -50,7 +64,7 @@ async function main(args: readonly string[], root: URL): Promise<number> {
     for (const path of stale) console.error(`${path} is stale: run deno task crds`);
     return stale.length === 0 ? 0 : 1;
   }
-  const files = generatedFiles();
+  const files = await allFiles(root);
   for (const path of stale) {
     await Deno.writeTextFile(new URL(path, root), files.get(path) ?? "");
     console.log(`wrote ${path}`);

@@ -3,7 +3,7 @@ import { parse } from "@std/yaml";
 import { controlPlaneCrd } from "../src/resources/crd.ts";
 import { generatedFiles, staleFiles } from "./crds.ts";
 
-Deno.test("crds/ and docs/reference.md are as the schemas say", async () => {
+Deno.test("crds/, docs/reference.md and the copies in the chart are as the schemas and deploy/base say", async () => {
   assertEquals(await staleFiles(new URL("../", import.meta.url)), []);
 });
 
@@ -17,9 +17,13 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
   const root = await Deno.makeTempDir();
   await Deno.mkdir(`${root}/docs`);
   await Deno.writeTextFile(`${root}/docs/reference.md`, "edited");
+  await Deno.mkdir(`${root}/deploy/base`, { recursive: true });
+  await Deno.writeTextFile(`${root}/deploy/base/role.yaml`, "of the base");
   assertEquals(await staleFiles(new URL(`file://${root}/`)), [
     "crds/controlplanes.iofog.org.yaml",
+    "deploy/helm/iofog-operator/crds/controlplanes.iofog.org.yaml",
     "docs/reference.md",
+    "deploy/helm/iofog-operator/files/role.yaml",
   ]);
   await Deno.remove(root, { recursive: true });
 });

@@ -3,7 +3,13 @@
  * go.sum pin every source by its digest.
  */
 
-import { type BinarySource, kubernetesVersion, type ProgramName, temporaryPath } from "./binary_source.ts";
+import {
+  type BinarySource,
+  helmVersion,
+  kubernetesVersion,
+  type ProgramName,
+  temporaryPath,
+} from "./binary_source.ts";
 import { reportWhile } from "./progress.ts";
 import { startProcess } from "./supervised_process.ts";
 
@@ -130,18 +136,28 @@ async function build(
   }
 }
 
-/** Without these the server calls itself `v0.0.0-master+$Format:%H$`, at which kubectl complains. */
+/**
+ * Without these the server calls itself `v0.0.0-master+$Format:%H$`, at which kubectl complains, and helm takes every
+ * cluster that it cannot ask for Kubernetes 1.20.
+ */
 function versionFlags(path: string): string {
-  if (!path.startsWith("k8s.io/")) return "-s -w";
   const [major, minor] = kubernetesVersion.split(".");
-  const set = (name: string, value: string | undefined) =>
-    `-X k8s.io/component-base/version.${name}=${value}`;
-  return [
-    "-s -w",
-    set("gitVersion", `v${kubernetesVersion}`),
-    set("gitMajor", major),
-    set("gitMinor", minor),
-  ].join(" ");
+  const variables: Readonly<Record<string, string | undefined>> = path.startsWith("k8s.io/")
+    ? {
+      "k8s.io/component-base/version.gitVersion": `v${kubernetesVersion}`,
+      "k8s.io/component-base/version.gitMajor": major,
+      "k8s.io/component-base/version.gitMinor": minor,
+    }
+    : path.startsWith("helm.sh/")
+    ? {
+      "helm.sh/helm/v3/internal/version.version": `v${helmVersion}`,
+      "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": major,
+      "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": minor,
+      "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor": major,
+      "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor": minor,
+    }
+    : {};
+  return ["-s -w", ...Object.entries(variables).map(([name, value]) => `-X ${name}=${value}`)].join(" ");
 }
 
 async function isThere(go: string): Promise<boolean> {
