@@ -130,16 +130,17 @@ async function untilReady(
   const look = ({ metadata, status }: KubeObject & { status?: { conditions?: { status: string }[] } }) => {
     if (status?.conditions?.[0]?.status === "True") ready.add(metadata?.name ?? "");
   };
-  const { items, resourceVersion } = await client.list(Tenant, { namespace });
-  items.forEach(look);
   const ending = AbortSignal.timeout(patienceMs);
-  if (ready.size < tenants) {
+  while (!ending.aborted) {
+    const { items, resourceVersion } = await client.list(Tenant, { namespace });
+    items.forEach(look);
+    if (ready.size >= tenants) return;
     for await (const event of client.watch(Tenant, { namespace, resourceVersion }, { signal: ending })) {
       if (event.type !== "BOOKMARK") look(event.object);
       if (ready.size >= tenants) return;
     }
   }
-  if (ready.size < tenants) throw new Error(`${ready.size} of ${tenants} are ready: ${lines.join("\n")}`);
+  throw new Error(`${ready.size} of ${tenants} are ready: ${lines.join("\n")}`);
 }
 
 /** Spread over the time between two full looks, so that some of them happen during one. */

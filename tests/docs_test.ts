@@ -104,13 +104,17 @@ Deno.test("the README's metrics are the program's, with their labels", async () 
   metrics.reconciled("controlplane", "success", 1);
   metrics.activeWorkers("controlplane", 1);
   metrics.queueDepth("controlplane", 1);
+  metrics.queued("controlplane", 1);
   metrics.apiRequest({ method: "GET", host: "host", code: 200 });
   metrics.leader("lease", true);
-  metrics.wrote({ world: "kubernetes", verb: "apply", kind: "Service", result: "ok" });
+  metrics.wrote({ world: "kubernetes", verb: "apply", kind: "Service", reason: "drift", result: "ok" });
   metrics.driftRepaired("Service");
   metrics.staleRead("Service");
   metrics.watchRestarted("Service", "gone");
-  metrics.controlPlaneReady("namespace", "name", true);
+  metrics.observed({ kind: "ControlPlane", namespace: "namespace", name: "name" }, {
+    conditions: [{ type: "Ready", status: "True" }],
+    certificates: { "router-ca": 0 },
+  });
   metrics.externalRequest({ method: "GET", path: "/api/v3/status", code: 200 });
   const exposition = await metrics.text();
   const actual = [...exposition.matchAll(/^# TYPE (\w+) \w+$/gm)].map(([, name = ""]) => {

@@ -180,14 +180,19 @@ function recordingMetrics(counts: string[]): Metrics {
     reconciled: (_, result) => counts.push(`pass ${result}`),
     activeWorkers: () => {},
     queueDepth: () => {},
+    queued: () => {},
+    fullPass: () => {},
     apiRequest: () => {},
     leader: () => {},
     wrote: ({ kind, result, verb, world }) => counts.push(`${world} ${verb} ${kind} ${result}`),
     driftRepaired: (kind) => counts.push(`drift ${kind}`),
     staleRead: (kind) => counts.push(`stale ${kind}`),
     watchRestarted: (kind, reason) => counts.push(`watch ${kind} ${reason}`),
-    controlPlaneReady: (_, name, ready) => counts.push(`${name} ready ${ready}`),
-    forgetControlPlane: (_, name) => counts.push(`forget ${name}`),
+    observed: ({ name }, { conditions }) => {
+      const ready = conditions.find(({ type }) => type === "Ready")?.status;
+      counts.push(`${name} ready ${ready === "True"}`);
+    },
+    forget: ({ name }) => counts.push(`forget ${name}`),
     externalRequest: () => {},
   };
 }

@@ -182,6 +182,8 @@ export type ConditionDraft = Pick<Condition, "type" | "status" | "reason" | "mes
 export interface StatusDraft {
   readonly conditions: readonly ConditionDraft[];
   readonly fields: Readonly<Record<string, unknown>>;
+  /** When certificates end, in milliseconds since the epoch, by the name of their Secret: for metrics. */
+  readonly certificates?: Readonly<Record<string, number>>;
 }
 
 /** A kind of custom resource. */

@@ -167,10 +167,8 @@ export class Engine {
     for (const { definition } of this.#options.managed) {
       if (keyOf(definition.resource) !== keyOf(resource)) continue;
       if (object === undefined && previous?.metadata !== undefined) {
-        this.#options.metrics.forgetControlPlane(
-          previous.metadata.namespace ?? "",
-          previous.metadata.name ?? "",
-        );
+        const { namespace = "", name = "" } = previous.metadata;
+        this.#options.metrics.forget({ kind: resource.kind, namespace, name });
       }
       if (previous === undefined && halt.alive()) reporter.over("terminating");
       if (sameInput(object, previous)) return;

@@ -150,10 +150,11 @@ export class ExternalLane {
       const target = describeTarget(write);
       const kind = write.child.kind;
       const drift = this.#context.progress.isDrift(write, planned);
+      const reason = write.observed === undefined ? "missing" : drift ? "drift" : "change";
       try {
         await backend.write(parent, write, this.#context.store.snapshot(), signal);
         done.push(write);
-        metrics.wrote({ world: "external", verb: write.verb, kind, result: "ok" });
+        metrics.wrote({ world: "external", verb: write.verb, kind, reason, result: "ok" });
         if (drift) metrics.driftRepaired(kind);
         this.#context.progress.written(parent, target);
         log.info(drift ? "repaired" : write.verb === "create" ? "created" : "updated", {
@@ -174,6 +175,7 @@ export class ExternalLane {
           world: "external",
           verb: write.verb,
           kind,
+          reason,
           result: error.retryable ? "error" : "rejected",
         });
         const failure = { object: target, reason: error.reason, message: error.message };
@@ -231,7 +233,13 @@ export class ExternalLane {
         fieldManager: identity.fieldManager,
         signal,
       });
-      metrics.wrote({ world: "kubernetes", verb: "update", kind: "ConfigMap", result: "ok" });
+      metrics.wrote({
+        world: "kubernetes",
+        verb: "update",
+        kind: "ConfigMap",
+        reason: "inventory",
+        result: "ok",
+      });
       this.#context.store.observe(ConfigMap, stored);
       return undefined;
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 
 import { Secret } from "../kubernetes/generated/core_v1.ts";
-import type { WriteResult, WriteVerb } from "../telemetry/metrics.ts";
+import type { WriteReason, WriteResult, WriteVerb } from "../telemetry/metrics.ts";
 import { applyWrite, type Outcome } from "./apply.ts";
 import type { Definition, Parent } from "./definition.ts";
 import { conflictRetries, type LaneContext, mayWriteFor, type PassResult, refresh } from "./lane.ts";
@@ -204,7 +204,13 @@ export class KubernetesLane {
     const target = describeTarget(write);
     const verb = metricVerb(write);
     const count = (result: WriteResult) =>
-      metrics.wrote({ world: "kubernetes", verb, kind: write.resource.kind, result });
+      metrics.wrote({
+        world: "kubernetes",
+        verb,
+        kind: write.resource.kind,
+        reason: reasonOf(write, drift),
+        result,
+      });
     switch (outcome.type) {
       case "written":
         count("ok");
@@ -268,6 +274,13 @@ async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
 
 function generates(write: KubernetesWrite): boolean {
   return "generate" in write && write.generate !== undefined;
+}
+
+function reasonOf(write: KubernetesWrite, drift: boolean): WriteReason {
+  if (drift) return "drift";
+  if (write.verb === "delete") return "unwanted";
+  if (write.verb === "adopt") return "takeover";
+  return write.live === undefined ? "missing" : "change";
 }
 
 function metricVerb(write: KubernetesWrite): WriteVerb {

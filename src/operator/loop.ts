@@ -23,6 +23,8 @@ export interface LoopOptions {
   readonly onPass: () => void;
   /** Told how many hints a pass takes up, and 0 after it. */
   readonly onQueue?: (depth: number) => void;
+  /** Told how many custom resources were found to need a pass. */
+  readonly onQueued?: (count: number) => void;
 }
 
 /** How many custom resources a pass looks at, hints and the full look apart. */
@@ -113,6 +115,7 @@ async function kubernetesLane(
         resyncAt = clock.monotonic() + resyncMs;
       }
       if (due || dirty.has(undefined)) round.splice(0, Infinity, ...engine.parentUids());
+      options.onQueued?.(dirty.size);
       const slice = new Set([...definite(dirty), ...engine.failures.due(), ...round.splice(0, sliceSize)]);
       options.onQueue?.(slice.size + round.length);
       const result = await engine.convergeKubernetes(writeSignal, slice);

@@ -95,8 +95,19 @@ export function createOperator(options: OperatorOptions): Operator {
     leases,
     events,
     async run({ onPass = () => {} } = {}) {
-      const onQueue = (depth: number) => metrics.queueDepth(queue, depth);
-      await runLoop({ engine, leases, clock, log, resyncMs, onPass, onQueue }, stopping);
+      await runLoop({
+        engine,
+        leases,
+        clock,
+        log,
+        resyncMs,
+        onPass: () => {
+          metrics.fullPass();
+          onPass();
+        },
+        onQueue: (depth) => metrics.queueDepth(queue, depth),
+        onQueued: (count) => metrics.queued(queue, count),
+      }, stopping);
       await events.flush();
     },
   };

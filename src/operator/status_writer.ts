@@ -62,8 +62,9 @@ export class StatusWriter {
     };
     const whole = datedStatus(clean, live.status, generation, clock.now());
     const status = projected(whole, this.#context.planner.lostFields(definition));
-    const ready = clean.conditions.some(({ type, status }) => type === "Ready" && status === "True");
-    metrics.controlPlaneReady(live.metadata.namespace, live.metadata.name, ready);
+    const { namespace, name } = live.metadata;
+    const { certificates = {}, conditions } = clean;
+    metrics.observed({ kind: resource.kind, namespace, name }, { conditions, certificates });
     if (sameJson(status, live.status ?? {})) return "unwritten";
     if (clock.monotonic() < this.#forbiddenUntil) {
       this.#tellUnwritten(definition, live, clean, status);
@@ -81,7 +82,13 @@ export class StatusWriter {
         fieldManager: identity.fieldManager,
         signal,
       }) as Parent;
-      metrics.wrote({ world: "kubernetes", verb: "update", kind: resource.kind, result: "ok" });
+      metrics.wrote({
+        world: "kubernetes",
+        verb: "update",
+        kind: resource.kind,
+        reason: "status",
+        result: "ok",
+      });
       this.#context.store.observe(resource, stored);
       this.#forbidden = 0;
       this.#context.reporter.over("status");

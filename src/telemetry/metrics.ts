@@ -17,11 +17,21 @@ export type World = "kubernetes" | "external";
 
 export type WriteVerb = "create" | "apply" | "update" | "patch" | "delete";
 
+/** Why something was written: it was not there, somebody else changed it, something else is wanted, ... */
+export type WriteReason = "missing" | "drift" | "change" | "unwanted" | "takeover" | "status" | "inventory";
+
 /** How a write ended. */
 export type WriteResult = "ok" | "conflict" | "rejected" | "forbidden" | "unreachable" | "error";
 
 /** Why a watch was opened again: history gone (410), silence, closed by the server, or an error. */
 export type WatchRestartReason = "gone" | "silent" | "closed" | "error";
+
+/** A custom resource. */
+export interface ObjectName {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /** What counts and measures. */
 export interface Metrics {
@@ -34,6 +44,10 @@ export interface Metrics {
   activeWorkers(controller: string, count: number): void;
   /** Custom resources that wait for a pass. */
   queueDepth(name: string, depth: number): void;
+  /** Custom resources were found to need a pass. */
+  queued(name: string, count: number): void;
+  /** Every custom resource was looked at. */
+  fullPass(): void;
   /** One answer of the API server; `code` 0 when there was none. */
   apiRequest(request: { readonly method: string; readonly host: string; readonly code: number }): void;
   /** Whether this process holds the Lease `name`. */
@@ -44,6 +58,7 @@ export interface Metrics {
       readonly world: World;
       readonly verb: WriteVerb;
       readonly kind: string;
+      readonly reason: WriteReason;
       readonly result: WriteResult;
     },
   ): void;
@@ -52,10 +67,16 @@ export interface Metrics {
   /** A read was older than our own last write and was not acted on. */
   staleRead(kind: string): void;
   watchRestarted(kind: string, reason: WatchRestartReason): void;
-  /** Whether the control plane is ready. */
-  controlPlaneReady(namespace: string, name: string, ready: boolean): void;
-  /** Drops the series of a control plane that is gone. */
-  forgetControlPlane(namespace: string, name: string): void;
+  /** The conditions of a custom resource, and when its certificates end: milliseconds since the epoch, by Secret. */
+  observed(
+    object: ObjectName,
+    state: {
+      readonly conditions: readonly { readonly type: string; readonly status: string }[];
+      readonly certificates: Readonly<Record<string, number>>;
+    },
+  ): void;
+  /** Drops the series of a custom resource that is gone. */
+  forget(object: ObjectName): void;
   /**
    * One answer of the ioFog Controller; `path` is the route with placeholders, e.g. `/api/v3/iofog/{uuid}`, and `code` 0
    * when there was none.
@@ -109,6 +130,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ["controller"],
   );
   const depth = gauge("workqueue_depth", "Current depth of workqueue", ["name"]);
+  const adds = counter("workqueue_adds_total", "Total number of adds handled by workqueue", ["name"]);
+  let lastFullPass = options.clock.now();
+  new prometheus.Gauge({
+    name: "iofog_operator_full_pass_age_seconds",
+    help: "Seconds since every custom resource was last looked at, or since the process started",
+    registers,
+    collect() {
+      this.set((options.clock.now() - lastFullPass) / 1000);
+    },
+  });
   const apiRequests = counter(
     "rest_client_requests_total",
     "Number of HTTP requests, partitioned by status code, method, and host.",
@@ -122,7 +153,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const writes = counter(
     "iofog_operator_writes_total",
     "Writes to the Kubernetes API and to the ioFog Controller",
-    ["world", "verb", "kind", "result"],
+    ["world", "verb", "kind", "reason", "result"],
   );
   const repairs = counter(
     "iofog_operator_drift_repairs_total",
@@ -139,11 +170,43 @@ export function createMetrics(options: MetricsOptions): Metrics {
     "Watches that were opened again",
     ["kind", "reason"],
   );
-  const ready = gauge(
-    "iofog_operator_controlplane_ready",
-    "Whether the control plane is ready (1) or not (0)",
-    ["namespace", "name"],
+  const conditions = gauge(
+    "iofog_operator_condition",
+    "Conditions of the custom resources: 1 True, 0 False, -1 Unknown",
+    ["kind", "namespace", "name", "type"],
   );
+  const certificates = gauge(
+    "iofog_operator_certificate_expiry_timestamp_seconds",
+    "When the certificate in a Secret ends, in seconds since the epoch",
+    ["kind", "namespace", "name", "secret"],
+  );
+  const labelsOf = ({ kind, namespace, name }: ObjectName) => ({
+    kind: kindLabel(kind),
+    namespace: nameLabel(namespace),
+    name: nameLabel(name),
+  });
+  /** Which series there are of each custom resource, so that they can go. */
+  const shown = new Map<string, { types: readonly string[]; secrets: readonly string[] }>();
+  const show = (object: ObjectName, state: Parameters<Metrics["observed"]>[1]) => {
+    const labels = labelsOf(object);
+    const key = JSON.stringify(labels);
+    const before = shown.get(key);
+    const values = state.conditions.map(({ type, status }) => [conditionLabel(type), status] as const);
+    const ends = Object.entries(state.certificates).map(([secret, end]) => [nameLabel(secret), end] as const);
+    const next = { types: values.map(([type]) => type), secrets: ends.map(([secret]) => secret) };
+    for (const type of before?.types ?? []) {
+      if (!next.types.includes(type)) conditions.remove({ ...labels, type });
+    }
+    for (const secret of before?.secrets ?? []) {
+      if (!next.secrets.includes(secret)) certificates.remove({ ...labels, secret });
+    }
+    for (const [type, status] of values) {
+      conditions.set({ ...labels, type }, status === "True" ? 1 : status === "False" ? 0 : -1);
+    }
+    for (const [secret, end] of ends) certificates.set({ ...labels, secret }, end / 1000);
+    if (next.types.length + next.secrets.length === 0) shown.delete(key);
+    else shown.set(key, next);
+  };
   const externalRequests = counter(
     "iofog_operator_controller_requests_total",
     "HTTP requests to the ioFog Controller",
@@ -186,17 +249,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     activeWorkers: (name, count) => workers.set({ controller: controllerOf(name) }, count),
     queueDepth: (name, value) => depth.set({ name: nameLabel(name) }, value),
+    queued: (name, count) => adds.inc({ name: nameLabel(name) }, count),
+    fullPass() {
+      lastFullPass = options.clock.now();
+    },
     apiRequest: ({ method, host, code }) =>
       apiRequests.inc({ code: codeLabel(code), method: methodLabel(method), host: hostLabel(host) }),
     leader: (name, held) => leaders.set({ name: nameLabel(name) }, held ? 1 : 0),
-    wrote: ({ world, verb, kind, result }) => writes.inc({ world, verb, kind: kindLabel(kind), result }),
+    wrote: ({ world, verb, kind, reason, result }) =>
+      writes.inc({ world, verb, kind: kindLabel(kind), reason, result }),
     driftRepaired: (kind) => repairs.inc({ kind: kindLabel(kind) }),
     staleRead: (kind) => staleReads.inc({ kind: kindLabel(kind) }),
     watchRestarted: (kind, reason) => watchRestarts.inc({ kind: kindLabel(kind), reason }),
-    controlPlaneReady: (namespace, name, value) =>
-      ready.set({ namespace: nameLabel(namespace), name: nameLabel(name) }, value ? 1 : 0),
-    forgetControlPlane: (namespace, name) =>
-      ready.remove({ namespace: nameLabel(namespace), name: nameLabel(name) }),
+    observed: show,
+    forget: (object) => show(object, { conditions: [], certificates: {} }),
     externalRequest: ({ method, path, code }) =>
       externalRequests.inc({
         method: methodLabel(method),
@@ -217,6 +283,11 @@ function nameLabel(name: string): string {
 
 function kindLabel(kind: string): string {
   return labelOf(kind, /^[A-Z][A-Za-z0-9]{0,62}$/);
+}
+
+/** A condition's type: those of the CLIs are in lower case. */
+function conditionLabel(type: string): string {
+  return labelOf(type, /^[A-Za-z][A-Za-z0-9]{0,62}$/);
 }
 
 function methodLabel(method: string): string {

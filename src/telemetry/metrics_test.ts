@@ -18,6 +18,7 @@ async function samples(metrics: Metrics): Promise<string[]> {
 Deno.test("createMetrics() starts with what it knows of the process", async () => {
   assertEquals(await samples(testMetrics()), [
     'iofog_operator_build_info{version="1.2.3"} 1',
+    "iofog_operator_full_pass_age_seconds 0",
     "process_resident_memory_bytes 4096",
     "process_start_time_seconds 1700000000",
   ]);
@@ -29,17 +30,29 @@ Deno.test("createMetrics() shows each thing that happened once", async () => {
   metrics.reconciled("controlplane", "error", 1.5);
   metrics.activeWorkers("controlplane", 1);
   metrics.queueDepth("controlplane", 2);
+  metrics.queued("controlplane", 3);
+  metrics.fullPass();
   metrics.apiRequest({ method: "GET", host: "10.0.0.1:443", code: 200 });
   metrics.apiRequest({ method: "GET", host: "[::1]:6443", code: 0 });
   metrics.leader("44586fd0.iofog.org", true);
-  metrics.wrote({ world: "kubernetes", verb: "apply", kind: "Deployment", result: "ok" });
-  metrics.wrote({ world: "external", verb: "create", kind: "User", result: "rejected" });
+  metrics.wrote({ world: "kubernetes", verb: "apply", kind: "Deployment", reason: "drift", result: "ok" });
+  metrics.wrote({ world: "external", verb: "create", kind: "User", reason: "missing", result: "rejected" });
   metrics.driftRepaired("Service");
   metrics.staleRead("Secret");
   metrics.watchRestarted("Pod", "gone");
-  metrics.controlPlaneReady("default", "iofog", true);
-  metrics.controlPlaneReady("other", "iofog", false);
-  metrics.forgetControlPlane("other", "iofog");
+  const iofog = { kind: "ControlPlane", namespace: "default", name: "iofog" };
+  const ready = (status: string) => ({ type: "Ready", status });
+  metrics.observed(iofog, {
+    conditions: [ready("False"), { type: "Paused", status: "True" }],
+    certificates: { "router-ca": 1_800_000_000_000, gone: 0 },
+  });
+  metrics.observed(iofog, {
+    conditions: [ready("True"), { type: "Stalled", status: "Unknown" }],
+    certificates: { "router-ca": 1_900_000_000_000 },
+  });
+  const other = { ...iofog, namespace: "other" };
+  metrics.observed(other, { conditions: [ready("False")], certificates: { "router-ca": 1 } });
+  metrics.forget(other);
   metrics.externalRequest({ method: "POST", path: "/api/v3/user/login", code: 401 });
   metrics.externalRequest({ method: "GET", path: "/api/v3/iofog/{uuid}", code: 0 });
   assertEquals(await samples(metrics), [
@@ -52,19 +65,23 @@ Deno.test("createMetrics() shows each thing that happened once", async () => {
     'controller_runtime_reconcile_total{controller="controlplane",result="requeue_after"} 0',
     'controller_runtime_reconcile_total{controller="controlplane",result="success"} 1',
     'iofog_operator_build_info{version="1.2.3"} 1',
+    'iofog_operator_certificate_expiry_timestamp_seconds{kind="ControlPlane",namespace="default",name="iofog",secret="router-ca"} 1900000000',
+    'iofog_operator_condition{kind="ControlPlane",namespace="default",name="iofog",type="Ready"} 1',
+    'iofog_operator_condition{kind="ControlPlane",namespace="default",name="iofog",type="Stalled"} -1',
     'iofog_operator_controller_requests_total{method="GET",path="/api/v3/iofog/{uuid}",code="<error>"} 1',
     'iofog_operator_controller_requests_total{method="POST",path="/api/v3/user/login",code="401"} 1',
-    'iofog_operator_controlplane_ready{namespace="default",name="iofog"} 1',
     'iofog_operator_drift_repairs_total{kind="Service"} 1',
+    "iofog_operator_full_pass_age_seconds 0",
     'iofog_operator_stale_reads_total{kind="Secret"} 1',
     'iofog_operator_watch_restarts_total{kind="Pod",reason="gone"} 1',
-    'iofog_operator_writes_total{world="external",verb="create",kind="User",result="rejected"} 1',
-    'iofog_operator_writes_total{world="kubernetes",verb="apply",kind="Deployment",result="ok"} 1',
+    'iofog_operator_writes_total{world="external",verb="create",kind="User",reason="missing",result="rejected"} 1',
+    'iofog_operator_writes_total{world="kubernetes",verb="apply",kind="Deployment",reason="drift",result="ok"} 1',
     'leader_election_master_status{name="44586fd0.iofog.org"} 1',
     "process_resident_memory_bytes 4096",
     "process_start_time_seconds 1700000000",
     'rest_client_requests_total{code="200",method="GET",host="10.0.0.1:443"} 1',
     'rest_client_requests_total{code="<error>",method="GET",host="[::1]:6443"} 1',
+    'workqueue_adds_total{name="controlplane"} 3',
     'workqueue_depth{name="controlplane"} 2',
   ]);
 });
@@ -76,11 +93,14 @@ Deno.test("createMetrics() puts no free text into a label", async () => {
   metrics.queueDepth(text, 1);
   metrics.apiRequest({ method: text, host: `user:${text}@host`, code: 1.5 });
   metrics.leader(text, true);
-  metrics.wrote({ world: "external", verb: "create", kind: text, result: "ok" });
+  metrics.wrote({ world: "external", verb: "create", kind: text, reason: "change", result: "ok" });
   metrics.driftRepaired(text);
   metrics.staleRead(text);
   metrics.watchRestarted(text, "error");
-  metrics.controlPlaneReady(text, text, true);
+  metrics.observed({ kind: text, namespace: text, name: text }, {
+    conditions: [{ type: text, status: text }],
+    certificates: { [text]: 1 },
+  });
   metrics.externalRequest({ method: "GET", path: `/api/v3/user?password=hunter2`, code: 200 });
   metrics.externalRequest({
     method: "GET",
@@ -105,4 +125,18 @@ Deno.test("createMetrics() measures real memory by default", async () => {
   const metrics = createMetrics({ version: "dev", clock: { now: () => 0 } });
   const line = (await samples(metrics)).find((sample) => sample.startsWith("process_resident_memory_bytes"));
   assert(Number(line?.split(" ")[1]) > 1_000_000, line);
+});
+
+Deno.test("createMetrics() tells how long ago every custom resource was looked at", async () => {
+  let now = 1_000_000;
+  const metrics = createMetrics({ version: "dev", clock: { now: () => now } });
+  const age = async () =>
+    (await samples(metrics)).find((sample) => sample.startsWith("iofog_operator_full_pass_age"))?.split(
+      " ",
+    )[1];
+  now += 5_000;
+  assertEquals(await age(), "5");
+  metrics.fullPass();
+  now += 1_000;
+  assertEquals(await age(), "1");
 });

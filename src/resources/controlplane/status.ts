@@ -15,6 +15,8 @@ import type {
   StatusContext,
   StatusDraft,
 } from "../../operator/definition.ts";
+import { secretValues } from "../child.ts";
+import { inspectCertificate } from "../pki.ts";
 import { type Deployment, Deployment as deployments } from "../../kubernetes/generated/apps_v1.ts";
 import type { Waiting } from "./component.ts";
 import { CONTROLLER } from "./controller.ts";
@@ -23,7 +25,7 @@ import { DEFAULT_ROUTER, USER } from "./external.ts";
 import type { Images } from "./images.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
-import { ROUTER } from "./router.ts";
+import { ROUTER, ROUTER_CA, ROUTER_LEAVES } from "./router.ts";
 
 /** One part of the control plane: whether it is as it should be, and what to do if not. */
 type Part = ConditionDraft;
@@ -49,7 +51,17 @@ export function status(context: StatusContext, images?: Images): StatusDraft {
   return {
     conditions: [...summary, ...parts, ...notices(context, assessment)],
     fields: fieldsOf(context, assessment),
+    certificates: certificatesOf(context),
   };
+}
+
+function certificatesOf({ snapshot }: StatusContext): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    [ROUTER_CA, ...ROUTER_LEAVES].flatMap((name) => {
+      const end = inspectCertificate(secretValues(snapshot, name)?.["tls.crt"] ?? "")?.notAfter;
+      return end === undefined ? [] : [[name, end]];
+    }),
+  );
 }
 
 function partsOf(context: StatusContext, assessment: Assessment): readonly Part[] {
