@@ -25,7 +25,8 @@ import { DEFAULT_ROUTER, USER } from "./external.ts";
 import type { Images } from "./images.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
-import { ROUTER, ROUTER_CA, ROUTER_LEAVES } from "./router.ts";
+import { ROUTER_CA, ROUTER_LEAVES } from "./certificates.ts";
+import { ROUTER } from "./router.ts";
 
 /** One part of the control plane: whether it is as it should be, and what to do if not. */
 type Part = ConditionDraft;
