@@ -29,6 +29,7 @@ import {
   wanted,
 } from "./generate/documents.ts";
 import { mergeRules } from "./generate/merge_rules.ts";
+import { shapes } from "./generate/shapes.ts";
 import { typeScript } from "./generate/types.ts";
 
 const documentFolder = new URL("./openapi/", import.meta.url);
@@ -103,6 +104,7 @@ function filesOf(documents: Documents, offline: boolean): ReadonlyMap<string, st
   }
   for (const [name, text] of typeScript(documents)) files.set(pathIn(generatedFolder, name), text);
   files.set(pathIn(generatedFolder, "merge_rules.ts"), mergeRules(documents));
+  files.set(pathIn(generatedFolder, "shapes.ts"), shapes(documents));
   return files;
 }
 

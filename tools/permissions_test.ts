@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { flagTable } from "../src/cli/flags.ts";
+import { relatedImages } from "../src/cli/related_images.ts";
 import { ENVIRONMENT_VARIABLES, operatorPermissions } from "./permissions.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -15,7 +16,7 @@ async function* programFiles(folder: URL): AsyncGenerator<URL> {
 
 Deno.test("operatorPermissions() names exactly the environment variables that the program reads", async () => {
   const read = new Set<string>();
-  for (const { variable } of flagTable) if (variable !== undefined) read.add(variable);
+  for (const { variable } of [...flagTable, ...relatedImages]) if (variable !== undefined) read.add(variable);
   for await (const file of programFiles(new URL("src/", ROOT))) {
     const source = await Deno.readTextFile(file);
     for (const match of source.matchAll(/(?:\bvariable|env\.[gs]et)\(\s*"(\w+)"/g)) read.add(match[1] ?? "");

@@ -20,6 +20,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
 import { version } from "../version.ts";
 import type { Flags } from "./flags.ts";
+import { readRelatedImages } from "./related_images.ts";
 import { locateController } from "./locate_controller.ts";
 
 /** Field manager, name of the Lease's holder, source of Events. */
@@ -62,6 +63,7 @@ export interface AssembleOptions {
 export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const { flags, environment, stopping } = options;
   const clock = options.clock ?? systemClock;
+  const siteImages = readRelatedImages(environment.variable);
   const redactor = createRedactor();
   const format = flags["log-format"] === "auto"
     ? (options.isTerminal ? "text" : "json")
@@ -79,7 +81,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   });
   const client = new KubernetesClient(options.wrapTransport?.(transport) ?? transport, clock);
   const namespace = flags.namespace ?? connection.namespace ?? "default";
-  const definition = controlPlaneDefinition();
+  const definition = controlPlaneDefinition(siteImages);
   const backend = new ControllerBackend({
     clock,
     locate: (parent, snapshot, signal) =>

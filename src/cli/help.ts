@@ -1,6 +1,7 @@
 /** The help text. */
 
 import { flagTable } from "./flags.ts";
+import { relatedImages } from "./related_images.ts";
 
 /** The commands, in the order of help and README. */
 export const commandTable = [
@@ -30,6 +31,9 @@ export function help(): string {
     const text = `${flag.text}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
     return wrapped(`  ${name.padEnd(nameColumns)}`, text);
   }).join("");
+  const variables = relatedImages.map(({ variable, text }) =>
+    `  ${variable.padEnd(nameColumns)}${text}, where spec.images names none\n`
+  ).join("");
   return `iofog-operator manages ioFog edge compute networks on Kubernetes.
 
 Usage: iofog-operator [COMMAND] [FLAGS]
@@ -38,6 +42,8 @@ Commands:
 ${commands}
 Flags:
 ${flags}
+Environment variables without a flag:
+${variables}
 A proxy in HTTPS_PROXY or HTTP_PROXY is used for the API server and the Controller unless NO_PROXY
 names them.
 `;

@@ -1,6 +1,6 @@
 /** `iofog-operator run`: keeps everything as the custom resources say, until SIGTERM. */
 
-import { keyOf } from "../operator/store.ts";
+import { isOptional, keyOf } from "../operator/store.ts";
 import { ControlPlane } from "../resources/controlplane/definition.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
@@ -75,8 +75,11 @@ export async function run(options: AssembleOptions): Promise<number> {
 /** Which kinds could not be listed, and what to do; undefined when all could. */
 function unlisted({ engine }: Assembly): string | undefined {
   const snapshot = engine.store.snapshot();
+  const definitions = engine.managed.map(({ definition }) => definition);
   const problems = engine.store.resources.flatMap((resource) => {
     const state = snapshot.kind(resource);
+    const lacking = state.phase === "absent" || (state.phase === "failed" && state.denied);
+    if (lacking && isOptional(definitions, resource)) return [];
     switch (state.phase) {
       case "synced":
         return [];

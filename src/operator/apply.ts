@@ -67,7 +67,10 @@ async function send(
     case "apply": {
       let precondition: Partial<ObjectMeta> = write.precondition ?? { resourceVersion: "1" };
       if (write.before !== undefined && write.precondition !== undefined) {
-        const patch = { ...write.before, metadata: { ...write.precondition } };
+        const patch = {
+          ...write.before,
+          metadata: { ...write.before["metadata"] as object | undefined, ...write.precondition },
+        };
         const patched = await client.patch(resource, { namespace, name }, { type: "merge", patch }, {
           fieldManager: correctionManager(fieldManager),
           signal,

@@ -71,8 +71,8 @@ export interface AppliedChild {
    * `["spec", "strategy", "rollingUpdate"]`; they are nulled by a merge patch before the apply.
    */
   readonly absent?: readonly (readonly string[])[];
-  /** Created with these contents once, and only the metadata kept right afterwards. */
-  readonly createOnly?: boolean;
+  /** Outlives its custom resource: it has no owner reference, and a later one of the same name takes it again. */
+  readonly retained?: boolean;
   /**
    * A Secret that pods read through their environment: every write that changes its `data` sets a fresh revision
    * annotation in the same write, which the pod template repeats so that pods restart. Creation sets none.
@@ -193,6 +193,8 @@ export interface Definition {
   readonly leaseName: string;
   /** Every kind of child; listed and watched in the operator's namespace. */
   readonly childResources: readonly Resource[];
+  /** Those of them that only some custom resources ask for: where they cannot be listed, it matters only to these. */
+  readonly optional?: readonly Resource[];
   /** Kinds whose objects are never deleted because nothing desires them any more: what holds data. */
   readonly neverPruned: readonly Resource[];
   /**

@@ -32,6 +32,11 @@ export function ownerAnnotation(identity: Identity): string {
   return `${identity.annotationPrefix}/owner-uid`;
 }
 
+/** Annotation with the name of the custom resource that a retained object belongs to. */
+export function ownerNameAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/owner-name`;
+}
+
 /** Annotation that changes with every write of ours to a Secret that pods read through their environment. */
 export function revisionAnnotation(identity: Identity): string {
   return `${identity.annotationPrefix}/revision`;
@@ -89,9 +94,10 @@ export function ownership(
   const controller = references[index];
   const marked = markOf(object, identity);
   if (controller === undefined) {
+    const name = object.metadata?.annotations?.[ownerNameAnnotation(identity)] ?? parent.metadata.name;
     const ours = marked === undefined
       ? isPredecessors(object, identity)
-      : marked === parent.metadata.uid || !isLiving(marked);
+      : marked === parent.metadata.uid || (!isLiving(marked) && name === parent.metadata.name);
     return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
   }
   if (controller.uid === parent.metadata.uid) return { type: "ours" };

@@ -33,6 +33,7 @@ import {
   isPaused,
   isPredecessors,
   ownerAnnotation,
+  ownerNameAnnotation,
   ownerReference,
   type Ownership,
   ownership,
@@ -217,7 +218,6 @@ function planChild(
     if (child.type === "generated") {
       return { ...target, verb: "create", object: wanted, paths, generate: child.generate };
     }
-    if (child.createOnly) return { ...target, verb: "create", object: wanted, paths };
     return { ...target, verb: "apply", object: wanted, paths };
   }
   const isLiving = (uid: string) => input.snapshot.byUid(input.definition.resource, uid) !== undefined;
@@ -241,7 +241,7 @@ function planChild(
         `; it is made again once it is gone`,
     };
   }
-  const onlyMetadata = child.type === "generated" || child.createOnly === true;
+  const onlyMetadata = child.type === "generated";
   const hands = handOver(input, parent, live, owner, { resource, wanted, onlyMetadata });
   if (hands !== undefined) return { ...target, verb: "adopt", live, ...hands };
   if (child.type === "generated" && child.reissue !== undefined) {
@@ -286,6 +286,9 @@ function planUpdate(
   const absent = child.type === "applied"
     ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
     : [];
+  const disowned = child.type === "applied" && child.retained === true
+    ? withoutReference(live, parent.metadata.uid)
+    : [];
   const corrected = live.metadata?.managedFields?.some((entry) =>
     entry.manager === correctionManager(fieldManager)
   );
@@ -293,6 +296,7 @@ function planUpdate(
     ...open.map(({ path }) => path),
     ...obsolete,
     ...absent.map((path) => path.join(".")),
+    ...disowned.map(({ path }) => path.join(".")),
     ...(corrected ? ["metadata.managedFields"] : []),
   ];
   if (paths.length === 0) return undefined;
@@ -315,7 +319,7 @@ function planUpdate(
   return {
     ...write,
     object,
-    before: correction(object, absent, found.renamed),
+    before: correction(object, absent, [...found.renamed, ...disowned]),
     // What is taken over restarts no pods.
     freshRevision: child.type === "applied" && child.revisioned === true &&
       live.metadata?.annotations?.[ownerAnnotation(input.identity)] !== undefined &&
@@ -404,6 +408,13 @@ function handOver(
   return { operations: [{ op: "test", path: "/metadata/uid", value: uid }, ...operations], paths };
 }
 
+/** The owner references without that to the parent, where there is one: whoever made it may own it besides us. */
+function withoutReference({ metadata }: KubeObject, uid: string): readonly RenamedItems[] {
+  const references = metadata?.ownerReferences ?? [];
+  const items = references.filter((reference) => reference.uid !== uid);
+  return items.length === references.length ? [] : [{ path: ["metadata", "ownerReferences"], items }];
+}
+
 /** Why a kind cannot be judged now; undefined when it is listed. */
 function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, "object"> | undefined {
   const state = snapshot.kind(resource);
@@ -418,7 +429,11 @@ function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, 
         message: `the API server does not serve ${resource.plural} (${resource.group})`,
       };
     case "failed":
-      return { reason: state.denied ? "ListForbidden" : "ListFailed", message: state.message };
+      if (!state.denied) return { reason: "ListFailed", message: state.message };
+      return {
+        reason: "ListForbidden",
+        message: `${state.message}; grant get, list and watch on ${resource.plural} in the operator's Role`,
+      };
   }
 }
 
@@ -433,6 +448,7 @@ function complete(
   const kept = child.type === "applied" && child.revisioned
     ? live?.metadata?.annotations?.[revision]
     : undefined;
+  const retained = child.type === "applied" && child.retained === true;
   return {
     ...child.object,
     metadata: {
@@ -440,9 +456,12 @@ function complete(
       annotations: {
         ...child.object.metadata.annotations,
         [ownerAnnotation(input.identity)]: parent.metadata.uid,
+        ...(retained ? { [ownerNameAnnotation(input.identity)]: parent.metadata.name } : {}),
         ...(kept === undefined ? {} : { [revision]: kept }),
       },
-      ownerReferences: [ownerReference(input.definition.resource, parent, input.blockOwnerDeletion)],
+      ...(retained
+        ? {}
+        : { ownerReferences: [ownerReference(input.definition.resource, parent, input.blockOwnerDeletion)] }),
     },
   };
 }

@@ -291,7 +291,11 @@ Deno.test("plan() leaves a kind alone that cannot be listed, and goes on with th
     [{ phase: "pending" }, "NotListed", "configmaps have not been listed yet"],
     [{ phase: "absent" }, "NotServed", "the API server does not serve configmaps ()"],
     [{ phase: "failed", message: "HTTP 500", denied: false }, "ListFailed", "HTTP 500"],
-    [{ phase: "failed", message: "HTTP 403", denied: true }, "ListForbidden", "HTTP 403"],
+    [
+      { phase: "failed", message: "HTTP 403", denied: true },
+      "ListForbidden",
+      "HTTP 403; grant get, list and watch on configmaps in the operator's Role",
+    ],
   ];
   const stale = { metadata: ownedBy(w, { name: "old" }) };
   for (const [state, reason, message] of states) {
@@ -346,23 +350,33 @@ Deno.test("plan() reissues generated values by a PUT of what it saw", () => {
   });
 });
 
-Deno.test("plan() leaves the contents of a child alone that is only created", () => {
-  const claim = applied(PersistentVolumeClaim, "c", { spec: { storageClassName: "x" } }, {
-    createOnly: true,
-  });
-  const created = only(planFor([claim]));
-  assertEquals([created.verb, "generate" in created], ["create", false]);
-  const live: PersistentVolumeClaim = {
-    apiVersion: "v1",
-    kind: "PersistentVolumeClaim",
-    metadata: ownedBy(w, { name: "c" }),
-    spec: { storageClassName: "y" },
-  };
-  assertEquals(describe(planFor([claim], [[PersistentVolumeClaim, live]])), []);
-  const unmarked = { ...live, metadata: { ...live.metadata, annotations: {} } };
-  assertEquals(only(planFor([claim], [[PersistentVolumeClaim, unmarked]])).paths, [
-    "metadata.annotations[example.org/owner-uid]",
+Deno.test("plan() gives what is retained no owner, and takes it again for a later parent of the same name", () => {
+  const claim = applied(PersistentVolumeClaim, "c", {}, { retained: true });
+  const annotations = { "example.org/owner-uid": "w-uid", "example.org/owner-name": "w" };
+  const retained = { name: "c", namespace: "ns", annotations };
+  assertEquals(objectOf(only(planFor([claim])))?.metadata, retained);
+
+  const other = { apiVersion: "v1", kind: "ConfigMap", name: "other", uid: "o" };
+  const { ownerReferences = [], ...owned } = ownedBy(w, { name: "c" });
+  const type = { apiVersion: "v1", kind: "PersistentVolumeClaim" };
+  const live = { ...type, metadata: { ...owned, ownerReferences: [...ownerReferences, other] } };
+  const disowned = only(planFor([claim], [[PersistentVolumeClaim, live]]));
+  assertEquals(disowned.paths, [
+    "metadata.annotations[example.org/owner-name]",
+    "metadata.ownerReferences",
   ]);
+  assertEquals("before" in disowned && disowned.before, { metadata: { ownerReferences: [other] } });
+  assertEquals(objectOf(disowned)?.metadata, retained);
+
+  const left = { ...type, metadata: { ...owned, annotations } };
+  const takenBy = (parent: Parent, child: AppliedChild) =>
+    planFor([child], [[PersistentVolumeClaim, left]], { parent });
+  assertEquals(describe(takenBy(w, claim)), []);
+  const again = only(takenBy(widget({ uid: "later" }), claim));
+  assertEquals(objectOf(again)?.metadata?.annotations?.["example.org/owner-uid"], "later");
+  const owner = only(takenBy(widget({ uid: "later" }), applied(PersistentVolumeClaim, "c", {})));
+  assertEquals(objectOf(owner)?.metadata?.ownerReferences?.map(({ uid }) => uid), ["later"]);
+  assertEquals(takenBy(widget({ name: "x" }), claim).failures.map(({ reason }) => reason), ["Conflict"]);
 });
 
 Deno.test("plan() sets a fresh revision with a change of data, and keeps the revision otherwise", () => {

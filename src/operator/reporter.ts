@@ -9,6 +9,7 @@ import type { Definition, Failure, KindState, Parent, StatusDraft } from "./defi
 import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
 import type { ParentPlan } from "./plan.ts";
+import { isOptional } from "./store.ts";
 import { describeTarget, type KubernetesWrite, type Write } from "./write.ts";
 
 export interface ReporterOptions {
@@ -113,13 +114,14 @@ export class Reporter {
   kind(resource: Resource, state: KindState): void {
     const { log } = this.#options;
     const what = { kind: resource.kind };
+    const optional = isOptional(this.#options.definitions, resource);
     switch (state.phase) {
       case "synced":
         if (this.#said.delete("server")) log.info("the API server can be used again");
         log.debug("listed", what);
         break;
       case "absent":
-        log.warn("not served by the API server", {
+        log[optional ? "debug" : "warn"]("not served by the API server", {
           ...what,
           remedy: `install the CRD ${resource.plural}.${resource.group}`,
         });
@@ -128,7 +130,10 @@ export class Reporter {
         if (state.server) {
           const { message } = state;
           this.sayOnce("server", () => log.warn("the API server cannot be used", { detail: message }));
-        } else log.warn("cannot be listed", { ...what, detail: state.message });
+        } else {log[optional && state.denied ? "debug" : "warn"]("cannot be listed", {
+            ...what,
+            detail: state.message,
+          });}
         break;
       case "pending":
         break;

@@ -12,7 +12,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
-import type { ExternalState, KindState, Snapshot } from "./definition.ts";
+import type { Definition, ExternalState, KindState, Snapshot } from "./definition.ts";
 import { correctionManager, type Identity, isPredecessors, markOf } from "./ownership.ts";
 
 /** A kind to keep. */
@@ -407,6 +407,11 @@ function rememberGone({ gone }: Kind, object: KubeObject): void {
 /** `group/plural`, unique among the kinds of one API server. */
 export function keyOf(resource: Resource): string {
   return `${resource.group}/${resource.plural}`;
+}
+
+/** Whether nothing is wrong with `definitions` in general where this kind is not served, or may not be listed. */
+export function isOptional(definitions: readonly Definition[], resource: Resource): boolean {
+  return definitions.some(({ optional = [] }) => optional.some((each) => keyOf(each) === keyOf(resource)));
 }
 
 /** Resource versions of one API server are decimal numbers that grow (KEP-5504); others are never called older. */

@@ -35,7 +35,7 @@ export class SchemaError extends Error {
  * description.
  */
 export function structural(schema: z.ZodType): StructuralSchema {
-  return convert(jsonSchemaOf(schema), "");
+  return convert(jsonSchemaOf(schema), "", true);
 }
 
 /** The JSON schema of the input of `schema`, with `default` at each field that has one. */
@@ -52,6 +52,8 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 /** What zod writes; only the keys below are understood. */
 export interface JsonSchema {
   readonly [key: string]: unknown;
+  /** Type of Kubernetes that the field, or each of its items, has. */
+  readonly kubernetesType?: string;
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
@@ -66,11 +68,17 @@ const TYPES = ["object", "array", "string", "integer", "number", "boolean"];
 const COPIED = /^(description|format|enum|nullable|x-kubernetes-.*)$/;
 /** Handled below, or left out: limits and defaults belong to the check at run time. */
 const UNDERSTOOD =
-  /^(type|properties|required|items|additionalProperties|minimum|maximum|default|minLength|maxLength|pattern)$/;
+  /^(type|properties|required|items|additionalProperties|minimum|maximum|default|minLength|maxLength|pattern|kubernetesType)$/;
+const INT_OR_STRING = "x-kubernetes-int-or-string";
 
-function convert(schema: JsonSchema, path: string): StructuralSchema {
+function convert(schema: JsonSchema, path: string, described: boolean): StructuralSchema {
   const place = path === "" ? "the schema" : path;
-  const { type } = schema;
+  const { type, description } = schema;
+  if (described && (typeof description !== "string" || description === "")) {
+    throw new SchemaError(`${place} has no description`);
+  }
+  const text = description === undefined ? {} : { description: describe(description, schema) };
+  if (schema[INT_OR_STRING] === true) return { ...text, [INT_OR_STRING]: true };
   if (type === undefined || !TYPES.includes(type)) {
     throw new SchemaError(`${place} has no single type: a structural schema knows no union and no reference`);
   }
@@ -79,11 +87,8 @@ function convert(schema: JsonSchema, path: string): StructuralSchema {
       throw new SchemaError(`${place} has ${key}, which a structural schema may not have`);
     }
   }
-  if (typeof schema.description !== "string" || schema.description === "") {
-    throw new SchemaError(`${place} has no description`);
-  }
   return {
-    description: describe(schema.description, schema.default),
+    ...text,
     type,
     ...(type === "integer" && { format: integerFormat(schema) }),
     ...Object.fromEntries(
@@ -95,8 +100,11 @@ function convert(schema: JsonSchema, path: string): StructuralSchema {
 }
 
 /** The default is only told: writing it into objects would keep it there when it changes. */
-function describe(description: string, value: unknown): string {
-  return value === undefined || typeof value === "object" ? description : `${description} Default: ${value}.`;
+function describe(description: string, { default: value, kubernetesType }: JsonSchema): string {
+  const text = kubernetesType === undefined
+    ? description
+    : `${description} As in a pod: core/v1 ${kubernetesType}.`;
+  return value === undefined || typeof value === "object" ? text : `${text} Default: ${value}.`;
 }
 
 function convertObject(schema: JsonSchema, place: string, path: string): Partial<StructuralSchema> {
@@ -106,7 +114,7 @@ function convertObject(schema: JsonSchema, place: string, path: string): Partial
     if (names.length > 0) throw new SchemaError(`${place} has both properties and additionalProperties`);
     if (Object.keys(additionalProperties).length > 0) {
       return {
-        additionalProperties: convert({ description: "A value.", ...additionalProperties }, `${path}.*`),
+        additionalProperties: convert(additionalProperties, `${path}.*`, false),
       };
     }
   }
@@ -115,14 +123,17 @@ function convertObject(schema: JsonSchema, place: string, path: string): Partial
   return {
     ...(required.length > 0 && { required }),
     properties: Object.fromEntries(
-      names.map((name) => [name, convert(properties[name] ?? {}, path === "" ? name : `${path}.${name}`)]),
+      names.map((name) => [
+        name,
+        convert(properties[name] ?? {}, path === "" ? name : `${path}.${name}`, true),
+      ]),
     ),
   };
 }
 
 function convertItems(schema: JsonSchema, place: string, path: string): StructuralSchema {
   if (schema.items === undefined) throw new SchemaError(`${place} is a list without a type for its items`);
-  return convert(schema.items, `${path}[]`);
+  return convert(schema.items, `${path}[]`, false);
 }
 
 /** zod's int32 and int write their range as limits; Kubernetes has formats for it. */

@@ -95,13 +95,45 @@ Deno.test("the ControlPlane's CRD takes all fields of the Go operator's CRD, and
     controller: [],
     // Passwords are not: a Secret may hold them.
     database: ["databaseName", "host", "port", "provider", "user"],
+    deletionPolicy: [],
     images: [],
     ingresses: [],
+    networkPolicies: [],
+    podDisruptionBudgets: [],
+    pods: [],
     replicas: [],
     services: [],
+    storage: [],
     user: ["email", "name", "surname"],
   });
   assert(!/"(minimum|maximum|minLength|pattern|default)"/.test(JSON.stringify(schema)));
+});
+
+Deno.test("the ControlPlane's CRD has the shapes of Kubernetes, and leaves room for kubectl apply", () => {
+  const crd = controlPlaneCrd();
+  const schema = crd.spec.versions[0]?.schema.openAPIV3Schema;
+  const at = (path: string) =>
+    path.split(".").reduce((inner, name) => inner?.properties?.[name], schema) as Tree | undefined;
+  const tolerations = at("spec.pods.router.tolerations");
+  assertEquals(
+    tolerations?.["description"],
+    "Taints of nodes that the pods tolerate. As in a pod: core/v1 Toleration.",
+  );
+  const fields = Object.entries((tolerations?.["items"] as Tree)["properties"] as Record<string, Tree>);
+  assertEquals(Object.fromEntries(fields.map(([name, { description: _, ...shape }]) => [name, shape])), {
+    effect: { type: "string", enum: ["NoExecute", "NoSchedule", "PreferNoSchedule"] },
+    key: { type: "string" },
+    operator: { type: "string", enum: ["Equal", "Exists"] },
+    tolerationSeconds: { type: "integer", format: "int64" },
+    value: { type: "string" },
+  });
+  assertEquals(
+    (at("spec.pods.router.resources.limits")?.["additionalProperties"] as Tree)["x-kubernetes-int-or-string"],
+    true,
+  );
+  assert(!JSON.stringify(at("spec.pods")).includes("preserve-unknown-fields"));
+  // kubectl apply writes the whole CRD into an annotation, and 256 KiB is all that annotations may hold.
+  assert(JSON.stringify(crd).length < 128 * 1024);
 });
 
 Deno.test("the ControlPlane's CRD serves v2 without a schema and stores v3", () => {

@@ -42,7 +42,8 @@ function rows(schema: JsonSchema, parent: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const path = parent === "" ? name : `${parent}.${name}`;
     const isList = field.type === "array";
-    const inner = isList ? field.items ?? {} : field;
+    // What Kubernetes describes is not described again.
+    const inner = field.kubernetesType !== undefined ? {} : isList ? field.items ?? {} : field;
     return [
       `| \`${path}\` | ${typeText(field)} | ${defaultText(field, required.has(name))} | ${
         cell(field.description ?? "")
@@ -53,6 +54,12 @@ function rows(schema: JsonSchema, parent: string): string[] {
 }
 
 function typeText(field: JsonSchema): string {
+  const { kubernetesType, additionalProperties: values } = field;
+  if (kubernetesType !== undefined) {
+    return field.type === "array" ? `list of ${kubernetesType}` : kubernetesType;
+  }
+  if (field["x-kubernetes-int-or-string"] === true) return "quantity";
+  if (typeof values === "object") return `map of ${typeText(values)}`;
   return field.type === "array" ? `list of ${field.items?.type ?? "values"}` : field.type ?? "";
 }
 

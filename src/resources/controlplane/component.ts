@@ -10,6 +10,7 @@ import type { Child, Snapshot } from "../../operator/definition.ts";
 import { applied, type ChildMeta } from "../child.ts";
 import type { DeploymentStrategy } from "../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Service, ServiceAccount } from "../../kubernetes/generated/core_v1.ts";
+import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { type PolicyRule, Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { Images } from "./images.ts";
 import type { ControlPlaneSpec, ServiceType } from "./schema.ts";
@@ -17,6 +18,8 @@ import type { ControlPlaneSpec, ServiceType } from "./schema.ts";
 /** All that a component is built from. */
 export interface Inputs {
   readonly namespace: string;
+  /** Of the custom resource. */
+  readonly uid: string;
   readonly spec: ControlPlaneSpec;
   /** Images for what the spec leaves open. */
   readonly images: Images;
@@ -95,6 +98,19 @@ export function service(
       ports: ports.map((port, index) => ({ name: `${name}${index}`, protocol: "TCP" as const, ...port })),
     },
   });
+}
+
+/**
+ * The budget of a component's pods, if the spec asks for any: one of them may be evicted at a time. A single pod may
+ * be, too, or no node could be drained.
+ */
+export function disruptionBudget(inputs: Inputs, name: string): Child[] {
+  if (!inputs.spec.podDisruptionBudgets.enabled) return [];
+  return [
+    applied(PodDisruptionBudget, metaOf(inputs, name), {
+      spec: { maxUnavailable: 1, selector: { matchLabels: { name } } },
+    }),
+  ];
 }
 
 /** The address that the cloud gave to a LoadBalancer Service: its host name, else its IP address. */

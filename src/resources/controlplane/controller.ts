@@ -6,16 +6,16 @@
 import type { Child } from "../../operator/definition.ts";
 import { applied, revisionAnnotations, secretData } from "../child.ts";
 import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
-import { type EnvVar, PersistentVolumeClaim, Secret } from "../../kubernetes/generated/core_v1.ts";
+import { type EnvVar, Secret } from "../../kubernetes/generated/core_v1.ts";
+import { podTemplate } from "../pods.ts";
 import * as component from "./component.ts";
 import type { Inputs } from "./component.ts";
+import { claimChildren, SQLITE_CLAIM } from "./claim.ts";
 import { armVariant } from "./images.ts";
 import { CONTROLLER_API_PORT, isSqlite } from "./schema.ts";
 
 /** Name of the Deployment, Service and ServiceAccount, and value of the label `name`. */
 export const CONTROLLER = "controller";
-/** Name of the claim that holds the sqlite database, and of the volume. */
-export const SQLITE_CLAIM = "controller-sqlite";
 export const DATABASE_SECRET = "controller-db-credentials";
 export const TOKENS_SECRET = "controller-s2s-tokens";
 
@@ -37,9 +37,10 @@ export function controllerChildren(inputs: Inputs): Child[] {
     component.serviceAccount(inputs, CONTROLLER),
     databaseSecret(inputs),
     tokensSecret(inputs),
-    ...(sqlite ? [sqliteClaim(inputs)] : []),
+    ...claimChildren(inputs),
     controllerService(inputs),
     controllerDeployment(inputs, sqlite),
+    ...component.disruptionBudget(inputs, CONTROLLER),
   ];
 }
 
@@ -64,13 +65,6 @@ function tokensSecret(inputs: Inputs): Child {
   }, { revisioned: true });
 }
 
-/** Made once: a claim can only grow, and whoever grew it meant it. */
-function sqliteClaim(inputs: Inputs): Child {
-  return applied(PersistentVolumeClaim, component.metaOf(inputs, SQLITE_CLAIM), {
-    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
-  }, { createOnly: true });
-}
-
 function controllerService(inputs: Inputs): Child {
   return component.service(inputs, CONTROLLER, labels, inputs.spec.services.controller, [
     // iofogctl finds the node port of the API by this number.
@@ -82,42 +76,42 @@ function controllerService(inputs: Inputs): Child {
 function controllerDeployment(inputs: Inputs, sqlite: boolean): Child {
   const { spec, snapshot } = inputs;
   const replicas = sqlite ? 1 : spec.replicas.controller;
-  const annotations = revisionAnnotations(snapshot, [DATABASE_SECRET, TOKENS_SECRET]);
   return applied(Deployment, component.metaOf(inputs, CONTROLLER, labels), {
     spec: {
       ...(replicas !== undefined && { replicas }),
       minReadySeconds: 5,
       selector: { matchLabels: labels },
       strategy: sqlite ? component.recreate : component.rollingUpdate,
-      template: {
-        metadata: { labels, ...(Object.keys(annotations).length > 0 && { annotations }) },
+      template: podTemplate({
+        labels,
+        annotations: revisionAnnotations(snapshot, [DATABASE_SECRET, TOKENS_SECRET]),
+        container: {
+          name: CONTROLLER,
+          image: spec.images.controller ?? inputs.images.controller,
+          imagePullPolicy: "Always",
+          env: controllerEnvironment(inputs),
+          readinessProbe: {
+            httpGet: { path: "/api/v3/status", port: CONTROLLER_API_PORT },
+            initialDelaySeconds: 10,
+            timeoutSeconds: 10,
+            periodSeconds: 5,
+            failureThreshold: 2,
+          },
+          ...(sqlite && {
+            volumeMounts: SQLITE_PATHS.map((mountPath) => ({
+              name: SQLITE_CLAIM,
+              mountPath,
+              subPath: "prod_database.sqlite",
+            })),
+          }),
+        },
         spec: {
           serviceAccountName: CONTROLLER,
-          containers: [{
-            name: CONTROLLER,
-            image: spec.images.controller ?? inputs.images.controller,
-            imagePullPolicy: "Always",
-            env: controllerEnvironment(inputs),
-            readinessProbe: {
-              httpGet: { path: "/api/v3/status", port: CONTROLLER_API_PORT },
-              initialDelaySeconds: 10,
-              timeoutSeconds: 10,
-              periodSeconds: 5,
-              failureThreshold: 2,
-            },
-            ...(sqlite && {
-              volumeMounts: SQLITE_PATHS.map((mountPath) => ({
-                name: SQLITE_CLAIM,
-                mountPath,
-                subPath: "prod_database.sqlite",
-              })),
-            }),
-          }],
           ...(sqlite && {
             volumes: [{ name: SQLITE_CLAIM, persistentVolumeClaim: { claimName: SQLITE_CLAIM } }],
           }),
         },
-      },
+      }, spec.pods.controller),
     },
   }, sqlite ? { absent: [component.rollingUpdateField] } : {});
 }

@@ -37,8 +37,10 @@ Deno.test("the Controller on sqlite has one pod, which stops before the next sta
     new Set(mounts.map((mount: { subPath: string }) => mount.subPath)),
     new Set(["prod_database.sqlite"]),
   );
-  const claim = children.find((child) => childName(child) === "PersistentVolumeClaim controller-sqlite");
-  assertEquals((claim as AppliedChild).createOnly, true);
+  assertEquals(objectOf(children, "PersistentVolumeClaim controller-sqlite").spec, {
+    accessModes: ["ReadWriteOnce"],
+    resources: { requests: { storage: "1Gi" } },
+  });
 });
 
 Deno.test("the Controller on an external database has no claim, rolls, and as many pods as the spec says", () => {

@@ -11,6 +11,8 @@ import {
   Service,
   ServiceAccount,
 } from "../../kubernetes/generated/core_v1.ts";
+import { NetworkPolicy } from "../../kubernetes/generated/networking_v1.ts";
+import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
 import type { Definition, Parent } from "../../operator/definition.ts";
@@ -18,7 +20,7 @@ import { controlPlaneSchema, parseSpec } from "./schema.ts";
 import { structural } from "../crd.ts";
 import { decodeBase64 } from "../child.ts";
 import { desired, inventoryName, secretNames } from "./desired.ts";
-import { defaultImages, type Images } from "./images.ts";
+import type { Images, SiteImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
 import { referencedKeys } from "./references.ts";
 import { status } from "./status.ts";
@@ -35,8 +37,13 @@ export const ControlPlane: Resource = {
 /** Keys of Secrets whose values nobody may see; the others (names, addresses, certificates) may be told. */
 const secretKeys: ReadonlySet<string> = new Set(["password", "proxy-broker-token", "tls.key"]);
 
-/** The definition, with the images to run where a spec names none. */
-export function controlPlaneDefinition(images: Images = defaultImages): Definition {
+/**
+ * The definition.
+ *
+ * @param site Images of this site, for what a spec leaves open.
+ * @param images For what both leave open.
+ */
+export function controlPlaneDefinition(site?: SiteImages, images?: Images): Definition {
   return {
     resource: ControlPlane,
     // The Go operator's, so that a swap never has two writers.
@@ -50,7 +57,10 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
       PersistentVolumeClaim,
       Service,
       Deployment,
+      PodDisruptionBudget,
+      NetworkPolicy,
     ],
+    optional: [PodDisruptionBudget, NetworkPolicy],
     neverPruned: [PersistentVolumeClaim],
     secretNames,
     inventoryName,
@@ -60,8 +70,8 @@ export function controlPlaneDefinition(images: Images = defaultImages): Definiti
     },
     singleton: true,
     secretsIn,
-    desired: (context) => desired(context, images),
-    status: (context) => status(context, images),
+    desired: (context) => desired(context, images, site),
+    status: (context) => status(context, images, site),
   };
 }
 

@@ -11,9 +11,11 @@ import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import { certificateWarnings } from "./certificates.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting, Warning } from "./component.ts";
+import { storageProblems } from "./claim.ts";
 import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
-import { defaultImages, type Images } from "./images.ts";
+import { defaultImages, type Images, type SiteImages } from "./images.ts";
+import { networkPolicies } from "./network_policies.ts";
 import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
@@ -57,8 +59,12 @@ export type Assessment =
     }
   );
 
-/** Reads the custom resource and what it waits for. `images` run where the spec names none. */
-export function assess(context: DesiredContext, images: Images = defaultImages): Assessment {
+/** Reads the custom resource and what it waits for. `site`, then `images`, run where the spec names none. */
+export function assess(
+  context: DesiredContext,
+  images: Images = defaultImages,
+  site: SiteImages = {},
+): Assessment {
   const { parent, snapshot, now } = context;
   const parsed = parseSpec(parent.spec);
   const unknown = unknownFieldsWarning(parsed.unknownFields);
@@ -73,13 +79,16 @@ export function assess(context: DesiredContext, images: Images = defaultImages):
   const passwordVersion = versionOf(parent, resolved.spec.user.passwordSecretRef, snapshot);
   const inputs: Inputs = {
     namespace: parent.metadata.namespace,
-    spec: resolved.spec,
+    uid: parent.metadata.uid,
+    spec: { ...resolved.spec, images: { ...site, ...resolved.spec.images } },
     images,
     snapshot,
     now,
     passwordVersion,
     passwordProved: external.facts[facts.acceptedPassword] === passwordVersion,
   };
+  const problems = storageProblems(inputs);
+  if (problems.length > 0) return { accepted: false, problems, warnings: unknown };
   const addresses = addressesOf(inputs);
   return {
     accepted: true,
@@ -105,8 +114,8 @@ function versionOf(
 }
 
 /** What should be: nothing new while the spec cannot be accepted. */
-export function desired(context: DesiredContext, images: Images = defaultImages): Desired {
-  const assessment = assess(context, images);
+export function desired(context: DesiredContext, images?: Images, site?: SiteImages): Desired {
+  const assessment = assess(context, images, site);
   if (!assessment.accepted) return { children: [], problems: assessment.problems };
   const { inputs } = assessment;
   return {
@@ -114,6 +123,7 @@ export function desired(context: DesiredContext, images: Images = defaultImages)
       ...routerChildren(inputs),
       ...controllerChildren(inputs),
       ...portManagerChildren(inputs),
+      ...networkPolicies(inputs),
       ...externalChildren(inputs),
     ],
     problems: [],

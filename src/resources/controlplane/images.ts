@@ -10,6 +10,9 @@ export interface Images {
   readonly proxy: string;
 }
 
+/** Images that replace default ones at one site, as if each spec that leaves them open named them. */
+export type SiteImages = Partial<Images>;
+
 /**
  * What iofogctl 3.0 and 3.1 install. The Go operator's own defaults are in a registry that is closed, and are older
  * than the mount path that it uses.
@@ -20,6 +23,18 @@ export const defaultImages: Images = {
   portManager: "iofog/port-manager:3.0.0",
   proxy: "iofog/proxy:3.0.0",
 };
+
+const NAME = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const HOST =
+  "(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\\[[0-9a-fA-F:]+\\])";
+const IMAGE = new RegExp(
+  `^(?:${HOST}(?::[0-9]+)?/)?${NAME}(?:/${NAME})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?$`,
+);
+
+/** Whether `text` names an image as a kubelet understands it, with a tag, a digest, both or none. */
+export function isImage(text: string): boolean {
+  return text.length <= 512 && IMAGE.test(text);
+}
 
 /**
  * The ARM image of the same release: `-arm` before the tag, e.g. `registry:5000/proxy-arm:3.0.0`. An image without a

@@ -7,6 +7,7 @@ import type { Child } from "../../operator/definition.ts";
 import { applied, revisionAnnotations, secretData, secretValues } from "../child.ts";
 import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../kubernetes/generated/core_v1.ts";
+import { podTemplate } from "../pods.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
 import { decodePassword } from "./password.ts";
@@ -30,6 +31,7 @@ export function portManagerChildren(inputs: Inputs): Child[] {
     }]),
     credentialsSecret(inputs),
     portManagerDeployment(inputs),
+    ...component.disruptionBudget(inputs, PORT_MANAGER),
   ];
 }
 
@@ -92,41 +94,39 @@ export function portManagerWaiting(inputs: Inputs): Waiting[] {
 function portManagerDeployment(inputs: Inputs): Child {
   const { spec, images, snapshot } = inputs;
   const { env, envFromField, envFromSecret } = component;
-  const annotations = revisionAnnotations(snapshot, [CREDENTIALS_SECRET]);
   return applied(Deployment, component.metaOf(inputs, PORT_MANAGER, labels), {
     spec: {
-      replicas: 1,
+      replicas: spec.replicas.portManager,
       selector: { matchLabels: labels },
       strategy: component.recreate,
-      template: {
-        metadata: { labels, ...(Object.keys(annotations).length > 0 && { annotations }) },
-        spec: {
-          serviceAccountName: PORT_MANAGER,
-          containers: [{
-            name: PORT_MANAGER,
-            image: spec.images.portManager ?? images.portManager,
-            imagePullPolicy: "Always",
-            env: [
-              ...env("WATCH_NAMESPACE", inputs.namespace),
-              envFromField("POD_NAME", "metadata.name"),
-              ...env("OPERATOR_NAME", PORT_MANAGER),
-              envFromSecret("IOFOG_USER_EMAIL", CREDENTIALS_SECRET, "email"),
-              envFromSecret("IOFOG_USER_PASS", CREDENTIALS_SECRET, "password"),
-              ...env("PROXY_IMAGE", spec.images.proxy ?? images.proxy),
-              ...env("HTTP_PROXY_ADDRESS", spec.ingresses.httpProxy.address),
-              ...env("TCP_PROXY_ADDRESS", spec.ingresses.tcpProxy.address),
-              ...env("ROUTER_ADDRESS", ROUTER),
-            ],
-            readinessProbe: {
-              exec: { command: ["stat", "/tmp/operator-sdk-ready"] },
-              initialDelaySeconds: 4,
-              timeoutSeconds: 10,
-              periodSeconds: 5,
-              failureThreshold: 2,
-            },
-          }],
+      template: podTemplate({
+        labels,
+        annotations: revisionAnnotations(snapshot, [CREDENTIALS_SECRET]),
+        container: {
+          name: PORT_MANAGER,
+          image: spec.images.portManager ?? images.portManager,
+          imagePullPolicy: "Always",
+          env: [
+            ...env("WATCH_NAMESPACE", inputs.namespace),
+            envFromField("POD_NAME", "metadata.name"),
+            ...env("OPERATOR_NAME", PORT_MANAGER),
+            envFromSecret("IOFOG_USER_EMAIL", CREDENTIALS_SECRET, "email"),
+            envFromSecret("IOFOG_USER_PASS", CREDENTIALS_SECRET, "password"),
+            ...env("PROXY_IMAGE", spec.images.proxy ?? images.proxy),
+            ...env("HTTP_PROXY_ADDRESS", spec.ingresses.httpProxy.address),
+            ...env("TCP_PROXY_ADDRESS", spec.ingresses.tcpProxy.address),
+            ...env("ROUTER_ADDRESS", ROUTER),
+          ],
+          readinessProbe: {
+            exec: { command: ["stat", "/tmp/operator-sdk-ready"] },
+            initialDelaySeconds: 4,
+            timeoutSeconds: 10,
+            periodSeconds: 5,
+            failureThreshold: 2,
+          },
         },
-      },
+        spec: { serviceAccountName: PORT_MANAGER },
+      }, spec.pods.portManager),
     },
   }, { absent: [component.rollingUpdateField] });
 }

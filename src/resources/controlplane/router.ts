@@ -6,6 +6,7 @@
 import type { Child, Snapshot } from "../../operator/definition.ts";
 import { applied } from "../child.ts";
 import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { podTemplate } from "../pods.ts";
 import { certificateSecrets, certificatesWaiting, ROUTER_LEAVES } from "./certificates.ts";
 import * as component from "./component.ts";
 import type { Inputs, Waiting } from "./component.ts";
@@ -21,6 +22,7 @@ const MESSAGING_PORT = 5672;
 const INTER_ROUTER_PORT = 55672;
 const EDGE_ROUTER_PORT = 45672;
 const HEALTH_PORT = 9090;
+export const ROUTER_PORTS = [MESSAGING_PORT, INTER_ROUTER_PORT, EDGE_ROUTER_PORT];
 
 /** Where agents and other routers reach the router. */
 export interface RouterEndpoint {
@@ -55,12 +57,11 @@ export function routerChildren(inputs: Inputs): Child[] {
       { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
     ]),
     component.service(inputs, ROUTER, labels, { type: inputs.spec.services.router.type }, [
-      { port: MESSAGING_PORT, targetPort: MESSAGING_PORT },
-      { port: INTER_ROUTER_PORT, targetPort: INTER_ROUTER_PORT },
-      { port: EDGE_ROUTER_PORT, targetPort: EDGE_ROUTER_PORT },
+      ...ROUTER_PORTS.map((port) => ({ port, targetPort: port })),
     ]),
     ...certificateSecrets(inputs, routerEndpoint(inputs.spec, inputs.snapshot)?.host),
     routerDeployment(inputs),
+    ...component.disruptionBudget(inputs, ROUTER),
   ];
 }
 
@@ -92,43 +93,45 @@ function addressWaiting(spec: ControlPlaneSpec): Waiting {
 
 function routerDeployment(inputs: Inputs): Child {
   const { env, envFromField } = component;
+  const { spec } = inputs;
   return applied(Deployment, component.metaOf(inputs, ROUTER, labels), {
     spec: {
       replicas: 1,
       selector: { matchLabels: labels },
       strategy: component.rollingUpdate,
-      template: {
-        metadata: { labels },
+      template: podTemplate({
+        labels,
+        annotations: {},
+        container: {
+          name: ROUTER,
+          image: spec.images.router ?? inputs.images.router,
+          imagePullPolicy: "Always",
+          command: ["/qpid-dispatch/launch.sh"],
+          env: [
+            ...env("APPLICATION_NAME", ROUTER),
+            ...env("QDROUTERD_AUTO_MESH_DISCOVERY", "QUERY"),
+            ...env("QDROUTERD_CONF", ROUTER_CONFIGURATION),
+            envFromField("POD_NAMESPACE", "metadata.namespace"),
+            envFromField("POD_IP", "status.podIP"),
+          ],
+          readinessProbe: {
+            httpGet: { path: "/healthz", port: HEALTH_PORT },
+            initialDelaySeconds: 10,
+            timeoutSeconds: 10,
+            periodSeconds: 5,
+            failureThreshold: 2,
+          },
+          // The double slash stands in existing Deployments, where another path would restart the router.
+          volumeMounts: ROUTER_LEAVES.map((name) => ({
+            name,
+            mountPath: `/etc/qpid-dispatch-certs//${name}`,
+          })),
+        },
         spec: {
           serviceAccountName: ROUTER,
-          containers: [{
-            name: ROUTER,
-            image: inputs.spec.images.router ?? inputs.images.router,
-            imagePullPolicy: "Always",
-            command: ["/qpid-dispatch/launch.sh"],
-            env: [
-              ...env("APPLICATION_NAME", ROUTER),
-              ...env("QDROUTERD_AUTO_MESH_DISCOVERY", "QUERY"),
-              ...env("QDROUTERD_CONF", ROUTER_CONFIGURATION),
-              envFromField("POD_NAMESPACE", "metadata.namespace"),
-              envFromField("POD_IP", "status.podIP"),
-            ],
-            readinessProbe: {
-              httpGet: { path: "/healthz", port: HEALTH_PORT },
-              initialDelaySeconds: 10,
-              timeoutSeconds: 10,
-              periodSeconds: 5,
-              failureThreshold: 2,
-            },
-            // The double slash stands in existing Deployments, where another path would restart the router.
-            volumeMounts: ROUTER_LEAVES.map((name) => ({
-              name,
-              mountPath: `/etc/qpid-dispatch-certs//${name}`,
-            })),
-          }],
           volumes: ROUTER_LEAVES.map((name) => ({ name, secret: { secretName: name } })),
         },
-      },
+      }, spec.pods.router),
     },
   });
 }

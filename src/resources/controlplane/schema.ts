@@ -10,7 +10,10 @@
 
 import { z } from "zod";
 import type { Problem } from "../../operator/definition.ts";
-import { defaultImages } from "./images.ts";
+import { podSettings } from "../pods.ts";
+import { compareQuantities } from "../quantity.ts";
+import { quantity } from "../kubernetes_shape.ts";
+import { defaultImages, isImage } from "./images.ts";
 import { decodePassword } from "./password.ts";
 import * as reasons from "./reasons.ts";
 
@@ -221,19 +224,31 @@ const services = z.strictObject({
   }).prefault({}).meta({ description: "Not used; iofogctl writes it." }),
 }).prefault({}).meta({ description: "How the Services of the control plane are exposed." });
 
+const image = (description: string) =>
+  z.string()
+    .refine(isImage, {
+      error: "must be an image such as registry.example.com/name:tag or name@sha256:digest",
+    })
+    .optional()
+    .meta({ description });
+
 const images = z.strictObject({
   pullSecret: text("Name of a Secret of type kubernetes.io/dockerconfigjson to pull all images with."),
-  controller: text(`Image of the Controller. Default: ${defaultImages.controller}.`),
-  router: text(
+  controller: image(`Image of the Controller. Default: ${defaultImages.controller}.`),
+  router: image(
     `Image of the router; where set, also told to the Controller for agents' routers. Default: ${defaultImages.router}.`,
   ),
-  portManager: text(`Image of the Port Manager. Default: ${defaultImages.portManager}.`),
-  proxy: text(
+  portManager: image(`Image of the Port Manager. Default: ${defaultImages.portManager}.`),
+  proxy: image(
     "Image of the proxies that the Port Manager creates; where set, also told to the Controller. Default: " +
       `${defaultImages.proxy}.`,
   ),
-  portRouter: text("Image of the port router, told to the Controller where set."),
-}).prefault({}).meta({ description: "Images that replace the default ones." });
+  portRouter: image("Image of the port router, told to the Controller where set."),
+}).prefault({}).meta({
+  description:
+    "Images that replace the default ones. The operator's environment may have other defaults: RELATED_IMAGE_CONTROLLER, " +
+    "RELATED_IMAGE_ROUTER, RELATED_IMAGE_PORT_MANAGER and RELATED_IMAGE_PROXY.",
+});
 
 const controller = z.strictObject({
   pidBaseDir: z.string().default("/tmp").meta({
@@ -261,6 +276,18 @@ const replicas = z.strictObject({
       description:
         "Number of Controller pods, only 1 with sqlite. Left out: 1 at first, then whatever an autoscaler sets.",
     }),
+  portManager: z.int32()
+    .refine((value) => value >= 1, { error: "must be at least 1" })
+    .default(1)
+    .meta({ description: "Number of Port Manager pods." }),
+  router: z.int32()
+    .refine((value) => value === 1, {
+      error:
+        "must be 1: the configuration gives every pod of the router the same identity, default-router, and " +
+        "routers of one identity throw each other out of the network",
+    })
+    .optional()
+    .meta({ description: "Number of router pods: only 1, since its pods have no identity of their own." }),
 }).prefault({}).meta({ description: "Numbers of pods." });
 
 function certificateSecret(description: string) {
@@ -283,6 +310,34 @@ const certificates = z.strictObject({
   ),
   routerInternalSecret: certificateSecret("The same for Secret `router-internal`."),
 }).prefault({}).meta({ description: "Certificates of your own. What is left out is made by the operator." });
+const pods = z.strictObject({
+  controller: podSettings("the Controller", ["name"]),
+  router: podSettings("the router", ["name", "application", "skupper.io/component"]),
+  portManager: podSettings("the Port Manager", ["name"]),
+}).prefault({}).meta({
+  description: "Scheduling, resources and security of the pods, component by component.",
+});
+
+const storage = z.strictObject({
+  size: quantity(
+    "Size of the claim `controller-sqlite`. It can grow only. Default: 1Gi, and as it is once it is there.",
+  )
+    .refine((size) => compareQuantities(size, "0") > 0, { error: "must be more than 0" })
+    .optional(),
+  storageClassName: text(
+    "StorageClass of the claim. It cannot change once there is a volume. Default: the cluster's.",
+  ),
+}).prefault({}).meta({
+  description: "Where the embedded sqlite database is kept; not used with an external one.",
+});
+
+/** What becomes of the claim with the sqlite database when the custom resource is deleted. */
+export const deletionPolicies = ["Delete", "Retain"] as const;
+
+const optional = (description: string) =>
+  z.strictObject({
+    enabled: z.boolean().default(false).meta({ description: "Whether there are any." }),
+  }).prefault({}).meta({ description });
 
 const spec = z.strictObject({
   user,
@@ -293,6 +348,19 @@ const spec = z.strictObject({
   images,
   controller,
   certificates,
+  pods,
+  storage,
+  deletionPolicy: z.enum(deletionPolicies).default("Delete").meta({
+    description:
+      "What becomes of the claim with the sqlite database when the ControlPlane is deleted. A retained one is used again " +
+      "by a ControlPlane of the same name.",
+  }),
+  podDisruptionBudgets: optional(
+    "PodDisruptionBudgets of the components: at most one pod of each may be evicted at a time.",
+  ),
+  networkPolicies: optional(
+    "NetworkPolicies that let through only what the components need: see docs/network-policies.md.",
+  ),
 })
   .superRefine((value, context) => {
     if (!isSqlite(value.database) || (value.replicas.controller ?? 1) <= 1) return;
@@ -379,20 +447,25 @@ export function parseSpec(raw: unknown): ParsedSpec {
   return { problems, unknownFields };
 }
 
-/** Levels of objects below `spec` that the schema knows; deeper input is not looked at. */
+/** Levels of objects below `spec` in which empty values mean "not set": deeper, in parts of a pod, they mean something. */
 const NESTING = 3;
 
+/** Without what is not set; null is never set, however deep. */
 function withoutUnset(value: unknown, levels: number): unknown {
-  if (!isRecord(value) || levels < 1) return value;
+  if (Array.isArray(value)) return value.map((item) => withoutUnset(item, 0));
+  if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, field]) => field !== null && field !== "" && field !== 0)
+      .filter(([, field]) => field !== null && (levels < 1 || (field !== "" && field !== 0)))
       .map(([name, field]) => [name, withoutUnset(field, levels - 1)]),
   );
 }
 
 function withoutPath(value: unknown, path: readonly PropertyKey[]): unknown {
   const [head, ...rest] = path;
+  if (Array.isArray(value)) {
+    return value.map((item, index) => index === head ? withoutPath(item, rest) : item);
+  }
   if (!isRecord(value) || typeof head !== "string") return value;
   return Object.fromEntries(
     Object.entries(value)
@@ -406,18 +479,27 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function pathText(path: readonly PropertyKey[]): string {
-  return ["spec", ...path.map(String)].join(".");
+  return path.reduce<string>(
+    (text, key) => typeof key === "number" ? `${text}[${key}]` : `${text}.${String(key)}`,
+    "spec",
+  );
 }
 
 function issueMessage(issue: z.core.$ZodIssue, input: unknown): string {
   if (issue.code === "too_big" || issue.code === "too_small") {
     return "is not a number that the field can hold";
   }
-  if (issue.code !== "invalid_type") return issue.message;
   const found = issue.path.reduce(
-    (value: unknown, key) => isRecord(value) ? value[String(key)] : undefined,
+    (value: unknown, key) =>
+      Array.isArray(value) ? value[Number(key)] : isRecord(value) ? value[String(key)] : undefined,
     input,
   );
+  if (issue.code === "invalid_value") {
+    return found === undefined
+      ? "is required, but missing or empty"
+      : `must be one of ${issue.values.map(String).join(", ")}`;
+  }
+  if (issue.code !== "invalid_type") return issue.message;
   if (found === undefined) return "is required, but missing or empty";
   return `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}, not ${foundType(found)}`;
 }
@@ -426,7 +508,10 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   string: "text",
   number: "a whole number",
   int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
   object: "an object",
+  record: "an object",
 };
 
 function foundType(found: unknown): string {

@@ -24,10 +24,15 @@ const defaults = {
     tcpProxy: {},
   },
   services: { controller: { type: "LoadBalancer" }, router: { type: "LoadBalancer" }, proxy: {} },
-  replicas: {},
+  replicas: { portManager: 1 },
   images: {},
   controller: { pidBaseDir: "/tmp", ecnViewerPort: 80 },
   certificates: {},
+  pods: { controller: {}, router: {}, portManager: {} },
+  storage: {},
+  deletionPolicy: "Delete",
+  podDisruptionBudgets: { enabled: false },
+  networkPolicies: { enabled: false },
 };
 
 function acceptedSpec(spec: unknown): AcceptedSpec {
@@ -59,6 +64,15 @@ Deno.test("parseSpec() takes the empty blocks that the Go operator writes for no
     replicas: { controller: 0 },
     images: {},
     controller: { pidBaseDir: "", ecnViewerPort: 0, ecn: null },
+    pods: {
+      controller: null,
+      router: { resources: null, labels: null },
+      portManager: { priorityClassName: "" },
+    },
+    storage: { size: "", storageClassName: "" },
+    deletionPolicy: "",
+    podDisruptionBudgets: null,
+    networkPolicies: { enabled: null },
   };
   assertEquals(parseSpec(empty), { spec: defaults, unknownFields: [] });
 });
@@ -101,6 +115,7 @@ Deno.test("parseSpec() treats __proto__ and constructor as any unknown field", (
 });
 
 /** Bad input: the field at fault, and a part of what is said about it. */
+const pods = (settings: unknown) => ({ user, pods: { controller: settings } });
 const bad: readonly [what: string, spec: unknown, field: string, says: string][] = [
   ["no spec", undefined, "spec.user", "required"],
   ["a spec of text", "x", "spec", "must be an object, not text"],
@@ -242,6 +257,73 @@ const bad: readonly [what: string, spec: unknown, field: string, says: string][]
     "spec.database.host",
     "must be empty with provider sqlite",
   ],
+  ["two routers", { user, replicas: { router: 2 } }, "spec.replicas.router", "the same identity"],
+  ["no Port Manager", { user, replicas: { portManager: -1 } }, "spec.replicas.portManager", "at least 1"],
+  ["an image with a blank", { user, images: { router: "a b" } }, "spec.images.router", "must be an image"],
+  [
+    "a label that selects the pods",
+    pods({ labels: { name: "mine" } }),
+    "spec.pods.controller.labels",
+    "must not contain name",
+  ],
+  [
+    "an annotation of the operator",
+    pods({ annotations: { "iofog.org/revision-x": "1" } }),
+    "spec.pods.controller.annotations",
+    "must not contain iofog.org/revision-x",
+  ],
+  [
+    "a label that is a number",
+    pods({ labels: { tier: 1 } }),
+    "spec.pods.controller.labels.tier",
+    "must be text, not a number",
+  ],
+  [
+    "an amount that is none",
+    pods({ resources: { limits: { memory: "1 GB" } } }),
+    "spec.pods.controller.resources.limits.memory",
+    "must be a quantity",
+  ],
+  [
+    "a negative amount",
+    pods({ resources: { requests: { cpu: -1 } } }),
+    "spec.pods.controller.resources.requests.cpu",
+    "not negative",
+  ],
+  [
+    "an amount that is true",
+    pods({ resources: { requests: { cpu: true } } }),
+    "spec.pods.controller.resources.requests.cpu",
+    "must be a quantity",
+  ],
+  ["tolerations that are no list", pods({ tolerations: {} }), "spec.pods.controller.tolerations", "a list"],
+  [
+    "an effect that does not exist",
+    pods({ tolerations: [{ operator: "Exists" }, { effect: "Evict" }] }),
+    "spec.pods.controller.tolerations[1].effect",
+    "must be one of NoExecute, NoSchedule, PreferNoSchedule",
+  ],
+  [
+    "a constraint without its key",
+    pods({ topologySpreadConstraints: [{ maxSkew: 1, whenUnsatisfiable: "DoNotSchedule" }] }),
+    "spec.pods.controller.topologySpreadConstraints[0].topologyKey",
+    "is required",
+  ],
+  [
+    "a flag of text",
+    pods({ securityContext: { runAsNonRoot: "true" } }),
+    "spec.pods.controller.securityContext.runAsNonRoot",
+    "must be true or false, not text",
+  ],
+  ["a claim of size 0", { user, storage: { size: "0Gi" } }, "spec.storage.size", "must be more than 0"],
+  ["a size that is none", { user, storage: { size: "big" } }, "spec.storage.size", "must be a quantity"],
+  ["an unknown policy", { user, deletionPolicy: "Keep" }, "spec.deletionPolicy", "one of Delete, Retain"],
+  [
+    "a switch of text",
+    { user, networkPolicies: { enabled: "true" } },
+    "spec.networkPolicies.enabled",
+    "must be true or false, not text",
+  ],
 ];
 
 for (const [what, spec, field, says] of bad) {
@@ -262,6 +344,52 @@ Deno.test("parseSpec() takes provider sqlite, and the addresses of routers in al
   }
 });
 
+Deno.test("parseSpec() takes parts of pods as Kubernetes has them, empty values and all, in its own amounts", () => {
+  const settings = {
+    labels: { tier: "" },
+    resources: { requests: { cpu: 0.5, memory: "1024Mi" }, limits: { "example.org/gpu": 0 } },
+    nodeSelector: { disk: "" },
+    tolerations: [{ operator: "Exists", tolerationSeconds: 0 }],
+    affinity: {
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels: { name: "controller" } } },
+        ],
+      },
+    },
+    podSecurityContext: {
+      runAsUser: 0,
+      fsGroup: 10000,
+      supplementalGroups: [0],
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    securityContext: { capabilities: { drop: ["ALL"] }, readOnlyRootFilesystem: false },
+    priorityClassName: "high",
+  };
+  const expected = {
+    ...settings,
+    resources: { requests: { cpu: "500m", memory: "1Gi" }, limits: { "example.org/gpu": "0" } },
+  };
+  assertEquals<unknown>(acceptedSpec(pods(settings)).pods.controller, expected);
+});
+
+Deno.test("parseSpec() leaves out nulls and unknown fields within parts of pods", () => {
+  const parsed = parseSpec(pods({
+    resources: { limits: null, requests: { cpu: null } },
+    tolerations: [{ key: "a", effect: null, efect: "NoExecute" }, { key: "b" }],
+    securityContext: { privilegd: true },
+  }));
+  assertEquals<unknown>("spec" in parsed && parsed.spec.pods.controller, {
+    resources: { requests: {} },
+    tolerations: [{ key: "a" }, { key: "b" }],
+    securityContext: {},
+  });
+  assertEquals(parsed.unknownFields, [
+    "spec.pods.controller.securityContext.privilegd",
+    "spec.pods.controller.tolerations[0].efect",
+  ]);
+});
+
 /** Mostly `likely`, else whatever JSON can hold. */
 const mostly = (likely: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 40, arbitrary: likely }, {
@@ -269,6 +397,7 @@ const mostly = (likely: fc.Arbitrary<unknown>) =>
     arbitrary: fc.oneof(fc.constantFrom<unknown>(-1, 0.5, 1e99, 65536, "a".repeat(300)), fc.jsonValue()),
   });
 const text = mostly(fc.oneof(fc.constantFrom("", null, "2001:db8::1"), fc.string()));
+const image = mostly(fc.constantFrom("", null, "iofog/router:3", "r:5000/x@sha256:" + "0".repeat(64)));
 const host = mostly(fc.oneof(fc.constantFrom("", null, "2001:db8::1", "192.0.2.1"), fc.domain()));
 const port = mostly(fc.nat({ max: 65535 }));
 const serviceType = mostly(fc.constantFrom("", null, "LoadBalancer", "nodeport", "ClusterIP"));
@@ -289,9 +418,20 @@ const anySpec = block({
     Object.fromEntries(
       ["pullSecret", "controller", "router", "portManager", "proxy", "portRouter"].map((
         name,
-      ) => [name, text]),
+      ) => [name, image]),
     ),
   ),
+  pods: block({
+    controller: block({
+      labels: mostly(fc.constantFrom(null, {}, { tier: "a" })),
+      tolerations: mostly(fc.constantFrom(null, [], [{ operator: "Exists" }], [{ key: null, odd: 1 }])),
+      resources: mostly(fc.constantFrom(null, {}, { limits: { cpu: 1 } })),
+    }),
+  }),
+  storage: block({ size: mostly(fc.constantFrom(null, "2Gi", 1e9)), storageClassName: text }),
+  deletionPolicy: mostly(fc.constantFrom("", null, "Retain")),
+  podDisruptionBudgets: block({ enabled: mostly(fc.boolean()) }),
+  networkPolicies: block({ enabled: mostly(fc.boolean()) }),
   controller: block({
     pidBaseDir: text,
     ecnViewerPort: port,

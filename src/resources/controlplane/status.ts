@@ -22,7 +22,7 @@ import type { Waiting } from "./component.ts";
 import { CONTROLLER } from "./controller.ts";
 import { assess, type Assessment } from "./desired.ts";
 import { DEFAULT_ROUTER, USER } from "./external.ts";
-import type { Images } from "./images.ts";
+import type { Images, SiteImages } from "./images.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
 import { ROUTER_CA, ROUTER_LEAVES } from "./certificates.ts";
@@ -45,8 +45,8 @@ const stalling: ReadonlySet<string> = new Set([
 const unknowing: ReadonlySet<string> = new Set(["ListFailed", "ListForbidden", "NotListed"]);
 
 /** The status that a ControlPlane should have. */
-export function status(context: StatusContext, images?: Images): StatusDraft {
-  const assessment = assess(context, images);
+export function status(context: StatusContext, images?: Images, site?: SiteImages): StatusDraft {
+  const assessment = assess(context, images, site);
   const parts = partsOf(context, assessment);
   const summary = summarise(context, assessment, parts);
   return {
