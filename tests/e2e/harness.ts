@@ -16,7 +16,8 @@ import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { ConfigMap, Namespace, Pod } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Namespace, Pod, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
+import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
@@ -26,6 +27,7 @@ import {
   type AuditEvent,
   auditEvents,
   connectCluster,
+  kubeconfigForServiceAccount,
   type PlayedKubelet,
   playKubelet,
   type PlayKubeletOptions,
@@ -214,6 +216,20 @@ export class Scene implements AsyncDisposable {
       const ready = conditionOf(object, "Ready");
       return ready?.status === "True" && ready.observedGeneration === object.metadata.generation;
     }, options);
+  }
+
+  /** A kubeconfig with a token of a new ServiceAccount that has exactly these rights in the namespace. */
+  async account(name: string, rules: Role["rules"]): Promise<string> {
+    const { client, cluster, namespace } = this;
+    const metadata = { namespace, name, labels: { name } };
+    await client.create(ServiceAccount, { metadata });
+    await client.create(Role, { metadata, rules });
+    await client.create(RoleBinding, {
+      metadata,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+      subjects: [{ kind: "ServiceAccount", name, namespace }],
+    });
+    return await kubeconfigForServiceAccount(cluster, namespace, name);
   }
 
   /** Starts the program; without arguments it runs as an operator of this namespace. */

@@ -6,11 +6,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/yaml";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
-import { ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
-import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
-import { type AuditEvent, kubeconfigForServiceAccount, writeVerbs } from "../cluster/mod.ts";
+import { type Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
+import { type AuditEvent, writeVerbs } from "../cluster/mod.ts";
 import { watchConditions } from "./condition_history.ts";
-import { cluster, scenario, type Scene } from "./harness.ts";
+import { scenario, type Scene } from "./harness.ts";
 import type { OperatorProcess } from "./operator_process.ts";
 import { eventually, pause, timed } from "./waiting.ts";
 
@@ -147,19 +146,10 @@ scenario("an operator that may not use Leases works without one, and says so onc
 
 /** Starts an operator as `deploy/base` lets it run, with a name of its own, without rights on `without`. */
 async function join(scene: Scene, name: string, without: readonly string[] = []): Promise<Member> {
-  const { client, namespace } = scene;
   const text = await Deno.readTextFile(new URL("../../deploy/base/role.yaml", import.meta.url));
   const { rules } = parse(text) as Role;
-  const metadata = { namespace, name };
   const kept = (rules ?? []).filter(({ resources }) => !resources?.some((each) => without.includes(each)));
-  await client.create(ServiceAccount, { metadata });
-  await client.create(Role, { metadata, rules: kept });
-  await client.create(RoleBinding, {
-    metadata,
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
-    subjects: [{ kind: "ServiceAccount", name, namespace }],
-  });
-  const kubeconfig = await kubeconfigForServiceAccount(cluster, namespace, name);
+  const kubeconfig = await scene.account(name, kept);
   const operator = scene.operate([`--kubeconfig=${kubeconfig}`], { POD_NAME: name });
   await operator.servers();
   return { name, operator };
