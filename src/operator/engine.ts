@@ -124,10 +124,9 @@ export class Engine {
     await this.#context.planner.learnServedSchemas(signal);
   }
 
-  /** The same, if it is time. */
+  /** The same, if others are served than those that were read. */
   async refreshServedSchemas(signal: AbortSignal): Promise<void> {
-    const often = { seldomMs: childRelistMs, oftenMs: this.#options.resyncMs };
-    await this.#context.planner.refreshServedSchemas(often, signal);
+    await this.#context.planner.refreshServedSchemas(signal);
   }
 
   /** Asks again whether what was refused is allowed by now, if something was. */

@@ -12,7 +12,7 @@ import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput, planParent } from "./plan.ts";
 import type { Progress } from "./progress.ts";
-import { fieldsLost, servedSchema } from "./served_schema.ts";
+import { fieldsLost, servedRevision, servedSchema } from "./served_schema.ts";
 import { keyOf, type Store } from "./store.ts";
 
 export interface PlannerOptions {
@@ -31,7 +31,8 @@ export interface PlannerOptions {
 export class Planner {
   readonly #options: PlannerOptions;
   readonly #lostFields = new Map<string, readonly string[]>();
-  #learnedAt: number | undefined;
+  /** The revision of the schemas that were read. */
+  #learned: string | undefined;
   /** False where the API server refuses `blockOwnerDeletion`. */
   #blockOwnerDeletion = true;
   #refusals = 0;
@@ -57,8 +58,8 @@ export class Planner {
     return this.#lostFields.get(keyOf(definition.resource)) ?? [];
   }
 
-  /** Reads the served schemas of the custom resources, to know which fields would be lost. */
-  async learnServedSchemas(signal: AbortSignal): Promise<void> {
+  /** Reads the served schemas of the custom resources, to know which fields would be lost; returns whether all were. */
+  async learnServedSchemas(signal: AbortSignal): Promise<boolean> {
     let learned = true;
     for (const definition of this.#options.definitions) {
       const key = keyOf(definition.resource);
@@ -71,21 +72,15 @@ export class Planner {
         learned = false;
       }
     }
-    if (learned) this.#learnedAt = this.#options.clock.monotonic();
+    return learned;
   }
 
-  /**
-   * The same, if it is time: seldom, but at every look while fields are lost, since somebody may mend the CRD.
-   *
-   * @param seldomMs, oftenMs Milliseconds between two looks.
-   */
-  async refreshServedSchemas(
-    { seldomMs, oftenMs }: { readonly seldomMs: number; readonly oftenMs: number },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const lost = [...this.#lostFields.values()].some((fields) => fields.length > 0);
-    const ageMs = this.#options.clock.monotonic() - (this.#learnedAt ?? -Infinity);
-    if (ageMs >= (lost ? oftenMs : seldomMs)) await this.learnServedSchemas(signal);
+  /** The same, if others are served than those that were read: somebody replaced a CRD. */
+  async refreshServedSchemas(signal: AbortSignal): Promise<void> {
+    const { client, definitions } = this.#options;
+    const revision = await servedRevision(client, definitions.map(({ resource }) => resource), signal);
+    if (revision === this.#learned) return;
+    if (await this.learnServedSchemas(signal)) this.#learned = revision;
   }
 
   /** Owner references go without `blockOwnerDeletion` from now on; returns whether they had it until now. */

@@ -6,6 +6,7 @@
  */
 
 import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError } from "../kubernetes/errors.ts";
 import type { Resource } from "../kubernetes/resource.ts";
 import { isRecord } from "./compare.ts";
 
@@ -27,6 +28,25 @@ export async function servedSchema(
     return Array.isArray(kinds) &&
       kinds.some((kind) => at(kind, "kind") === resource.kind && at(kind, "version") === resource.version);
   });
+}
+
+/** A text that changes when the API server serves another schema of one of `resources`. */
+export async function servedRevision(
+  client: KubernetesClient,
+  resources: readonly Resource[],
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    const index = await client.rawGet("/openapi/v3", { signal });
+    // Each document has an address with its hash in it.
+    return resources.map(({ group, version }) => {
+      const url = at(index, "paths", `apis/${group}/${version}`, "serverRelativeURL");
+      return `${group}/${version} ${String(url)}`;
+    }).join();
+  } catch (error) {
+    if (error instanceof ApiError) return "unknown";
+    throw error;
+  }
 }
 
 /** Paths of `ours` that `served` would drop, e.g. `spec.images.portRouter`; the outermost one of each branch. */

@@ -396,8 +396,8 @@ export function describeStatus(object: ControlPlaneObject): string {
 }
 
 /** Every test file does this; the API server takes the same CRD as often as it comes. */
-async function installCrd(): Promise<void> {
-  const client = connectCluster(cluster, { userAgent: "e2e-test" });
+export async function installCrd(on: SharedCluster = cluster): Promise<void> {
+  const client = connectCluster(on, { userAgent: "e2e-test" });
   const text = await Deno.readTextFile(new URL("../../crds/controlplanes.iofog.org.yaml", import.meta.url));
   const crd = parse(text) as CustomResourceDefinition;
   await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
