@@ -8,7 +8,7 @@
 
 import "reflect-metadata";
 import { parse } from "@std/yaml";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { run } from "../../src/cli/run.ts";
 import { machine } from "../../src/cli/environment.ts";
 import { parseCommandLine } from "../../src/cli/flags.ts";
@@ -264,7 +264,11 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Runs an operator in this process, where `hook` sees, and may break, each request to the API server. */
-  operateHere(hook: RequestHook, args: readonly string[] = []): InProcessOperator {
+  operateHere(
+    hook: RequestHook,
+    args: readonly string[] = [],
+    clock: Clock = systemClock,
+  ): InProcessOperator {
     const lines: string[] = [];
     const stopping = new AbortController();
     const { flags } = parseCommandLine(this.flags(args), () => undefined);
@@ -281,6 +285,7 @@ export class Scene implements AsyncDisposable {
         recordOutput("operator in process", line);
       },
       wrapTransport: (transport) => intercept(transport, hook),
+      clock,
     });
     const stop = async () => {
       stopping.abort();
