@@ -20,7 +20,10 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 const CHART = "deploy/helm/iofog-operator";
 
 /** Files in the chart that are the same as another in the repository. */
-const COPIES: Readonly<Record<string, string>> = { [`${CHART}/files/role.yaml`]: "deploy/base/role.yaml" };
+const COPIES: Readonly<Record<string, string>> = {
+  [`${CHART}/files/role.yaml`]: "deploy/base/role.yaml",
+  [`${CHART}/files/alerts.yaml`]: "deploy/monitoring/alerts.yaml",
+};
 
 async function allFiles(root: URL): Promise<ReadonlyMap<string, string>> {
   const copies = Object.entries(COPIES).map(async ([path, original]) =>

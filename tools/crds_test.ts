@@ -24,6 +24,7 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
     "deploy/helm/iofog-operator/crds/controlplanes.iofog.org.yaml",
     "docs/reference.md",
     "deploy/helm/iofog-operator/files/role.yaml",
+    "deploy/helm/iofog-operator/files/alerts.yaml",
   ]);
   await Deno.remove(root, { recursive: true });
 });
