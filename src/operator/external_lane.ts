@@ -5,6 +5,7 @@
 
 import { isStatus } from "../kubernetes/errors.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
+import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
 import { sameJson } from "./compare.ts";
 import type { Definition, ExternalChild, Parent } from "./definition.ts";
@@ -33,7 +34,13 @@ export class ExternalLane {
       for (const each of this.#context.planner.all(definition)) {
         const children = each.desired.children.filter((child) => child.type === "external");
         if (each.parent.metadata.deletionTimestamp !== undefined || children.length === 0) continue;
-        const result = await this.#convergeParent(definition, backend, each.parent, children, signal);
+        const { kind = "", metadata: { name } } = each.parent;
+        const attributes = { "iofog.lane": "external", "k8s.object.kind": kind, "k8s.object.name": name };
+        const result = await inSpan(
+          "pass",
+          attributes,
+          () => this.#convergeParent(definition, backend, each.parent, children, signal),
+        );
         writes += result.writes;
         again ||= result.again;
         settled &&= result.settled;
@@ -152,7 +159,11 @@ export class ExternalLane {
       const drift = this.#context.progress.isDrift(write, planned);
       const reason = write.observed === undefined ? "missing" : drift ? "drift" : "change";
       try {
-        await backend.write(parent, write, this.#context.store.snapshot(), signal);
+        await inSpan(
+          "write",
+          { "iofog.verb": write.verb, "iofog.kind": kind },
+          () => backend.write(parent, write, this.#context.store.snapshot(), signal),
+        );
         done.push(write);
         metrics.wrote({ world: "external", verb: write.verb, kind, reason, result: "ok" });
         if (drift) metrics.driftRepaired(kind);

@@ -5,6 +5,7 @@
 
 import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { WriteReason, WriteResult, WriteVerb } from "../telemetry/metrics.ts";
+import { inSpan, type SpanAttributes } from "../telemetry/trace.ts";
 import { applyWrite, type Outcome } from "./apply.ts";
 import type { Definition, Parent } from "./definition.ts";
 import { conflictRetries, type LaneContext, mayWriteFor, type PassResult, refresh } from "./lane.ts";
@@ -35,7 +36,6 @@ export class KubernetesLane {
    * @param only The parents to look at. @default all
    */
   async converge(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
-    const { clock, metrics } = this.#context.options;
     const { planner } = this.#context;
     const planned = this.#context.options.managed.flatMap(({ definition }) => {
       const plans = only === undefined
@@ -43,9 +43,29 @@ export class KubernetesLane {
         : [...only].map((uid) => planner.one(definition, uid)).filter((each) => each !== undefined);
       return plans.map((each) => ({ definition, each }));
     });
+    return await inSpan(
+      "pass",
+      { "iofog.lane": "kubernetes", "iofog.parents": planned.length },
+      async (span) => {
+        const result = await this.#carryOutPlans(planned, signal);
+        span.setAttribute("iofog.writes", result.writes);
+        return result;
+      },
+    );
+  }
+
+  async #carryOutPlans(
+    planned: readonly { readonly definition: Definition; readonly each: ParentPlan }[],
+    signal: AbortSignal,
+  ): Promise<PassResult> {
+    const { clock, metrics } = this.#context.options;
     const results = await all(planned.map(async ({ definition, each }) => {
       const startedAt = clock.monotonic();
-      const result = await this.#convergeParent(definition, each, signal);
+      const converge = () => this.#convergeParent(definition, each, signal);
+      // Thousands that are as they should be would hide the others.
+      const result = each.waves.length === 0
+        ? await converge()
+        : await inSpan("reconcile", attributesOf(each), converge);
       const seconds = (clock.monotonic() - startedAt) / 1000;
       metrics.reconciled(
         definition.resource.kind.toLowerCase(),
@@ -193,15 +213,25 @@ export class KubernetesLane {
   ): Promise<Outcome> {
     const { client, clock, identity, metrics, log } = this.#context.options;
     const { parent } = planned;
-    const outcome = this.#context.halt.active ? { type: "fenced" } as const : await applyWrite(write, {
-      client,
-      clock,
-      identity,
-      mayWrite: () => mayWriteFor(this.#context, parent),
-      signal,
-      onGenerated: (resource, object) => this.#context.secrets.learn(resource, object),
-    });
-    const target = describeTarget(write);
+    const target = {
+      "iofog.verb": write.verb,
+      "k8s.object.kind": write.resource.kind,
+      "k8s.object.name": write.name,
+    };
+    const outcome = this.#context.halt.active
+      ? { type: "fenced" } as const
+      : await inSpan("write", target, async (span) => {
+        const outcome = await applyWrite(write, {
+          client,
+          clock,
+          identity,
+          mayWrite: () => mayWriteFor(this.#context, parent),
+          signal,
+          onGenerated: (resource, object) => this.#context.secrets.learn(resource, object),
+        });
+        span.setAttribute("iofog.outcome", outcome.type);
+        return outcome;
+      });
     const verb = metricVerb(write);
     const count = (result: WriteResult) =>
       metrics.wrote({
@@ -215,7 +245,7 @@ export class KubernetesLane {
       case "written":
         count("ok");
         if (drift) metrics.driftRepaired(write.resource.kind);
-        this.#context.progress.written(parent, target);
+        this.#context.progress.written(parent, describeTarget(write));
         if (outcome.object === undefined) this.#context.store.forget(write.resource, write.name);
         else this.#context.store.observe(write.resource, outcome.object);
         log.info(
@@ -274,6 +304,10 @@ async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
 
 function generates(write: KubernetesWrite): boolean {
   return "generate" in write && write.generate !== undefined;
+}
+
+function attributesOf({ parent }: ParentPlan): SpanAttributes {
+  return { "k8s.object.kind": parent.kind ?? "", "k8s.object.name": parent.metadata.name };
 }
 
 function reasonOf(write: KubernetesWrite, drift: boolean): WriteReason {
