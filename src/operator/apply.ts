@@ -201,7 +201,8 @@ function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
 
 /** Whether it was not a Role that forbade this: webhooks, quotas and policies answer with 403 too. */
 function isAdmission(error: ApiError): boolean {
-  return /admission webhook|exceeded quota|violates PodSecurity|denied (the )?request/.test(error.message);
+  return /admission webhook|exceeded quota|violates PodSecurity|denied (the )?request|pvc can be resized/
+    .test(error.message);
 }
 
 function failed(write: KubernetesWrite, reason: string, message: string, retryable: boolean) {

@@ -67,9 +67,15 @@ const tokenUsers = {
 
 /**
  * Without nodes the garbage collector of pods would delete ours, and the life cycle of nodes would taint the played
- * one.
+ * one. Volumes are played: those of claims that are bound to played ones would count as lost.
  */
-const controllers = "*,-pod-garbage-collector-controller,-node-lifecycle-controller";
+const controllers = [
+  "*",
+  "-pod-garbage-collector-controller",
+  "-node-lifecycle-controller",
+  "-persistentvolume-binder-controller",
+  "-persistentvolume-expander-controller",
+].join(",");
 
 /** Metadata only, so that no Secret is ever in the log. */
 const auditPolicy = `apiVersion: audit.k8s.io/v1

@@ -1,6 +1,6 @@
 /**
- * Plays the kubelet and the cloud: makes pods run and gives Services of type LoadBalancer an address, as the test
- * wants it.
+ * Plays the kubelet and the cloud: makes pods run, gives Services of type LoadBalancer an address and claims a volume,
+ * as the test wants it.
  *
  * Level-based: whenever a rule or an object changes, what shall be is compared with what is. Rules name a namespace,
  * so that tests that share a cluster do not meet. The last rule that matches an object wins; an object without a rule
@@ -10,6 +10,10 @@
 import { systemClock } from "../../src/clock.ts";
 import type { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { ApiError, isStatus } from "../../src/kubernetes/errors.ts";
+import {
+  type PersistentVolumeClaim,
+  PersistentVolumeClaim as claims,
+} from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import {
   type LoadBalancerAddress,
@@ -52,10 +56,17 @@ export interface PlayedCloud {
   assign(match: Match, address: LoadBalancerAddress): Release;
 }
 
+/** The storage under control. */
+export interface PlayedStorage {
+  /** New claims stay Pending, as if nothing made volumes of their class. */
+  hold(match: Match): Release;
+}
+
 /** The played parts; they act until closed. */
 export interface PlayedKubelet extends AsyncDisposable {
   readonly pods: PlayedPods;
   readonly cloud: PlayedCloud;
+  readonly storage: PlayedStorage;
   /** Stops acting; everything stays as it is. Resolves when no request is under way. */
   close(): Promise<void>;
 }
@@ -85,6 +96,7 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
   const call = { signal: closing.signal };
   const podRules = new Rules<PodBehaviour>();
   const cloudRules = new Rules<LoadBalancerAddress | "none">();
+  const claimRules = new Rules<"hold">();
   const say = options.onAction ?? (() => {});
   let podCount = 1;
   let serviceCount = 0;
@@ -139,11 +151,36 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
     say(`service ${namespace}/${name}: address ${JSON.stringify(ingress)} (played)`);
   };
 
+  const actOnClaim = async (claim: PersistentVolumeClaim) => {
+    const { name = "", namespace = "", uid, deletionTimestamp } = claim.metadata ?? {};
+    if (deletionTimestamp !== undefined) return;
+    const isBound = claim.spec?.volumeName !== undefined;
+    if (!isBound && claimRules.of(claim) === "hold") return;
+    if (!isBound) {
+      const patch = { metadata: { uid }, spec: { volumeName: `played-${uid}` } };
+      await client.patch(claims, { namespace, name }, { type: "merge", patch }, call);
+    }
+    const capacity = claim.spec?.resources?.requests?.["storage"];
+    if (claim.status?.phase === "Bound" && claim.status.capacity?.["storage"] === capacity) return;
+    const { accessModes } = claim.spec ?? {};
+    const patch = {
+      metadata: { uid },
+      status: { phase: "Bound", accessModes, capacity: { storage: capacity } },
+    };
+    await client.patch(claims, { namespace, name }, { type: "merge", patch }, {
+      ...call,
+      subresource: "status",
+    });
+    say(`claim ${namespace}/${name}: bound, ${capacity} (played)`);
+  };
+
   const podActor = new Actor(client, pods, actOnPod, closing.signal, options.namespaces);
   const serviceActor = new Actor(client, services, actOnService, closing.signal, options.namespaces);
+  const claimActor = new Actor(client, claims, actOnClaim, closing.signal, options.namespaces);
   podRules.onChange = () => podActor.actOnAll();
   cloudRules.onChange = () => serviceActor.actOnAll();
-  const done = Promise.all([podActor.run(), serviceActor.run()]);
+  claimRules.onChange = () => claimActor.actOnAll();
+  const done = Promise.all([podActor.run(), serviceActor.run(), claimActor.run()]);
   const close = async () => {
     closing.abort();
     await done;
@@ -158,6 +195,7 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
       hold: (match) => cloudRules.add(match, "none"),
       assign: (match, address) => cloudRules.add(match, address),
     },
+    storage: { hold: (match) => claimRules.add(match, "hold") },
     close,
     [Symbol.asyncDispose]: close,
   };

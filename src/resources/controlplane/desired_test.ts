@@ -1,7 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
 import type { KubeObject } from "../../kubernetes/resource.ts";
 import { assess, desired, secretNames } from "./desired.ts";
-import { childName, contextOf, NAMESPACE, parentOf, serviceOf, snapshotOf, user } from "./fixtures.ts";
+import {
+  childName,
+  contextOf,
+  NAMESPACE,
+  objectOf,
+  parentOf,
+  serviceOf,
+  snapshotOf,
+  user,
+} from "./fixtures.ts";
 
 /** The inventory as the engine writes it once it saw the user in the Controller. */
 function inventoryOf(email: string, confirmed: boolean): KubeObject {
@@ -109,4 +118,20 @@ Deno.test("assess() waits for a load balancer's address of the Controller only w
   };
   assertEquals(components("LoadBalancer"), ["controller", "router"]);
   assertEquals(components("ClusterIP"), ["router"]);
+});
+
+Deno.test("images of the site run where the spec names none, and are told to the Controller as if it named them", () => {
+  const site = { controller: "mirror/controller:1", router: "mirror/router:1", proxy: "mirror/proxy:1" };
+  const { children } = desired(contextOf({ user, images: { router: "own/router:2" } }), undefined, site);
+  const containerOf = (name: string) =>
+    objectOf(children, `Deployment ${name}`).spec.template.spec.containers[0];
+  const valueOf = (name: string, variable: string) =>
+    containerOf(name).env.find((each: { name: string }) => each.name === variable)?.value;
+  assertEquals(containerOf("controller").image, "mirror/controller:1");
+  assertEquals(containerOf("router").image, "own/router:2");
+  assertEquals(containerOf("port-manager").image, "iofog/port-manager:3.0.0");
+  assertEquals(valueOf("port-manager", "PROXY_IMAGE"), "mirror/proxy:1");
+  assertEquals(valueOf("controller", "SystemImages_Proxy_1"), "mirror/proxy:1");
+  assertEquals(valueOf("controller", "SystemImages_Proxy_2"), "mirror/proxy-arm:1");
+  assertEquals(valueOf("controller", "SystemImages_Router_1"), "own/router:2");
 });

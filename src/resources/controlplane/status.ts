@@ -26,6 +26,7 @@ import type { Images, SiteImages } from "./images.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import * as reasons from "./reasons.ts";
 import { ROUTER_CA, ROUTER_LEAVES } from "./certificates.ts";
+import { inTermsOfSpec } from "./refusals.ts";
 import { ROUTER } from "./router.ts";
 
 /** One part of the control plane: whether it is as it should be, and what to do if not. */
@@ -45,7 +46,8 @@ const stalling: ReadonlySet<string> = new Set([
 const unknowing: ReadonlySet<string> = new Set(["ListFailed", "ListForbidden", "NotListed"]);
 
 /** The status that a ControlPlane should have. */
-export function status(context: StatusContext, images?: Images, site?: SiteImages): StatusDraft {
+export function status(given: StatusContext, images?: Images, site?: SiteImages): StatusDraft {
+  const context = { ...given, failures: given.failures.map(inTermsOfSpec) };
   const assessment = assess(context, images, site);
   const parts = partsOf(context, assessment);
   const summary = summarise(context, assessment, parts);
