@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Namespace, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { Namespace, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, NAME, scenario, type Scene, untilGarbageIsCollected } from "./harness.ts";
@@ -53,6 +53,63 @@ for (const policy of ["Background", "Foreground"] as const) {
     },
   );
 }
+
+scenario(
+  "a retained claim outlives the ControlPlane, and only one of the same name takes it again",
+  async (scene) => {
+    const { namespace } = scene;
+    scene.operateHere((_, proceed) => proceed());
+    const claimOf = () => scene.get(PersistentVolumeClaim, "controller-sqlite");
+    const untilOwned = (owner: string | undefined) =>
+      eventually(
+        `the claim of ${owner ?? "nobody"}`,
+        claimOf,
+        ({ metadata }) => metadata?.ownerReferences?.[0]?.uid === owner,
+      );
+    const { metadata: { uid } } = await scene.create({ deletionPolicy: "Retain" });
+    await scene.untilReady();
+    const { metadata: { uid: claimUid } = {} } = await untilOwned(undefined);
+    await scene.change({ deletionPolicy: null });
+    await untilOwned(uid);
+    await scene.change({ deletionPolicy: "Retain" });
+    await untilOwned(undefined);
+    await scene.untilReady();
+
+    await deleteControlPlane(scene, "Background");
+    await untilOnlyClaimIsLeft();
+    await scene.create({}, "another");
+    const refused = await scene.until(
+      "a conflict",
+      (object) => conditionOf(object, "Stalled")?.status === "True",
+      {
+        name: "another",
+      },
+    );
+    assertMatch(
+      conditionOf(refused, "Stalled")?.message ?? "",
+      /PersistentVolumeClaim controller-sqlite exists and is not ours/,
+    );
+    await scene.client.delete(ControlPlane, { namespace, name: "another" });
+    await untilOnlyClaimIsLeft();
+
+    const later = await scene.create();
+    await scene.untilReady();
+    assertEquals((await untilOwned(later.metadata.uid)).metadata?.uid, claimUid);
+    await deleteControlPlane(scene, "Background");
+    await untilNothingIsLeft(scene);
+
+    async function untilOnlyClaimIsLeft(): Promise<void> {
+      const titles = async () => (await scene.children()).map(({ object }) => titleOf(object));
+      await eventually(
+        "only the claim to be left",
+        titles,
+        (left) => left.join() === "PersistentVolumeClaim controller-sqlite",
+        { withinMs: 30_000 },
+      );
+      assertEquals((await claimOf()).metadata?.deletionTimestamp, undefined);
+    }
+  },
+);
 
 scenario(
   "a deletion that orphans leaves the children alone, and the next one takes them over",
