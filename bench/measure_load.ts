@@ -11,7 +11,7 @@ import { ConfigMap, Namespace } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../src/kubernetes/resource.ts";
 import type { Parent } from "../src/operator/definition.ts";
 import { auditEvents, type Cluster, startProcess, writeVerbs } from "../tests/cluster/mod.ts";
-import { ByteCounter } from "./byte_counter.ts";
+import { Relay } from "./relay.ts";
 import { cpuSeconds, residentMib } from "./process_usage.ts";
 
 /** Milliseconds between two full looks of the operator, as in its source. */
@@ -37,14 +37,30 @@ export interface Load {
   readonly requestsPerHour: number;
   readonly mibPerHour: number;
   readonly writesAtRest: number;
+  readonly outage: Outage;
 }
 
-/** @param restSeconds How long the operator is watched at rest; a multiple of the resync interval. */
+/** What a while without the API server does. */
+export interface Outage {
+  readonly seconds: number;
+  /** Largest resident set meanwhile. */
+  readonly rssMib: number;
+  /** From its return to the child of a Tenant that was changed meanwhile. */
+  readonly backMs: number;
+  /** The most requests in any second of the minute after its return. */
+  readonly mostRequests: number;
+}
+
+/**
+ * @param restSeconds How long the operator is watched at rest; a multiple of the resync interval.
+ * @param outageSeconds How long the API server is away.
+ */
 export async function measureLoad(
   cluster: Cluster,
   client: KubernetesClient,
   tenants: number,
   restSeconds: number,
+  outageSeconds: number,
 ): Promise<Load> {
   const namespace = `load-${tenants}-${crypto.randomUUID().slice(0, 8)}`;
   await client.create(Namespace, { metadata: { name: namespace } });
@@ -58,10 +74,10 @@ export async function measureLoad(
         { metadata: { namespace, name }, spec: { owner: name, settings: { value: "1" } } } as Parent,
       ),
   );
-  using counter = new ByteCounter(cluster.url);
+  using relay = new Relay(cluster.url);
   const kubeconfig = await Deno.makeTempFile({ suffix: ".kubeconfig" });
   const text = await Deno.readTextFile(cluster.kubeconfigPath);
-  await Deno.writeTextFile(kubeconfig, text.replaceAll(cluster.url, counter.url));
+  await Deno.writeTextFile(kubeconfig, text.replaceAll(cluster.url, relay.url));
 
   const lines: string[] = [];
   const startedAt = systemClock.monotonic();
@@ -79,20 +95,21 @@ export async function measureLoad(
     await systemClock.sleep(resyncMs);
 
     const restAt = systemClock.now();
-    const [cpuBefore, bytesBefore] = [await cpuSeconds(pid), counter.received + counter.sent];
+    const [cpuBefore, bytesBefore] = [await cpuSeconds(pid), relay.received + relay.sent];
     const samples: [seconds: number, mib: number][] = [];
     for (let second = 0; second < restSeconds; second += 1) {
       await systemClock.sleep(restAt + second * 1_000 + 1_000 - systemClock.now());
       samples.push([second, await residentMib(pid)]);
     }
     const cpuOfPass = (await cpuSeconds(pid) - cpuBefore) / (restSeconds * 1_000 / resyncMs);
-    const bytes = counter.received + counter.sent - bytesBefore;
+    const bytes = relay.received + relay.sent - bytesBefore;
     const query = { sinceMs: restAt, userAgent: "tenants", namespace };
     const requests = await auditEvents(cluster, query);
     const writes = requests.filter(({ verb, resource }) =>
       writeVerbs.includes(verb) && resource !== "leases"
     );
     const changeMs = await measureChanges(client, namespace, tenants);
+    const outage = await measureOutage(cluster, client, namespace, relay, pid, outageSeconds);
     return {
       tenants,
       first,
@@ -103,6 +120,7 @@ export async function measureLoad(
       requestsPerHour: requests.length / restSeconds * 3_600,
       mibPerHour: bytes / 2 ** 20 / restSeconds * 3_600,
       writesAtRest: writes.length,
+      outage,
     };
   } finally {
     await operator.terminate(15_000);
@@ -175,6 +193,46 @@ async function measureChanges(
     await systemClock.sleep(resyncMs / changes);
   }
   return times;
+}
+
+async function measureOutage(
+  cluster: Cluster,
+  client: KubernetesClient,
+  namespace: string,
+  relay: Relay,
+  pid: number,
+  seconds: number,
+): Promise<Outage> {
+  relay.cut();
+  let rssMib = 0;
+  await client.patch(Tenant, { namespace, name: "t0" }, {
+    type: "merge",
+    patch: { spec: { settings: { value: "changed during the outage" } } },
+  });
+  for (let second = 0; second < seconds; second++) {
+    await systemClock.sleep(1_000);
+    rssMib = Math.max(rssMib, await residentMib(pid));
+  }
+  relay.restore();
+  const [sinceMs, restoredAt] = [systemClock.now(), systemClock.monotonic()];
+  const isBack = async () => {
+    const { data } = await client.get(ConfigMap, { namespace, name: "t0-settings" });
+    return data?.["value"] === "changed during the outage";
+  };
+  while (!await isBack()) {
+    if (systemClock.monotonic() - restoredAt > patienceMs) throw new Error("it does not come back");
+    await systemClock.sleep(50);
+  }
+  const backMs = systemClock.monotonic() - restoredAt;
+  await systemClock.sleep(Math.max(0, 60_000 - backMs));
+  const requests = await auditEvents(cluster, { sinceMs, userAgent: "tenants", namespace });
+  const bySecond = Map.groupBy(requests, ({ receivedMs }) => Math.floor(receivedMs / 1_000));
+  return {
+    seconds,
+    rssMib,
+    backMs,
+    mostRequests: Math.max(...[...bySecond.values()].map(({ length }) => length)),
+  };
 }
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {

@@ -77,7 +77,9 @@ ${notes.map((note) => `- ${note}\n`).join("")}`;
 function cellsOf(row: Row): string[] {
   const { what, unit, figures, floor, aim } = row;
   const show = (value: number | undefined) =>
-    value === undefined ? "" : `${unit === "ms" ? value.toFixed(0) : value.toFixed(1)} ${unit}`.trim();
+    value === undefined
+      ? ""
+      : `${unit === "ms" && value >= 10 ? value.toFixed(0) : value.toFixed(1)} ${unit}`.trim();
   const times = ratio(row);
   const reached = isReached(row);
   return [

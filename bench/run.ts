@@ -1,6 +1,7 @@
 /**
  * `deno task bench [--quick] [--load [--minutes=N]]`: how fast the operator is, on a fresh local cluster, beside what is
- * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for N minutes (2).
+ * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for N minutes (2), and
+ * without the API server for as long.
  *
  * Prints a table and writes it to `bench/results/`. Aims that are missed are marked; the exit code is 0 all the same.
  */
@@ -10,6 +11,7 @@ import { parseArgs } from "@std/cli";
 import { findBinaries, printProgress, startCluster } from "../tests/cluster/mod.ts";
 import { describeMachine } from "./machine.ts";
 import { measureInstall } from "./measure_install.ts";
+import { measureClient } from "./measure_client.ts";
 import { type Load, measureLoad } from "./measure_load.ts";
 import { measureRepair } from "./measure_repair.ts";
 import { measureRest } from "./measure_rest.ts";
@@ -26,6 +28,7 @@ const notes = [
   "once; taken in turns with the operator.",
   "repair: from the moment at which a watch tells that the object is gone to that at which it tells of the next one.",
   "start: from the spawn of the process, where a ControlPlane waits for it.",
+  "client: a GET of a small ConfigMap; the floor is the same by a bare fetch, in turns.",
   "at rest: a ControlPlane that is ready, with a played kubelet and a stand-in for the Controller.",
 ];
 
@@ -40,6 +43,8 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
   const start = await measureStart(stage, quick ? 5 : 20);
   say("repair");
   const repairs = await measureRepair(stage, quick ? 4 : 12);
+  say("client");
+  const client = await measureClient(stage, quick ? 100 : 500);
   say("rest");
   const rest = await measureRest(stage, quick ? 10 : 35);
   const ms = (what: string, values: readonly number[], more: Partial<Row> = {}): Row => ({
@@ -67,6 +72,7 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
     ),
     ms("start: first write (Lease)", start.map(({ lease }) => lease), { aim: { below: 300 } }),
     ms("start: first child", start.map(({ child }) => child)),
+    ms("client: one read", client.client, { floor: distribution(client.bare) }),
     { what: "at rest: memory (RSS)", unit: "MiB", figures: distribution(rest.rssMib), aim: { below: 100 } },
     { what: "at rest: CPU of one core", unit: "%", figures: distribution([rest.cpuPercent]) },
   ];
@@ -89,7 +95,7 @@ async function measureLoads(
   const loads: Load[] = [];
   for (const count of quick ? [50, 500] : [50, 500, 5_000]) {
     say(`${count} custom resources`);
-    loads.push(await measureLoad(stage.cluster, stage.client, count, minutes * 60));
+    loads.push(await measureLoad(stage.cluster, stage.client, count, minutes * 60, minutes * 60));
   }
   return loads.flatMap((load): Row[] => {
     const one = (what: string, unit: Row["unit"], value: number, aim?: Row["aim"]): Row => ({
@@ -112,6 +118,9 @@ async function measureLoads(
       one("requests per hour at rest", "", load.requestsPerHour),
       one("bytes per hour at rest", "MiB/h", load.mibPerHour),
       one("writes at rest", "", load.writesAtRest, { below: 1 }),
+      one(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),
+      one("after its return, until a change is carried out", "s", load.outage.backMs / 1_000, { below: 30 }),
+      one("after its return, most requests in a second", "", load.outage.mostRequests),
     ];
   });
 }

@@ -34,7 +34,7 @@ export interface RequestRecord {
 export interface FetchTransportOptions {
   /** @default "iofog-operator" */
   readonly userAgent?: string | undefined;
-  /** Requests under way at once, streams apart. @default 16 */
+  /** Requests under way at once at most, streams apart; fewer after a 429. @default 16 */
   readonly concurrency?: number | undefined;
   /** Called after every HTTP exchange. */
   readonly onRequest?: ((record: RequestRecord) => void) | undefined;
@@ -92,6 +92,8 @@ class FetchTransport implements Transport {
     try {
       if (!options.expectStream) release = await this.#slots.take(flight.signal);
       const response = await this.#exchange(flight);
+      if (response.status === 429) this.#slots.shrink();
+      else this.#slots.grow();
       if (!response.ok) throw await refusal(response, flight);
       if (options.expectStream) return this.#stream(response, flight);
       return await body(response, flight);

@@ -390,3 +390,26 @@ Deno.test("close() aborts requests under way", async () => {
     await request;
   });
 });
+
+Deno.test("performRequest() has fewer requests under way after a 429, and as many as before in the end", async () => {
+  let [busy, most, refuse] = [0, 0, true];
+  await withServer(async () => {
+    most = Math.max(most, ++busy);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    busy--;
+    return refuse ? new Response("too many", { status: 429, headers: audited }) : Response.json({});
+  }, async (transport) => {
+    const burst = async (count: number) => {
+      most = 0;
+      const get = { method: "GET", path: "/", expectJson: true } as const;
+      await Promise.allSettled(Array.from({ length: count }, () => transport.performRequest(get)));
+      return most;
+    };
+    assertEquals(await burst(40), 16);
+    refuse = false;
+    const after = await burst(10);
+    assert(after < 8, `${after} at once`);
+    await burst(400);
+    assertEquals(await burst(40), 16);
+  });
+});

@@ -37,3 +37,35 @@ Deno.test("take() stops waiting when the signal aborts, and its place is not los
   give();
   (await next)();
 });
+
+Deno.test("shrink() halves the slots, down to one, and grow() brings them back one by one", async () => {
+  const slots = new Slots(8);
+  slots.shrink();
+  assertEquals(slots.limit, 4);
+  for (let time = 0; time < 5; time++) slots.shrink();
+  assertEquals(slots.limit, 1);
+  let used = 0;
+  while (slots.limit < 8) {
+    slots.grow();
+    used++;
+  }
+  // About 1 + 2 + ... + 7.
+  assertEquals(used > 20 && used < 40, true, `${used}`);
+  for (let time = 0; time < 100; time++) slots.grow();
+  assertEquals(slots.limit, 8);
+
+  const gives = await Promise.all(Array.from({ length: 8 }, () => slots.take(never)));
+  slots.shrink();
+  let entered = false;
+  const late = slots.take(never).then((give) => {
+    entered = true;
+    return give;
+  });
+  for (const give of gives.slice(0, 4)) give();
+  await settle();
+  assertEquals(entered, false, "four are still under way");
+  gives[4]?.();
+  await settle();
+  assertEquals(entered, true);
+  (await late)();
+});

@@ -1,8 +1,12 @@
-/** A relay on this machine that counts what goes through it, without a look at it: TLS stays between the two ends. */
+/**
+ * A relay on this machine that counts what goes through it, without a look at it: TLS stays between the two ends. It can
+ * be cut, as if the server were away.
+ */
 
 /** See the module. */
-export class ByteCounter implements Disposable {
-  readonly #listener: Deno.Listener;
+export class Relay implements Disposable {
+  #listener: Deno.Listener;
+  readonly #port: number;
   readonly #target: { readonly hostname: string; readonly port: number };
   readonly #open = new Set<Deno.Conn>();
   /** Bytes that the client received and sent. */
@@ -14,17 +18,29 @@ export class ByteCounter implements Disposable {
     const { hostname, port } = new URL(target);
     this.#target = { hostname, port: Number(port) };
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.#port = (this.#listener.addr as Deno.NetAddr).port;
     this.#accept();
   }
 
   /** Where the client connects instead. */
   get url(): string {
-    return `https://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+    return `https://127.0.0.1:${this.#port}`;
+  }
+
+  /** Refuses connections, and ends those that are open. */
+  cut(): void {
+    this.#listener.close();
+    for (const connection of this.#open) close(connection);
+  }
+
+  /** Takes connections again. */
+  restore(): void {
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: this.#port });
+    this.#accept();
   }
 
   [Symbol.dispose](): void {
-    this.#listener.close();
-    for (const connection of this.#open) close(connection);
+    this.cut();
   }
 
   async #accept(): Promise<void> {
