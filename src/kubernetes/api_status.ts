@@ -2,7 +2,7 @@
  * Reads `metav1.Status`, which the API server sends instead of an object when a request failed.
  *
  * The server's messages are kept, since they tell what to do, except where the request was about Secrets: there they
- * may quote a value, so only the reason and the names of the fields at fault are kept.
+ * may quote a value, so only the reason and the names of the fields at fault are kept, and what a quota says.
  */
 
 import { z } from "zod";
@@ -59,7 +59,7 @@ export function statusError(body: unknown, request: FailedRequest): ApiError {
   const causes = (details?.causes ?? []).map((cause) => secret ? { ...cause, message: undefined } : cause);
   const said = status === 401
     ? credentialsRefused
-    : secret
+    : secret && !isQuotaMessage(message)
     ? causes.map((cause) => cause.field ?? "").filter(Boolean).join(", ")
     : message ?? "";
   const seconds = details?.retryAfterSeconds;
@@ -72,6 +72,11 @@ export function statusError(body: unknown, request: FailedRequest): ApiError {
       retryAfterMs: seconds === undefined ? request.retryAfterMs : seconds * 1000,
     },
   );
+}
+
+/** Names, counts and nothing of the object but its name. */
+function isQuotaMessage(message: string | undefined): boolean {
+  return /^secrets "[^"]*" is forbidden: exceeded quota: [^"]*$/.test(message ?? "");
 }
 
 /** Whether the path in `subject` is one of Secrets. */

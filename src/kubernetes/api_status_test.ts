@@ -36,6 +36,18 @@ Deno.test("statusError() leaves out what the server said about a Secret", () => 
   assertEquals(error.causes[0]?.reason, "FieldValueInvalid");
 });
 
+Deno.test("statusError() keeps what a quota said about a Secret, and nothing that could quote more", () => {
+  const subject = "POST /api/v1/namespaces/x/secrets/s";
+  const said = (message: string) =>
+    statusError({ kind: "Status", code: 403, reason: "Forbidden", message }, { subject, status: 403 })
+      .message;
+  const quota =
+    'secrets "s" is forbidden: exceeded quota: q, requested: secrets=1, used: secrets=3, limited: secrets=3';
+  assertEquals(said(quota), `${subject}: 403 Forbidden: ${quota}`);
+  assertEquals(said(`${quota} "hunter2"`), `${subject}: 403 Forbidden`);
+  assertEquals(said('secrets "s" is forbidden: hunter2'), `${subject}: 403 Forbidden`);
+});
+
 Deno.test("statusError() bears details that are malformed, and bodies that are no status", () => {
   const odd = { kind: "Status", code: "x", reason: 5, details: { causes: "none", retryAfterSeconds: -1 } };
   assertEquals(

@@ -188,6 +188,11 @@ function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
   if (error.status === 403 && error.message.includes("blockOwnerDeletion")) {
     return { type: "blockOwnerDeletionRefused" };
   }
+  const [, quota] = error.status === 403 ? /exceeded quota: ([^,:\s]+)/.exec(error.message) ?? [] : [];
+  if (quota !== undefined) {
+    const remedy = `raise ResourceQuota ${quota}, or free what it counts`;
+    return failed(write, "QuotaExceeded", `${error.message}; ${remedy}`, true);
+  }
   if (error.status === 403 && !isAdmission(error)) {
     return failed(write, "Forbidden", `${error.message}; grant it in the operator's Role`, false);
   }
@@ -199,9 +204,9 @@ function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
   return { ...failed(write, reason, error.message, retryable), retryAfterMs: error.retryAfterMs };
 }
 
-/** Whether it was not a Role that forbade this: webhooks, quotas and policies answer with 403 too. */
+/** Whether it was not a Role that forbade this: webhooks and policies answer with 403 too. */
 function isAdmission(error: ApiError): boolean {
-  return /admission webhook|exceeded quota|violates PodSecurity|denied (the )?request|pvc can be resized/
+  return /admission webhook|violates PodSecurity|denied (the )?request|pvc can be resized/
     .test(error.message);
 }
 

@@ -184,6 +184,15 @@ export interface StatusDraft {
   readonly fields: Readonly<Record<string, unknown>>;
   /** When certificates end, in milliseconds since the epoch, by the name of their Secret: for metrics. */
   readonly certificates?: Readonly<Record<string, number>>;
+  /** Whether somebody has to act, or may have to, although nothing is stalled: an Event tells it. */
+  readonly alarm?: boolean | undefined;
+}
+
+/** Objects that are looked at. */
+export interface ObservedResource {
+  readonly resource: Resource;
+  /** E.g. `name in (controller,router)`. */
+  readonly labelSelector: string;
 }
 
 /** A kind of custom resource. */
@@ -195,6 +204,11 @@ export interface Definition {
   readonly childResources: readonly Resource[];
   /** Those of them that only some custom resources ask for: where they cannot be listed, it matters only to these. */
   readonly optional?: readonly Resource[];
+  /**
+   * Kinds of which only `status` reads something, to say why a child does not work, and which objects of them: no
+   * child, never written. The Role need not allow them.
+   */
+  readonly observedResources?: readonly ObservedResource[];
   /** Kinds whose objects are never deleted because nothing desires them any more: what holds data. */
   readonly neverPruned: readonly Resource[];
   /**

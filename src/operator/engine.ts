@@ -173,6 +173,8 @@ export class Engine {
       if (sameInput(object, previous)) return;
       return this.#tell(object?.metadata?.uid);
     }
+    // Their owners are no children of ours, but children of those.
+    if (this.#isObserved(resource)) return this.#tell(undefined);
     const owner = (object ?? previous)?.metadata?.ownerReferences?.find((reference) =>
       reference.controller === true
     );
@@ -183,6 +185,12 @@ export class Engine {
   #kindChanged(resource: Resource, state: KindState): void {
     this.#context.reporter.kind(resource, state);
     this.#tell(undefined);
+  }
+
+  #isObserved(resource: Resource): boolean {
+    return this.#options.managed.some(({ definition }) =>
+      definition.observedResources?.some((observed) => keyOf(observed.resource) === keyOf(resource))
+    );
   }
 
   #tell(parentUid: string | undefined): void {
@@ -204,6 +212,9 @@ function storedKinds({ managed, resyncMs }: EngineOptions): readonly StoredKind[
     for (const resource of definition.childResources) {
       const metadataOnly = keyOf(resource) === keyOf(Secret);
       kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, metadataOnly });
+    }
+    for (const { resource, labelSelector } of definition.observedResources ?? []) {
+      kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, labelSelector });
     }
   }
   return [...kinds.values()];

@@ -113,10 +113,17 @@ export class Planner {
   }
 
   /** See `StatusContext`. */
-  #restrictions({ resource }: Definition): readonly string[] {
+  #restrictions({ observedResources = [], resource }: Definition): readonly string[] {
+    const snapshot = this.#options.store.snapshot();
+    const unseen = observedResources.map((observed) => observed.resource)
+      .filter((observed) => {
+        const state = snapshot.kind(observed);
+        return state.phase === "failed" && state.denied;
+      })
+      .map(({ plural }) => `why something does not start is hard to tell: grant list and watch on ${plural}`);
     const finalizers =
       `owner references go without blockOwnerDeletion: grant update on ${resource.plural}/finalizers`;
-    return [...this.#options.restrictions(), ...(this.#blockOwnerDeletion ? [] : [finalizers])];
+    return [...this.#options.restrictions(), ...(this.#blockOwnerDeletion ? [] : [finalizers]), ...unseen];
   }
 
   #input(definition: Definition): PlanInput {

@@ -104,7 +104,7 @@ export class Reporter {
     if (is.status === "True") {
       this.#options.log.info("ready", fields);
       this.event(parent, "Normal", is.reason, is.message);
-    } else if (was?.status === "True" || stalled) {
+    } else if (was?.status === "True" || stalled || draft.alarm === true) {
       this.#options.log.warn("not ready", fields);
       this.event(parent, "Warning", is.reason, is.message);
     } else this.#options.log.info("not ready yet", fields);

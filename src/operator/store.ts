@@ -25,6 +25,8 @@ export interface StoredKind {
    * that those of other people in the namespace never enter this process.
    */
   readonly metadataOnly?: boolean;
+  /** Only objects with such labels are listed and watched. */
+  readonly labelSelector?: string;
 }
 
 /** What a store tells whoever runs it. */
@@ -217,7 +219,7 @@ export class Store {
     const timer = clock.sleep(forMs, ended.signal).then(end);
     let version = from;
     try {
-      const query = { namespace, resourceVersion: from, metadataOnly: kind.stored.metadataOnly === true };
+      const query = { ...selectionOf(kind, namespace), resourceVersion: from };
       for await (const event of client.watch(resource, query, { signal: ended.signal })) {
         if (event.type === "BOOKMARK") version = event.resourceVersion;
         else {
@@ -241,9 +243,8 @@ export class Store {
 
   async #list(kind: Kind, signal: AbortSignal | undefined): Promise<string> {
     const { client, namespace } = this.#options;
-    const { resource, metadataOnly = false } = kind.stored;
-    const query = { namespace, metadataOnly };
-    const { items, resourceVersion } = await client.list(resource, query, { signal });
+    const { resource } = kind.stored;
+    const { items, resourceVersion } = await client.list(resource, selectionOf(kind, namespace), { signal });
     const listed = new Set<string>();
     for (const object of items) {
       const name = object.metadata?.name ?? "";
@@ -387,6 +388,11 @@ interface Kind {
   /** Where only metadata are listed: the names of what is read in full, and of what has been so. */
   contentOf: ReadonlySet<string>;
   readonly complete: Set<string>;
+}
+
+function selectionOf({ stored }: Kind, namespace: string) {
+  const { labelSelector, metadataOnly = false } = stored;
+  return { namespace, metadataOnly, ...(labelSelector === undefined ? {} : { labelSelector }) };
 }
 
 /** Whether only the metadata of this object may be read. */

@@ -4,7 +4,7 @@
  *
  * Level-based: whenever a rule or an object changes, what shall be is compared with what is. Rules name a namespace,
  * so that tests that share a cluster do not meet. The last rule that matches an object wins; an object without a rule
- * works at once.
+ * works at once, and a Job is done at once.
  */
 
 import { systemClock } from "../../src/clock.ts";
@@ -16,6 +16,7 @@ import {
 } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import {
+  type Ended,
   type LoadBalancerAddress,
   playedIngress,
   playedNode,
@@ -40,10 +41,12 @@ export type Release = () => void;
 
 /** The pods under control. */
 export interface PlayedPods {
-  /** New pods stay Pending, as if no node had room. */
-  hold(match: Match): Release;
+  /** New pods stay Pending, as if no node had room; `message` is what the scheduler says. */
+  hold(match: Match, message?: string): Release;
   /** Containers wait for ever with this reason, also those that ran. */
   fail(match: Match, waiting: { readonly reason: string; readonly message: string }): Release;
+  /** Containers have ended like this and wait before they are started again, also those that ran. */
+  crash(match: Match, ended: Ended): Release;
   /** Pods run, but their readiness probes fail. */
   unready(match: Match): Release;
 }
@@ -111,7 +114,7 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
       });
       return say(`pod ${namespace}/${name} is gone (played)`);
     }
-    const behaviour = podRules.of(pod) ?? { play: "run" };
+    const behaviour = podRules.of(pod) ?? { play: isOfJob(pod) ? "complete" : "run" };
     if (pod.spec?.nodeName === undefined && behaviour.play !== "hold") {
       await client.create(pods, {
         apiVersion: "v1",
@@ -187,7 +190,8 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
   };
   return {
     pods: {
-      hold: (match) => podRules.add(match, { play: "hold" }),
+      hold: (match, message) => podRules.add(match, { play: "hold", message }),
+      crash: (match, ended) => podRules.add(match, { play: "crash", ended }),
       fail: (match, waiting) => podRules.add(match, { play: "fail", ...waiting }),
       unready: (match) => podRules.add(match, { play: "unready" }),
     },
@@ -199,6 +203,10 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function isOfJob({ metadata }: Pod): boolean {
+  return metadata?.ownerReferences?.some(({ kind }) => kind === "Job") ?? false;
 }
 
 /** What the test wants. */

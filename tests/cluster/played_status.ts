@@ -25,6 +25,16 @@ export interface ContainerStatus {
     readonly waiting?: { readonly reason: string; readonly message: string } | undefined;
     readonly terminated?: { readonly exitCode: number; readonly reason: string } | undefined;
   };
+  readonly lastState?: { readonly terminated?: Ended | undefined } | undefined;
+}
+
+/** How a container ended: `v1.ContainerStateTerminated`, the part that is played. */
+export interface Ended {
+  readonly exitCode: number;
+  /** @default "Error" */
+  readonly reason?: string | undefined;
+  /** What it left in its termination message. */
+  readonly message?: string | undefined;
 }
 
 /** `v1.PodCondition`. */
@@ -101,9 +111,13 @@ export type PodBehaviour =
   /** Running and ready. */
   | { readonly play: "run" }
   /** Nobody schedules it: Pending. One that is bound already goes on as it is. */
-  | { readonly play: "hold" }
+  | { readonly play: "hold"; readonly message?: string | undefined }
   /** Its containers wait, e.g. with `ImagePullBackOff`. */
   | { readonly play: "fail"; readonly reason: string; readonly message: string }
+  /** Its containers ended, and wait with `CrashLoopBackOff`. */
+  | { readonly play: "crash"; readonly ended: Ended }
+  /** Its containers did what they had to, as those of a Job do. */
+  | { readonly play: "complete" }
   /** Running, but its readiness probe fails. */
   | { readonly play: "unready" };
 
@@ -124,7 +138,7 @@ export function playedPodStatus(pod: Pod, behaviour: PodBehaviour, podIP: string
         PodScheduled: {
           status: "False",
           reason: "Unschedulable",
-          message: "played: the test holds this pod",
+          message: behaviour.message ?? "played: the test holds this pod",
         },
       }),
     });
@@ -137,7 +151,11 @@ export function playedPodStatus(pod: Pod, behaviour: PodBehaviour, podIP: string
     : { reason: "ContainersNotReady", message: `containers with unready status: ${names(containers)}` };
   return changed(current, {
     // A container that fails after all ran leaves the phase Running.
-    phase: behaviour.play === "fail" && current.phase !== "Running" ? "Pending" : "Running",
+    phase: behaviour.play === "complete"
+      ? "Succeeded"
+      : behaviour.play === "fail" && current.phase !== "Running"
+      ? "Pending"
+      : "Running",
     message: playedMessage,
     podIP: ip,
     podIPs: [{ ip }],
@@ -178,6 +196,20 @@ function containerStatus(
   if (behaviour.play === "fail") {
     const { reason, message } = behaviour;
     return { ...base, ready: false, started: false, state: { waiting: { reason, message } } };
+  }
+  if (behaviour.play === "complete") {
+    return finishedStatus({ name, image });
+  }
+  if (behaviour.play === "crash") {
+    const message = `back-off 5m0s restarting failed container=${name}`;
+    return {
+      ...base,
+      restartCount: Math.max(base.restartCount, 1),
+      ready: false,
+      started: false,
+      state: { waiting: { reason: "CrashLoopBackOff", message } },
+      lastState: { terminated: { reason: "Error", ...behaviour.ended } },
+    };
   }
   const startedAt = before?.state.running?.startedAt ?? now;
   return { ...base, ready: behaviour.play === "run", started: true, state: { running: { startedAt } } };

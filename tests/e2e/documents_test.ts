@@ -48,6 +48,13 @@ const documents: Readonly<Record<string, Document>> = {
         noDocker,
     },
   },
+  "docs/operating.md": { given: "a control plane that is ready" },
+  "docs/troubleshooting.md": {
+    given: "a control plane that is ready",
+    notRun: {
+      "kubectl logs deployment/controller -n iofog --previous": "no container runs, so there is no log",
+    },
+  },
   "docs/installing.md": { given: "nothing" },
   "CONTRIBUTING.md": {
     given: "nothing",

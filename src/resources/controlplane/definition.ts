@@ -7,6 +7,7 @@ import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
 import {
   ConfigMap,
   PersistentVolumeClaim,
+  Pod,
   Secret,
   Service,
   ServiceAccount,
@@ -16,6 +17,9 @@ import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
 import type { Definition, Parent } from "../../operator/definition.ts";
+import { CONTROLLER } from "./controller.ts";
+import { PORT_MANAGER } from "./port_manager.ts";
+import { ROUTER } from "./router.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
 import { structural } from "../crd.ts";
 import { decodeBase64 } from "../child.ts";
@@ -61,6 +65,10 @@ export function controlPlaneDefinition(site?: SiteImages, images?: Images): Defi
       NetworkPolicy,
     ],
     optional: [PodDisruptionBudget, NetworkPolicy],
+    observedResources: [{
+      resource: Pod,
+      labelSelector: `name in (${CONTROLLER},${ROUTER},${PORT_MANAGER})`,
+    }],
     neverPruned: [PersistentVolumeClaim],
     secretNames,
     inventoryName,

@@ -40,6 +40,24 @@ export const READY = "Ready";
 export const APPLYING = "Applying";
 /** A workload has too few available pods. */
 export const PODS_UNAVAILABLE = "PodsUnavailable";
+/** An image cannot be pulled. */
+export const IMAGE_PULL_FAILED = "ImagePullFailed";
+/** A container ends again and again. */
+export const CRASH_LOOPING = "CrashLooping";
+/** The Controller ends again and again, and says that it is for its database. */
+export const DATABASE_REFUSED = "DatabaseRefused";
+/** A container cannot be started as the pod describes it. */
+export const CONTAINER_NOT_STARTED = "ContainerNotStarted";
+/** Nothing has provided a volume for a claim. */
+export const CLAIM_PENDING = "ClaimPending";
+/** The volume behind a claim is gone. */
+export const CLAIM_LOST = "ClaimLost";
+/** No node takes a pod. */
+export const UNSCHEDULABLE = "Unschedulable";
+/** A ResourceQuota leaves no room. */
+export const QUOTA_EXCEEDED = "QuotaExceeded";
+/** The API server refuses pods, such as for a policy. */
+export const PODS_REFUSED = "PodsRefused";
 /** Everything that was asked for is there and works. */
 export const AVAILABLE = "Available";
 /** The Controller has not been asked yet. */

@@ -11,14 +11,12 @@ import type {
   ConditionDraft,
   ExternalState,
   Failure,
-  Snapshot,
   StatusContext,
   StatusDraft,
 } from "../../operator/definition.ts";
 import { secretValues } from "../child.ts";
 import { inspectCertificate } from "../pki.ts";
-import { type Deployment, Deployment as deployments } from "../../kubernetes/generated/apps_v1.ts";
-import type { Waiting } from "./component.ts";
+import type { Inputs, Waiting } from "./component.ts";
 import { CONTROLLER } from "./controller.ts";
 import { assess, type Assessment } from "./desired.ts";
 import { DEFAULT_ROUTER, USER } from "./external.ts";
@@ -28,6 +26,7 @@ import * as reasons from "./reasons.ts";
 import { ROUTER_CA, ROUTER_LEAVES } from "./certificates.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 import { ROUTER } from "./router.ts";
+import { troubleOf, troubles } from "./trouble.ts";
 
 /** One part of the control plane: whether it is as it should be, and what to do if not. */
 type Part = ConditionDraft;
@@ -38,8 +37,16 @@ const stalling: ReadonlySet<string> = new Set([
   "Rejected",
   "Forbidden",
   "NotServed",
+  reasons.QUOTA_EXCEEDED,
   reasons.INVALID_CREDENTIALS,
   reasons.REFUSED,
+]);
+
+/** What somebody may have to do something about, although it can end by itself. */
+const alarming: ReadonlySet<string> = new Set([
+  ...troubles,
+  reasons.ADDRESS_PENDING,
+  reasons.ADDRESS_MISSING,
 ]);
 
 /** Failures that leave it open what is there. */
@@ -55,6 +62,7 @@ export function status(given: StatusContext, images?: Images, site?: SiteImages)
     conditions: [...summary, ...parts, ...notices(context, assessment)],
     fields: fieldsOf(context, assessment),
     certificates: certificatesOf(context),
+    alarm: summary.some(({ type, reason }) => type === "Ready" && alarming.has(reason)),
   };
 }
 
@@ -74,9 +82,9 @@ function partsOf(context: StatusContext, assessment: Assessment): readonly Part[
     objectsPart(context),
     ...waitingParts(assessment.waiting),
     ...[
-      workloadPart("ControllerAvailable", CONTROLLER, context.snapshot),
-      workloadPart("RouterAvailable", ROUTER, context.snapshot),
-      workloadPart("PortManagerAvailable", PORT_MANAGER, context.snapshot),
+      workloadPart("ControllerAvailable", CONTROLLER, assessment.inputs),
+      workloadPart("RouterAvailable", ROUTER, assessment.inputs),
+      workloadPart("PortManagerAvailable", PORT_MANAGER, assessment.inputs),
     ],
     ...(external.phase === "unknown" ? rememberedParts(context) : [
       reachablePart(external),
@@ -141,42 +149,11 @@ const waitingTypes: Readonly<Record<string, string>> = {
   [reasons.PASSWORD_CHANGING]: "PasswordApplied",
 };
 
-function workloadPart(type: string, name: string, snapshot: Snapshot): Part {
-  const deployment = snapshot.get<Deployment>(deployments, name);
-  const problem = deployment === undefined
-    ? `Deployment ${name} does not exist yet`
-    : unavailable(name, deployment);
-  return problem === undefined
+function workloadPart(type: string, name: string, inputs: Inputs): Part {
+  const trouble = troubleOf(name, inputs);
+  return trouble === undefined
     ? { type, status: "True", reason: reasons.AVAILABLE, message: `Deployment ${name} is available` }
-    : { type, status: "False", reason: reasons.PODS_UNAVAILABLE, message: problem };
-}
-
-/** Why a Deployment is not fully rolled out, as `kubectl rollout status` sees it; undefined when it is. */
-function unavailable(name: string, deployment: Deployment): string | undefined {
-  const wanted = deployment.spec?.replicas ?? 1;
-  const {
-    observedGeneration = 0,
-    updatedReplicas = 0,
-    availableReplicas = 0,
-    replicas = 0,
-    conditions = [],
-  } = deployment.status ?? {};
-  const look = `see kubectl -n ${deployment.metadata?.namespace} describe pods -l name=${name}`;
-  const failed =
-    conditions.find((condition) => condition.type === "ReplicaFailure" && condition.status === "True") ??
-      conditions.find((condition) => condition.type === "Progressing" && condition.status === "False");
-  const why = failed === undefined ? "" : ` (${failed.reason}: ${failed.message})`;
-  if (wanted === 0) return `Deployment ${name} is scaled to 0: scale it up`;
-  if (observedGeneration < (deployment.metadata?.generation ?? 0)) {
-    return `Deployment ${name} has just been changed`;
-  }
-  if (availableReplicas < wanted) {
-    return `Deployment ${name} has ${availableReplicas} of ${wanted} pods available${why}; ${look}`;
-  }
-  if (updatedReplicas < wanted || replicas > updatedReplicas) {
-    return `Deployment ${name} has ${updatedReplicas} of ${wanted} pods updated${why}; ${look}`;
-  }
-  return undefined;
+    : { type, status: "False", ...trouble };
 }
 
 function reachablePart(external: ExternalState): Part {
@@ -284,7 +261,10 @@ function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<Conditi
   if (context.paused !== undefined && context.paused.writes.length > 0) {
     return { status: "False", reason: reasons.PAUSED, message: pausedMessage(context, context.paused) };
   }
-  const missing = parts.find(isStuck) ?? parts.find((part) => part.status !== "True");
+  const missing = parts.find(isStuck) ??
+    // What keeps pods from working before what is only awaited.
+    parts.find((part) => part.status !== "True" && troubles.has(part.reason)) ??
+    parts.find((part) => part.status !== "True");
   if (missing !== undefined) return { status: "False", reason: missing.reason, message: missing.message };
   return {
     status: "True",
