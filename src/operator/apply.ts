@@ -194,7 +194,10 @@ function outcomeOf(error: unknown, write: KubernetesWrite): Outcome {
     return failed(write, "QuotaExceeded", `${error.message}; ${remedy}`, true);
   }
   if (error.status === 403 && !isAdmission(error)) {
-    return failed(write, "Forbidden", `${error.message}; grant it in the operator's Role`, false);
+    // OwnerReferencesPermissionEnforcement: whoever changes the owner of an object could have it collected.
+    const isOwner = error.message.includes("cannot set an ownerRef on a resource you can't delete");
+    const what = isOwner ? `delete on ${write.resource.plural}` : "it";
+    return failed(write, "Forbidden", `${error.message}; grant ${what} in the operator's Role`, false);
   }
   if ([400, 403, 422].includes(error.status)) return failed(write, "Rejected", error.message, false);
   if (error.reason === "Aborted") return { type: "fenced" };

@@ -235,6 +235,22 @@ const refusals: readonly {
       retryable: false,
     },
   },
+  {
+    title: "a new owner needs a right on the object: say which",
+    error: (request) =>
+      refusal(request, 403, "Forbidden", {
+        message: "forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>",
+      }),
+    outcome: {
+      type: "failed",
+      failure: failure(
+        "Forbidden",
+        `${path}: 403 Forbidden: forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>; ` +
+          "grant delete on configmaps in the operator's Role",
+      ),
+      retryable: false,
+    },
+  },
   ...[
     [403, "Forbidden", 'admission webhook "x" denied the request: no'],
     [403, "Forbidden", 'configmaps "a" is forbidden: exceeded quota: q'],
