@@ -18,7 +18,7 @@ RUN case "${TARGETARCH}" in \
       arm64) target=aarch64-unknown-linux-gnu ;; \
       *) echo "no runtime for ${TARGETARCH}: build for amd64 or arm64" >&2; exit 1 ;; \
     esac; \
-    deno task compile --target "${target}"
+    deno task compile --container --target "${target}"
 
 FROM ${RUNTIME_IMAGE}
 LABEL org.opencontainers.image.title="iofog-operator" \

@@ -70,7 +70,7 @@ Deno.test("the image is built for amd64 and arm64, and refuses the rest", () => 
     assertEquals(actual, code, arch);
     const said = new TextDecoder().decode(stdout).trim();
     const triple = { amd64: "x86_64-unknown-linux-gnu", arm64: "aarch64-unknown-linux-gnu" }[arch as string];
-    assertEquals(said, triple === undefined ? "" : `--target ${triple}`);
+    assertEquals(said, triple === undefined ? "" : `--container --target ${triple}`);
   }
 });
 

@@ -1,13 +1,13 @@
 /**
- * `deno task compile [--target TRIPLE] [--bundle-only]`: makes the program as one file in `dist/`.
+ * `deno task compile [--target TRIPLE] [--container] [--bundle-only]`: makes the program as one file in `dist/`.
  *
- * Without flags it is a binary with its permissions baked in. With `--bundle-only` it is `dist/iofog-operator.js`, which
+ * Without flags it is a binary with its permissions baked in, with `--container` those of the image. With `--bundle-only` it is `dist/iofog-operator.js`, which
  * `deno run` runs with the same permissions; that needs no download. Whatever was made must say its version before it
  * counts as made: a binary with the wrong runtime in it is a REPL with all permissions.
  */
 
 import config from "../deno.json" with { type: "json" };
-import { operatorPermissions } from "./permissions.ts";
+import { operatorPermissions, type Variant } from "./permissions.ts";
 
 const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
 const ENTRY = "src/cli/main.ts";
@@ -23,12 +23,12 @@ export class BuildError extends Error {
 }
 
 /** How to run the bundle: the arguments of `deno` before those of the program. */
-export function bundleArguments(path: string): string[] {
-  return ["run", "--no-config", ...operatorPermissions(), heapFlag(), path];
+export function bundleArguments(path: string, permissions = operatorPermissions()): string[] {
+  return ["run", "--no-config", ...permissions, heapFlag(), path];
 }
 
 /** What to compile with. */
-export function compileArguments(target: string | undefined): string[] {
+export function compileArguments(target: string | undefined, variant: Variant): string[] {
   return [
     "compile",
     // What is in the binary is what deno.lock says.
@@ -38,7 +38,7 @@ export function compileArguments(target: string | undefined): string[] {
     "--exclude-unused-npm",
     // It would be written to the temporary directory at the first start, and the program writes no files.
     "--no-code-cache",
-    ...operatorPermissions(),
+    ...operatorPermissions(variant),
     heapFlag(),
     ...(target === undefined ? [] : ["--target", target]),
     "--output",
@@ -105,8 +105,8 @@ export async function bundle(path: string): Promise<void> {
 }
 
 /** Makes the binary. */
-async function compile(target: string | undefined): Promise<void> {
-  const { code, stderr } = await run(Deno.execPath(), compileArguments(target));
+async function compile(target: string | undefined, variant: Variant): Promise<void> {
+  const { code, stderr } = await run(Deno.execPath(), compileArguments(target, variant));
   if (code !== 0) throw new BuildError(explainFailure(stderr));
   try {
     // A binary for another machine is run where it is put into its image; see the Dockerfile.
@@ -121,13 +121,13 @@ if (import.meta.main) {
   const args = [...Deno.args];
   const targetAt = args.indexOf("--target");
   const target = targetAt < 0 ? undefined : args.splice(targetAt, 2)[1];
-  const unknown = args.find((arg) => arg !== "--bundle-only");
+  const unknown = args.find((arg) => arg !== "--bundle-only" && arg !== "--container");
   try {
     if (unknown !== undefined) throw new BuildError(`unknown argument ${unknown}: see tools/compile.ts`);
     await Deno.mkdir(`${ROOT}dist`, { recursive: true });
-    const path = `${ROOT}${args.length > 0 ? BUNDLE : BINARY}`;
+    const path = `${ROOT}${args.includes("--bundle-only") ? BUNDLE : BINARY}`;
     if (path.endsWith(".js")) await bundle(path);
-    else await compile(target);
+    else await compile(target, args.includes("--container") ? "container" : "local");
     const { size } = await Deno.stat(path);
     console.log(`${path} (${(size / 1e6).toFixed(1)} MB), version ${config.version}`);
   } catch (error) {

@@ -4,11 +4,16 @@ import { bundle, bundleArguments, checkVersion, compileArguments, explainFailure
 import { operatorPermissions } from "./permissions.ts";
 
 Deno.test("compileArguments() bakes in the operator's permissions and a heap limit", () => {
-  const args = compileArguments("aarch64-unknown-linux-gnu");
-  for (const flag of operatorPermissions()) assert(args.includes(flag), flag);
+  const args = compileArguments("aarch64-unknown-linux-gnu", "local");
+  for (const variant of ["local", "container"] as const) {
+    const baked = compileArguments(undefined, variant);
+    for (const flag of operatorPermissions(variant)) assert(baked.includes(flag), flag);
+    const granted = baked.filter((arg) => arg.startsWith("--allow-"));
+    assertEquals(granted, operatorPermissions(variant).filter((arg) => arg.startsWith("--allow-")));
+  }
   assert(args.includes("--v8-flags=--max-old-space-size=160"));
   assertEquals(args[args.indexOf("--target") + 1], "aarch64-unknown-linux-gnu");
-  assertEquals(compileArguments(undefined).includes("--target"), false);
+  assertEquals(compileArguments(undefined, "local").includes("--target"), false);
 });
 
 Deno.test("explainFailure() says in one sentence that the runtime cannot be downloaded", () => {

@@ -29,15 +29,23 @@ Deno.test("operatorPermissions() names exactly the environment variables that th
     [],
     "missing from the list",
   );
-  const unused = ENVIRONMENT_VARIABLES.filter((name) => !read.has(name) && name.toLowerCase() !== "no_proxy");
+  const unused = ENVIRONMENT_VARIABLES.filter((name) => !read.has(name));
   assertEquals(unused, [], "listed and never read");
 });
 
 Deno.test("operatorPermissions() gives no right to write, to load native code or to look at the system", () => {
-  const flags = operatorPermissions();
-  assert(flags.includes("--no-prompt"));
-  assertEquals(flags.filter((flag) => /^(-A|--allow-(all|write|ffi|sys|import))/.test(flag)), []);
-  assertEquals(flags.filter((flag) => /\s/.test(flag)), [], "the task splits its output at spaces");
+  for (const variant of ["local", "container"] as const) {
+    const flags = operatorPermissions(variant);
+    assert(flags.includes("--no-prompt"));
+    assertEquals(flags.filter((flag) => /^(-A|--allow-(all|write|ffi|sys|import))/.test(flag)), []);
+    assertEquals(flags.filter((flag) => /\s/.test(flag)), [], "the task splits its output at spaces");
+  }
+});
+
+Deno.test("operatorPermissions() gives a container less: no program, no file but what is mounted", () => {
+  const flags = operatorPermissions("container");
+  assertEquals(flags.filter((flag) => /^--allow-(read|run)/.test(flag)), ["--allow-read=/var/run/secrets"]);
+  assertEquals(flags.filter((flag) => /HOME|KUBECONFIG|PROXY/i.test(flag)), []);
 });
 
 Deno.test("deno task operator runs the source with these permissions", async () => {

@@ -71,7 +71,8 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const log = createLogger({ level: flags["log-level"], format, write: options.writeLog, redactor, clock });
   const metrics = createMetrics({ version, clock });
   const connection = await loadConnection(environment, { path: flags.kubeconfig, context: flags.context });
-  const direct = noProxyForLoopback(connection.server, environment.variable("NO_PROXY"));
+  const noProxy = environment.variable("NO_PROXY") || environment.variable("no_proxy");
+  const direct = noProxyForLoopback(connection.server, noProxy);
   // Before the first HTTP client is made: each reads the variables once.
   if (direct !== undefined && hasProxy(environment)) options.bypassProxy?.(direct);
   const transport = createFetchTransport(withLearning(connection, redactor), {

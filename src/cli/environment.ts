@@ -2,9 +2,12 @@
 
 import type { Environment } from "../kubernetes/connection_config.ts";
 
-/** Keeps requests to this machine away from a proxy: Deno, unlike kubectl, sends even these through HTTPS_PROXY. */
+/**
+ * Keeps requests to this machine away from a proxy: Deno, unlike kubectl, sends even these through HTTPS_PROXY. It looks
+ * at `no_proxy` only where `NO_PROXY` is not set.
+ */
 export function bypassProxy(noProxy: string): void {
-  for (const name of ["NO_PROXY", "no_proxy"]) Deno.env.set(name, noProxy);
+  Deno.env.set("NO_PROXY", noProxy);
 }
 
 /** The real machine. */

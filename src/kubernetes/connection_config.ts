@@ -69,9 +69,10 @@ export async function readConfigured(
     return await environment.readTextFile(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.name : "Error";
-    throw new ConfigError(`${where}: cannot read ${path} (${why}); check the path and its permissions`, {
-      cause,
-    });
+    const remedy = cause instanceof Deno.errors.NotCapable
+      ? "this program was made to read nothing there; in a container, mount it below /var/run/secrets"
+      : "check the path and its permissions";
+    throw new ConfigError(`${where}: cannot read ${path} (${why}); ${remedy}`, { cause });
   }
 }
 

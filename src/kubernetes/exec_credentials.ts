@@ -95,6 +95,12 @@ async function run(exec: z.infer<typeof execSchema>, context: ExecContext, where
       KUBERNETES_EXEC_INFO: JSON.stringify(info),
     });
   } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new ConfigError(
+        `${where}: this program was made to run no other, so not ${command}; use a service account or a token`,
+        { cause },
+      );
+    }
     const missing = cause instanceof Deno.errors.NotFound;
     const hint = installHint?.replaceAll(/\s+/g, " ").trim();
     const remedy = hint ? hint : missing ? "install it" : "run it by hand to see why";

@@ -1,18 +1,23 @@
 /**
  * `deploy/base` on a real API server, and in the rights of its ServiceAccount the program as it is shipped: one file,
- * with the permissions of the binary.
+ * with the permissions of the image.
  */
 
 import { assertEquals } from "@std/assert";
 import { parse, parseAll } from "@std/yaml";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Namespace, Pod, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
+import { ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { bundle, bundleArguments } from "../../tools/compile.ts";
 import { auditEvents, kubeconfigForServiceAccount, startProcess } from "../cluster/mod.ts";
 import { recordOutput } from "../secrets.ts";
+import { playOperatorPods } from "./deployed_operator.ts";
+import { inNamespace } from "./document.ts";
 import { cluster, scenario, type Scene } from "./harness.ts";
+import { containerPermissions, type OperatorProcess } from "./operator_process.ts";
+import { clientsOf } from "./tools.ts";
+import { eventually } from "./waiting.ts";
 
 const BASE = new URL("../../deploy/base/", import.meta.url);
 const KINDS: Readonly<Record<string, Resource>> = { Deployment, Role, RoleBinding, ServiceAccount };
@@ -47,7 +52,10 @@ scenario(
     const kubeconfig = await kubeconfigForServiceAccount(cluster, scene.namespace, "iofog-operator");
     const operator = startProcess({
       command: Deno.execPath(),
-      args: [...bundleArguments(program), ...scene.flags([`--kubeconfig=${kubeconfig}`])],
+      args: [
+        ...bundleArguments(program, containerPermissions(cluster.dir)),
+        ...scene.flags([`--kubeconfig=${kubeconfig}`]),
+      ],
       cwd: folder,
       output: { onLine: (line) => recordOutput("shipped operator", line) },
     });
@@ -68,14 +76,57 @@ scenario(
   },
 );
 
-scenario("the operator's pod is admitted where only restricted pods are", async (scene) => {
-  const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
-  await scene.client.patch(Namespace, { name: scene.namespace }, {
-    type: "merge",
-    patch: { metadata: { labels } },
+for (const overlay of ["namespaced", "restricted", "ha", "small"]) {
+  scenario(`deploy/overlays/${overlay} runs where only restricted pods are admitted`, async (scene) => {
+    const { namespace } = scene;
+    const { kubectl } = await clientsOf(cluster);
+    await kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted");
+    const manifests = `${cluster.dir}/${namespace}.yaml`;
+    const text = await kubectl("kustomize", `${decodeURIComponent(BASE.pathname)}../overlays/${overlay}`);
+    await Deno.writeTextFile(manifests, inNamespace(text, namespace));
+    await kubectl("apply", "--filename", manifests);
+    const { spec } = await scene.get(Deployment, "iofog-operator");
+    const pod = spec?.template?.spec;
+    assertEquals([pod?.securityContext?.runAsNonRoot, pod?.volumes], [true, undefined]);
+    assertEquals(pod?.containers?.[0]?.securityContext, {
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    await using operators = playOperatorPods(scene);
+    await scene.create();
+    await scene.until(
+      "the operator to have seen the control plane",
+      ({ status }) => status?.observedGeneration !== undefined || (status?.conditions ?? []).length > 0,
+      { withinMs: 60_000 },
+    );
+    const replicas = spec?.replicas ?? 1;
+    assertEquals(replicas, overlay === "ha" ? 2 : 1);
+    await eventually(
+      "the operator's pods to be available",
+      () => scene.get(Deployment, "iofog-operator"),
+      ({ status }) => status?.availableReplicas === replicas,
+    );
+    await eventually("its processes", () => operators.running.length, (count) => count === replicas);
+    const leads = async (operator: OperatorProcess) =>
+      /^leader_election_master_status\{.*\} 1$/m.test((await operator.read("/metrics")).text);
+    const leaders = async () => {
+      const all = await Promise.all(
+        operators.running.map(async (each) => [each, await leads(each)] as const),
+      );
+      return all.filter(([, isLeader]) => isLeader).map(([operator]) => operator);
+    };
+    const [leader] = await eventually("one leader", leaders, (found) => found.length === 1, { show: String });
+    const refused = (await scene.requests()).filter(({ code }) => code === 403);
+    assertEquals(refused.map(({ verb, resource, name }) => `${verb} ${resource} ${name}`), []);
+    if (replicas === 1) return;
+    await leader?.stop();
+    const standby = operators.running.find((each) => each !== leader);
+    await eventually(
+      "the standby to take over",
+      () => standby && leads(standby),
+      (isLeader) => isLeader === true,
+    );
   });
-  await install(scene);
-  const { spec } = await scene.get(Deployment, "iofog-operator");
-  const pod = { metadata: { namespace: scene.namespace, name: "operator" }, spec: spec?.template?.spec };
-  await scene.client.create(Pod, pod as KubeObject, { dryRun: true });
-});
+}

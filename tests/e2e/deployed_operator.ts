@@ -1,6 +1,6 @@
 /**
  * Plays the kubelet for the pods of Deployment `iofog-operator`: each replica is the program from source, with the
- * permissions of the binary, the arguments and the environment of the Deployment, and the rights of its ServiceAccount.
+ * permissions of the image, the arguments and the environment of the Deployment, and the rights of its ServiceAccount.
  *
  * It follows the Deployment as a rollout would: another pod template is another process, started before the old one
  * ends; no Deployment, no process.
@@ -10,7 +10,7 @@ import { systemClock } from "../../src/clock.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { kubeconfigForServiceAccount } from "../cluster/mod.ts";
 import type { Scene } from "./harness.ts";
-import { type OperatorProcess, startProgram } from "./operator_process.ts";
+import { containerPermissions, type OperatorProcess, startProgram } from "./operator_process.ts";
 
 /** The operators that a Deployment runs. */
 export interface DeployedOperators extends AsyncDisposable {
@@ -87,6 +87,8 @@ async function start(scene: Scene, deployment: Deployment, podName: string): Pro
       "--metrics-addr=127.0.0.1:0",
       "--health-addr=127.0.0.1:0",
     ],
-    env: Object.fromEntries(env),
+    // The program in a container leaves proxies to who sets them.
+    env: { NO_PROXY: "127.0.0.1", ...Object.fromEntries(env) },
+    permissions: containerPermissions(scene.cluster.dir),
   });
 }

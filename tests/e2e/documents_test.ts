@@ -16,6 +16,7 @@ import { recordOutput, registerSecret } from "../secrets.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
 import { commandBlocks, inNamespace, type NotRun, scriptOf } from "./document.ts";
 import { Scene } from "./harness.ts";
+import { denoDirectory } from "./operator_process.ts";
 import { eventually } from "./waiting.ts";
 
 /** What there is before the first command of a document. */
@@ -42,6 +43,8 @@ const documents: Readonly<Record<string, Document>> = {
       "npx -y deno@2.9.6 task compile                     # dist/iofog-operator, for this machine":
         "it downloads Deno's runtime",
       "npx -y deno@2.9.6 task compile --target aarch64-unknown-linux-gnu": "it downloads Deno's runtime",
+      "npx -y deno@2.9.6 task compile --container         # with the fewer permissions that the image gives it":
+        "it downloads Deno's runtime",
       "npx -y deno@2.9.6 task compile --bundle-only       # dist/iofog-operator.js, for `deno run`":
         otherTest,
       "docker buildx build --platform linux/amd64,linux/arm64 -t REGISTRY/iofog-operator:0.1.0 --push .":
@@ -242,7 +245,7 @@ shift 4; exec iofog-operator "$@"`,
     environment: {
       PATH: `${bin}:${Deno.env.get("PATH") ?? ""}`,
       HOME: folder,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${home}/.cache/deno`,
+      DENO_DIR: denoDirectory(),
       KUBECONFIG: cluster.kubeconfigPath,
       NO_PROXY: "127.0.0.1",
       NO_COLOR: "1",

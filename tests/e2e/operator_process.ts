@@ -5,7 +5,7 @@
  */
 
 import { startProcess, type SupervisedProcess } from "../cluster/mod.ts";
-import { operatorPermissions } from "../../tools/permissions.ts";
+import { CONTAINER_FILES, operatorPermissions } from "../../tools/permissions.ts";
 import { recordOutput } from "../secrets.ts";
 import { eventually } from "./waiting.ts";
 
@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   /** Beyond what every program needs to start. */
   readonly env?: Readonly<Record<string, string>>;
+  /** @default those of the local variant */
+  readonly permissions?: readonly string[];
 }
 
 /** A finished command. */
@@ -54,7 +56,7 @@ export function startProgram(options: ProgramOptions): OperatorProcess {
   let ended = false;
   const process = startProcess({
     command: Deno.execPath(),
-    args: programArguments(options.args),
+    args: programArguments(options),
     env: programEnvironment(options.env),
     cwd: ROOT,
     output: {
@@ -100,7 +102,7 @@ export function startProgram(options: ProgramOptions): OperatorProcess {
 /** Runs a command of `iofog-operator` to its end. */
 export async function runProgram(options: ProgramOptions): Promise<CommandResult> {
   const output = await new Deno.Command(Deno.execPath(), {
-    args: [...programArguments(options.args)],
+    args: [...programArguments(options)],
     clearEnv: true,
     env: programEnvironment(options.env),
     cwd: ROOT,
@@ -114,8 +116,13 @@ export async function runProgram(options: ProgramOptions): Promise<CommandResult
   return { code: output.code, stdout: stdout ?? "", stderr: stderr ?? "" };
 }
 
-function programArguments(args: readonly string[]): readonly string[] {
-  return ["run", ...operatorPermissions(), "--config", `${ROOT}deno.json`, `${ROOT}src/cli/main.ts`, ...args];
+/** The permissions in the image, where `folder` is what is mounted. */
+export function containerPermissions(folder: string): string[] {
+  return operatorPermissions("container").map((flag) => flag.replace(CONTAINER_FILES, folder));
+}
+
+function programArguments({ args, permissions = operatorPermissions() }: ProgramOptions): readonly string[] {
+  return ["run", ...permissions, "--config", `${ROOT}deno.json`, `${ROOT}src/cli/main.ts`, ...args];
 }
 
 /** What Deno needs to find its cache, and the way around a proxy; nothing that chooses a cluster. */
@@ -134,7 +141,16 @@ function programEnvironment(more: Readonly<Record<string, string>> = {}): Record
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];
   });
-  return { ...Object.fromEntries(inherited), NO_COLOR: "1", ...more };
+  return { DENO_DIR: denoDirectory(), ...Object.fromEntries(inherited), NO_COLOR: "1", ...more };
+}
+
+/** Where Deno keeps what it downloaded, for a process with another HOME. */
+export function denoDirectory(): string {
+  const home = Deno.env.get("HOME") ?? "";
+  const caches = Deno.build.os === "darwin"
+    ? `${home}/Library/Caches`
+    : Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`;
+  return Deno.env.get("DENO_DIR") ?? `${caches}/deno`;
 }
 
 function parseLine(line: string): LogLine | undefined {

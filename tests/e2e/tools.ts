@@ -7,17 +7,17 @@ const paths = await findTools();
 /** Runs a client to its end; returns what it wrote to standard output. @throws Error with what it said, when it fails */
 export type Client = (...args: readonly string[]) => Promise<string>;
 
-/** The clients of a cluster; without one, of nothing. */
+/** The clients of a cluster. */
 export async function clientsOf(
-  cluster: Pick<SharedCluster, "kubeconfigPath" | "dir"> | undefined,
+  cluster: Pick<SharedCluster, "kubeconfigPath" | "dir">,
 ): Promise<Readonly<Record<"kubectl" | "helm", Client>>> {
   // Both keep caches in the home directory.
-  const home = cluster === undefined ? "/nonexistent" : `${cluster.dir}/home`;
-  if (cluster !== undefined) await Deno.mkdir(home, { recursive: true });
+  const home = `${cluster.dir}/home`;
+  await Deno.mkdir(home, { recursive: true });
   const client = (path: string): Client => async (...args) => {
     const { success, stdout, stderr } = await new Deno.Command(path, {
       args: [...args],
-      env: { HOME: home, KUBECONFIG: cluster?.kubeconfigPath ?? "/nonexistent", NO_PROXY: "127.0.0.1" },
+      env: { HOME: home, KUBECONFIG: cluster.kubeconfigPath, NO_PROXY: "127.0.0.1" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
