@@ -33,7 +33,7 @@ Deno.test("operatorPermissions() names exactly the environment variables that th
   assertEquals(unused, [], "listed and never read");
 });
 
-Deno.test("operatorPermissions() gives no right to write, to load native code or to look at the system", () => {
+Deno.test("F44 operatorPermissions() gives no right to write, to load native code or to look at the system", () => {
   for (const variant of ["local", "container"] as const) {
     const flags = operatorPermissions(variant);
     assert(flags.includes("--no-prompt"));

@@ -58,24 +58,33 @@ export interface Count {
   readonly failed: number;
 }
 
-/** Reads the last summary of `deno test`, e.g. `FAILED | 12 passed (3 steps) | 1 failed | 2 ignored (3s)`. */
+/**
+ * Reads the last summary of `deno test`, e.g. `FAILED | 12 passed (3 steps) | 1 failed | 2 ignored (3s)`, or our own,
+ * e.g. `12 passed, 1 failed`.
+ */
 export function parseSummary(lines: readonly string[]): Count | undefined {
   for (const line of lines.toReversed()) {
-    const match = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed/.exec(line);
+    const match = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed/.exec(line) ??
+      /^(\d+) passed, (\d+) failed$/.exec(line);
     if (match !== null) return { passed: Number(match[1]), failed: Number(match[2]) };
   }
   return undefined;
 }
 
-/**
- * The final count: the scan is one test, and a run that broke off or counted no failure although it failed, such as
- * one with an error of types, is one failure.
- */
-export function countAll(tests: Count | undefined, exitCode: number, isClean: boolean): Count {
+/** A run that broke off or counted no failure although it failed, such as one with an error of types, is one failure. */
+export function countCommand(tests: Count | undefined, exitCode: number): Count {
   const passed = tests?.passed ?? 0;
   const failed = tests?.failed ?? 0;
-  const unexplained = exitCode !== 0 && failed === 0 ? 1 : 0;
-  return { passed: passed + (isClean ? 1 : 0), failed: failed + unexplained + (isClean ? 0 : 1) };
+  return { passed, failed: failed + (exitCode !== 0 && failed === 0 ? 1 : 0) };
+}
+
+/** The final count: the scan is one test. */
+export function countAll(counts: readonly Count[], isClean: boolean): Count {
+  const scan = isClean ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return [...counts, scan].reduce((sum, { failed, passed }) => ({
+    passed: sum.passed + passed,
+    failed: sum.failed + failed,
+  }));
 }
 
 /** The tokens and keys in the cluster's own files. */
@@ -88,16 +97,16 @@ async function registerClusterSecrets(cluster: Cluster): Promise<void> {
   }
 }
 
-/** Runs `deno test` and returns its exit code and the lines that it wrote. */
-async function runTests(
-  { paths, flags }: Selection,
+/** Runs a command of `deno` and returns its exit code and the lines that it wrote. */
+async function runCommand(
+  args: readonly string[],
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
   const lines: string[] = [];
   const child = startProcess({
     command: Deno.execPath(),
-    args: ["test", "--allow-all", "--parallel", "--no-prompt", ...flags, ...paths],
+    args,
     cwd: ROOT,
     env: { DENO_JOBS: JOBS, ...Deno.env.toObject(), NO_COLOR: "1", ...environment },
     output: {
@@ -116,7 +125,12 @@ async function runTests(
 }
 
 /** Everything but the last line. */
-async function main(selection: Selection, folder: string, signal: AbortSignal): Promise<Count> {
+async function runAll(
+  commands: readonly (readonly string[])[],
+  needsCluster: boolean,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Count> {
   const files = { secrets: `${folder}/secrets`, outputs: `${folder}/outputs` };
   Deno.env.set(SECRETS_VARIABLE, files.secrets);
   Deno.env.set(OUTPUTS_VARIABLE, files.outputs);
@@ -124,7 +138,7 @@ async function main(selection: Selection, folder: string, signal: AbortSignal): 
   let cluster: Cluster | undefined;
   try {
     const environment: Record<string, string> = {};
-    if (selection.needsCluster) {
+    if (needsCluster) {
       const progress = printProgress((text) => Deno.stdout.writeSync(new TextEncoder().encode(text)), {
         isTerminal: Deno.stdout.isTerminal(),
       });
@@ -138,9 +152,15 @@ async function main(selection: Selection, folder: string, signal: AbortSignal): 
       connectCluster(cluster, { userAgent: "secret-scan" }),
       { secret: registerSecret, output: recordOutput },
     );
-    const { code, lines } = await runTests(selection, environment, signal);
+    const all: string[] = [];
+    const counts: Count[] = [];
+    for (const command of commands) {
+      const { code, lines } = await runCommand(command, environment, signal);
+      all.push(...lines);
+      counts.push(countCommand(parseSummary(lines), code));
+    }
     await collector?.stop();
-    await Deno.writeTextFile(`${folder}/deno-test.log`, lines.join("\n"));
+    await Deno.writeTextFile(`${folder}/deno-test.log`, all.join("\n"));
     if (cluster !== undefined) {
       await registerClusterSecrets(cluster);
       others.push(cluster.auditLogPath);
@@ -148,13 +168,20 @@ async function main(selection: Selection, folder: string, signal: AbortSignal): 
     const scan = await scanFiles({ ...files, others });
     console.log("");
     for (const line of describeScan(scan)) console.log(line);
-    return countAll(parseSummary(lines), code, scan.leaks.length === 0);
+    return countAll(counts, scan.leaks.length === 0);
   } finally {
     await cluster?.stop();
   }
 }
 
-if (import.meta.main) {
+/**
+ * Runs commands of `deno` one after the other on one cluster, then the secret scan; prints the count and ends the
+ * process.
+ */
+export async function runOnCluster(
+  commands: readonly (readonly string[])[],
+  { deadlineMs, needsCluster = true }: { readonly deadlineMs: number; readonly needsCluster?: boolean },
+): Promise<never> {
   const stopping = new AbortController();
   stopping.signal.addEventListener("abort", () => {
     // Whatever hangs: the cluster ends with this process.
@@ -164,19 +191,12 @@ if (import.meta.main) {
     Deno.addSignalListener(name, () => stopping.abort(new Error("stopped by a signal")));
   }
   const deadline = setTimeout(() => {
-    stopping.abort(new Error(`the tests did not end within ${DEADLINE_MS / 60_000} minutes`));
-  }, DEADLINE_MS);
-  const exists = (path: string) => {
-    try {
-      return Deno.statSync(`${ROOT}${path}`).isFile || Deno.statSync(`${ROOT}${path}`).isDirectory;
-    } catch {
-      return false;
-    }
-  };
+    stopping.abort(new Error(`the tests did not end within ${deadlineMs / 60_000} minutes`));
+  }, deadlineMs);
   const folder = await Deno.makeTempDir({ prefix: "iofog-operator-test-" });
   let count: Count = { passed: 0, failed: 1 };
   try {
-    count = await main(selectTests(Deno.args, exists), folder, stopping.signal);
+    count = await runAll(commands, needsCluster, folder, stopping.signal);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   } finally {
@@ -186,4 +206,17 @@ if (import.meta.main) {
   if (stopping.signal.aborted) console.error((stopping.signal.reason as Error).message);
   console.log(`${count.passed} passed, ${count.failed} failed`);
   Deno.exit(count.failed === 0 && !stopping.signal.aborted ? 0 : 1);
+}
+
+if (import.meta.main) {
+  const exists = (path: string) => {
+    try {
+      return Deno.statSync(`${ROOT}${path}`).isFile || Deno.statSync(`${ROOT}${path}`).isDirectory;
+    } catch {
+      return false;
+    }
+  };
+  const { flags, needsCluster, paths } = selectTests(Deno.args, exists);
+  const command = ["test", "--allow-all", "--parallel", "--no-prompt", ...flags, ...paths];
+  await runOnCluster([command], { deadlineMs: DEADLINE_MS, needsCluster });
 }

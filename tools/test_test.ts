@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { countAll, parseSummary, selectTests } from "./test.ts";
+import { countAll, countCommand, parseSummary, selectTests } from "./test.ts";
 
 const FOLDERS = [
   "src",
@@ -36,6 +36,7 @@ Deno.test("parseSummary() reads the last summary", () => {
     ["ok | 53 passed | 0 failed (578ms)", { passed: 53, failed: 0 }],
     ["FAILED | 43 passed (7 steps) | 11 failed (1 step) | 2 ignored (1m2s)", { passed: 43, failed: 11 }],
     ["ok | 0 passed | 0 failed | 3 filtered out (5ms)", { passed: 0, failed: 0 }],
+    ["12 passed, 3 failed", { passed: 12, failed: 3 }],
     ["a test ... ok (5ms)", undefined],
   ];
   for (const [line, expected] of rows) {
@@ -45,9 +46,10 @@ Deno.test("parseSummary() reads the last summary", () => {
 
 Deno.test("countAll() counts the scan as a test, and an unexplained exit code as a failure", () => {
   const tests = { passed: 5, failed: 0 };
-  assertEquals(countAll(tests, 0, true), { passed: 6, failed: 0 });
-  assertEquals(countAll(tests, 0, false), { passed: 5, failed: 1 });
-  assertEquals(countAll(tests, 1, true), { passed: 6, failed: 1 });
-  assertEquals(countAll({ passed: 4, failed: 2 }, 1, true), { passed: 5, failed: 2 });
-  assertEquals(countAll(undefined, 1, true), { passed: 1, failed: 1 });
+  assertEquals(countAll([countCommand(tests, 0)], true), { passed: 6, failed: 0 });
+  assertEquals(countAll([countCommand(tests, 0)], false), { passed: 5, failed: 1 });
+  assertEquals(countAll([countCommand(tests, 1)], true), { passed: 6, failed: 1 });
+  assertEquals(countAll([countCommand({ passed: 4, failed: 2 }, 1)], true), { passed: 5, failed: 2 });
+  assertEquals(countAll([countCommand(undefined, 1)], true), { passed: 1, failed: 1 });
+  assertEquals(countAll([countCommand(tests, 0), countCommand(tests, 1)], true), { passed: 11, failed: 1 });
 });

@@ -46,7 +46,7 @@ Deno.test("list() follows continue tokens and gives every item its apiVersion an
   );
 });
 
-Deno.test("list() starts afresh when a continue token has expired", async () => {
+Deno.test("F08 list() starts afresh when a continue token has expired", async () => {
   const answers = [
     () => page(["old"], "t1"),
     () => thrown(expired()),
@@ -76,7 +76,7 @@ Deno.test("list() fails as a whole when a later page fails", async () => {
   await assertRejects(() => new KubernetesClient(transport).list(widgets), ApiError, "500");
 });
 
-Deno.test("list() refuses an answer that is not a list", async () => {
+Deno.test("F09 list() refuses an answer that is not a list", async () => {
   for (
     const answer of [{}, [], null, "text", { metadata: {}, items: [] }, { ...page([]) as object, items: [1] }]
   ) {

@@ -185,7 +185,7 @@ Deno.test("performRequest() never shows what a Secret holds", async () => {
   });
 });
 
-Deno.test("performRequest() gives up at its deadline, before headers and within a body", async () => {
+Deno.test("F16 performRequest() gives up at its deadline, before headers and within a body", async () => {
   const late = Promise.withResolvers<Response>();
   const handlers: Handler[] = [() => late.promise, () => trickling('{"a":')];
   for (const handler of handlers) {
@@ -245,7 +245,7 @@ Deno.test("performRequest() stops when the caller aborts, at once when it alread
   });
 });
 
-Deno.test("performRequest() keeps the number of requests under way bounded, streams apart", async () => {
+Deno.test("F43 performRequest() keeps the number of requests under way bounded, streams apart", async () => {
   let underWay = 0;
   let most = 0;
   const handler = async (request: Request) => {
@@ -299,7 +299,7 @@ Deno.test("performRequest() ends a stream whose server closed it", async () => {
   });
 });
 
-Deno.test("performRequest() reads the token again on 401 and tries once more", async () => {
+Deno.test("F17 performRequest() reads the token again on 401 and tries once more", async () => {
   const rejections: boolean[] = [];
   const credentials: ConnectionConfig["credentials"] = ({ rejected }) => {
     rejections.push(rejected);

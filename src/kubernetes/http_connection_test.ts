@@ -17,7 +17,7 @@ function config(parts: Partial<ConnectionConfig>): ConnectionConfig {
   };
 }
 
-Deno.test("session() makes a new client when the authorities changed, and only then", async () => {
+Deno.test("F18 session() makes a new client when the authorities changed, and only then", async () => {
   const [one, two] = [await createCertificateAuthority("one"), await createCertificateAuthority("two")];
   const { certificatePem, keyPem } = await two.issueServer(loopback);
   const server = Deno.serve(

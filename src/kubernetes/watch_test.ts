@@ -36,7 +36,7 @@ Deno.test("watchEvents() throws an ERROR event as the server's status", async ()
   assertEquals([nameless.status, nameless.retryable], [500, true]);
 });
 
-Deno.test("watchEvents() throws BadResponse for what is no event, without quoting it", async () => {
+Deno.test("F09 watchEvents() throws BadResponse for what is no event, without quoting it", async () => {
   const lines = [
     "hunter2\n",
     '{"type":"ADDED","object":{"data":"hunter2',

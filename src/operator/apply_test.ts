@@ -47,7 +47,7 @@ async function carryOut(
 
 const appliedSo = { method: "PATCH", type: "apply-patch", query: "force=true&fieldManager=widgets" };
 
-Deno.test("applyWrite() creates with resourceVersion 1 and no uid, so that it never overwrites", async () => {
+Deno.test("F55 applyWrite() creates with resourceVersion 1 and no uid, so that it never overwrites", async () => {
   const { outcome, sent } = await carryOut(creation);
   assertEquals(outcome, { type: "written", object });
   assertEquals(sent, [{
@@ -56,7 +56,7 @@ Deno.test("applyWrite() creates with resourceVersion 1 and no uid, so that it ne
   }]);
 });
 
-Deno.test("applyWrite() updates with uid and resourceVersion of what the plan saw", async () => {
+Deno.test("F21 applyWrite() updates with uid and resourceVersion of what the plan saw", async () => {
   const { sent } = await carryOut(update);
   assertEquals(sent, [{
     ...appliedSo,

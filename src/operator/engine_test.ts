@@ -162,7 +162,7 @@ Deno.test("Engine writes no generated value when the fence closes while it is ma
   assertEquals([sentSince(api), logged()], [[], []]);
 });
 
-Deno.test("Engine reads again what changed meanwhile, and puts it right in the same pass", async () => {
+Deno.test("F11 Engine reads again what changed meanwhile, and puts it right in the same pass", async () => {
   let racing = true;
   const { api, counted, makeWidget, pass } = harness({
     desired: () => [configMap("a"), configMap("b")],
@@ -208,7 +208,7 @@ Deno.test("Engine waits longer and longer for what is outdated each time, instea
   assertEquals(engine.failures.nextRetryMs(), 22_500);
 });
 
-Deno.test("Engine settles what the API server stores otherwise, until somebody changes either side", async () => {
+Deno.test("F50 Engine settles what the API server stores otherwise, until somebody changes either side", async () => {
   const { api, clock, editWidget, engine, makeWidget, pass, ready } = harness({
     desired: (context) => [configMap("a", { memory: specOf(context)["memory"] ?? "1024Mi", other: "x" })],
   });
@@ -289,7 +289,7 @@ for (
   });
 }
 
-Deno.test("Engine tells a rejected write once, waits, and tries at once when the spec is mended", async () => {
+Deno.test("F13 Engine tells a rejected write once, waits, and tries at once when the spec is mended", async () => {
   const { api, clock, editWidget, logged, makeWidget, pass, ready, told } = harness({
     desired: (context) => [configMap("a", { key: specOf(context)["key"] ?? "bad" }), configMap("b")],
     hook: (request, proceed) => {
@@ -310,7 +310,7 @@ Deno.test("Engine tells a rejected write once, waits, and tries at once when the
   assertEquals([ready(), api.get(ConfigMap, "a")?.data], ["True", { key: "good" }]);
 });
 
-Deno.test("Engine stops all writes for as long as the server asks for a pause", async () => {
+Deno.test("F14 Engine stops all writes for as long as the server asks for a pause", async () => {
   const { broken, hook } = refusing("configmaps", 429, "TooManyRequests", { retryAfterSeconds: 5 });
   const { api, clock, engine, makeWidget, pass, ready } = harness({
     desired: () => [configMap("a"), applied(Deployment, "d", { spec: { selector: {}, template: {} } })],
@@ -423,7 +423,7 @@ Deno.test("Engine tells in the log what a status would say that may not be writt
   assertEquals(ready(), "True");
 });
 
-Deno.test("Engine is quiet in a namespace that goes away", async () => {
+Deno.test("F48 Engine is quiet in a namespace that goes away", async () => {
   const backend = new FakeBackend();
   const { api, clock, counted, engine, externalPass, logged, makeWidget, pass, told } = harness({
     desired: () => [configMap("a"), configMap("b"), external("Thing", "t")],
@@ -477,7 +477,7 @@ Deno.test("Engine writes nothing while the fence is closed", async () => {
   assertEquals([sentSince(api), backend.asked], [[], ["look"]]);
 });
 
-Deno.test("Engine makes nothing for a parent that vanishes during the pass", async () => {
+Deno.test("F31 Engine makes nothing for a parent that vanishes during the pass", async () => {
   let vanish = () => {};
   const { api, engine, makeWidget, pass } = harness({
     desired: () => [configMap("a")],
@@ -600,7 +600,7 @@ function withServedStatus(properties: object, options: HarnessOptions = {}) {
   return { ...parts, condition, serve, whole: ours.properties.status.properties };
 }
 
-Deno.test("Engine writes of the status what the served CRD keeps, and learns when another one is installed", async () => {
+Deno.test("F49 Engine writes of the status what the served CRD keeps, and learns when another one is installed", async () => {
   const { api, clock, condition, engine, makeWidget, pass, serve, whole } = withServedStatus({});
   serve({ conditions: { items: { properties: condition } } });
   api.admit = (object) => {
@@ -736,7 +736,7 @@ function entriesOf(api: ReturnType<typeof harness>["api"]): readonly string[] {
     .map(({ confirmed, kind, name }) => `${kind} ${name} ${confirmed}`);
 }
 
-Deno.test("Engine looks before it writes outside, records first what it is about to make, and confirms it", async () => {
+Deno.test("F31 Engine looks before it writes outside, records first what it is about to make, and confirms it", async () => {
   const backend = new FakeBackend();
   const { api, counted, externalPass, makeWidget, pass, ready, told } = harness({
     ...inventory,
@@ -840,7 +840,7 @@ Deno.test("Engine calls nothing drift that the other lane saw as soon as it was 
   assertEquals((await told()).filter((line) => line.startsWith("Repaired")), []);
 });
 
-Deno.test("Engine writes late to the outside only under an inventory that is still the one it read", async () => {
+Deno.test("F21 Engine writes late to the outside only under an inventory that is still the one it read", async () => {
   const backend = new FakeBackend();
   const { api, engine, externalPass, makeWidget, pass } = harness({
     ...inventory,
@@ -884,7 +884,7 @@ Deno.test("Engine stops a batch at its first failure, tells it, and waits before
   assertEquals(await externalPass(), { writes: 0, again: false, settled: true });
 });
 
-Deno.test("Engine takes for done what failed and is there all the same", async () => {
+Deno.test("F02 Engine takes for done what failed and is there all the same", async () => {
   const backend = new FakeBackend();
   const { api, engine, externalPass, makeWidget, pass } = harness({
     ...inventory,

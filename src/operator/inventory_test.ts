@@ -30,7 +30,7 @@ Deno.test("readInventory() gives what the ConfigMap says", () => {
   assertEquals(readInventory(snapshotOf([]), named), undefined);
 });
 
-Deno.test("a damaged inventory gets a new id and keeps the entries that can be read; meanwhile nothing is planted", async () => {
+Deno.test("F53 a damaged inventory gets a new id and keeps the entries that can be read; meanwhile nothing is planted", async () => {
   const entries = JSON.stringify([entry("a", true)]);
   const cases: readonly (readonly [Record<string, string> | undefined, string])[] = [
     [undefined, "[]"],

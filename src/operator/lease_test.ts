@@ -89,7 +89,7 @@ Deno.test("LeaseHolder counts a slow renewal from its beginning", async () => {
   assert(!a.held);
 });
 
-Deno.test("LeaseHolder takes over when the record has not changed for its duration, however clocks differ", async () => {
+Deno.test("F21 LeaseHolder takes over when the record has not changed for its duration, however clocks differ", async () => {
   for (const skewMs of [-300_000, 0, 300_000]) {
     const { clock, process, said, spec } = cluster();
     const a = process("a");

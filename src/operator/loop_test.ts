@@ -128,7 +128,7 @@ Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go 
   });
 });
 
-Deno.test("runLoop() repairs within the resync interval what no watch told", async () => {
+Deno.test("F05 runLoop() repairs within the resync interval what no watch told", async () => {
   const deaf: RequestHook = ({ options, verb }, proceed) =>
     verb !== "watch" ? proceed() : Promise.resolve(
       new ReadableStream({
@@ -185,7 +185,7 @@ Deno.test("runLoop() makes no storm of a write that is outdated for ever", async
   });
 });
 
-Deno.test("runLoop() keeps the children right while the external system hangs", async () => {
+Deno.test("F24 runLoop() keeps the children right while the external system hangs", async () => {
   const backend = new FakeBackend();
   const { api, clock, makeWidget, running } = operator({
     desired: () => [configMap("a"), external("Thing", "t")],
@@ -234,7 +234,7 @@ Deno.test("runLoop() asks an external system that is down no more than once a se
   });
 });
 
-Deno.test("runLoop() finishes the write under way when it has to stop, starts no other, and gives the Lease back", async () => {
+Deno.test("F22 runLoop() finishes the write under way when it has to stop, starts no other, and gives the Lease back", async () => {
   let arrive = () => {};
   let aborted = false;
   const all = operator({
@@ -264,7 +264,7 @@ Deno.test("runLoop() finishes the write under way when it has to stop, starts no
   assert(logged().at(-1)?.includes("stopped"));
 });
 
-Deno.test("runLoop() ends in time though the API server hangs", async () => {
+Deno.test("F16 runLoop() ends in time though the API server hangs", async () => {
   let hanging = false;
   const { clock, makeWidget, start, stopping } = operator({
     desired: () => [configMap("a")],
@@ -309,7 +309,7 @@ Deno.test("runLoop() on standby writes nothing, and takes over when the other is
   await clock.until(secondEnded);
 });
 
-Deno.test("runLoop() stops writing when the Lease cannot be renewed, and goes on when it is held again", async () => {
+Deno.test("F20 runLoop() stops writing when the Lease cannot be renewed, and goes on when it is held again", async () => {
   let broken = false;
   const { api, clock, lease, makeWidget, running } = operator({
     desired: () => [configMap("a")],

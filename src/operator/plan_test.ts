@@ -121,7 +121,7 @@ Deno.test("plan() writes what differs, with uid and resourceVersion of what it s
   } as KubernetesWrite);
 });
 
-Deno.test("plan() is empty at rest, whatever others added", () => {
+Deno.test("F30 plan() is empty at rest, whatever others added", () => {
   const planned = planFor(
     [configMap("a"), external("Thing", "t", { x: 1 })],
     [[ConfigMap, liveConfigMap()]],
@@ -144,7 +144,7 @@ Deno.test("plan() is empty at rest, whatever others added", () => {
   });
 });
 
-Deno.test("plan() has nothing for a parent that is being deleted, not even a status", () => {
+Deno.test("F47 plan() has nothing for a parent that is being deleted, not even a status", () => {
   const parent = widget({ deletionTimestamp: "2025-01-01T00:00:00Z" });
   assertEquals(planFor([configMap("a")], [], { parent }), {
     parent,
@@ -186,7 +186,7 @@ Deno.test("plan() leaves alone what is not ours, and says whose it is", () => {
   }
 });
 
-Deno.test("plan() takes back what lost its owner reference, if our mark is on it", () => {
+Deno.test("F29 plan() takes back what lost its owner reference, if our mark is on it", () => {
   for (const mark of ["w-uid", "uid-of-a-dead-widget"]) {
     const live = liveConfigMap({
       name: "a",
@@ -286,7 +286,7 @@ Deno.test("plan() prunes nothing else", () => {
   }
 });
 
-Deno.test("plan() leaves a kind alone that cannot be listed, and goes on with the others", () => {
+Deno.test("F10 plan() leaves a kind alone that cannot be listed, and goes on with the others", () => {
   const states: readonly (readonly [KindState, string, string])[] = [
     [{ phase: "pending" }, "NotListed", "configmaps have not been listed yet"],
     [{ phase: "absent" }, "NotServed", "the API server does not serve configmaps ()"],
@@ -481,7 +481,7 @@ Deno.test("plan() makes accounts and roles before what needs them", () => {
   ]);
 });
 
-Deno.test("plan() refuses all but the oldest parent where only one may live, and leaves that one untouched", () => {
+Deno.test("F35 plan() refuses all but the oldest parent where only one may live, and leaves that one untouched", () => {
   const older = widget({ name: "z", creationTimestamp: "2024-01-01T00:00:00Z" });
   const twin = widget({ name: "twin", uid: "x-uid" });
   const snapshot = snapshotOf([[Widget, w], [Widget, older], [Widget, twin]]);

@@ -129,7 +129,7 @@ Deno.test("Store.snapshot() finds objects by uid and by mark, as they are now", 
   assertEquals([snapshot.byUid(ConfigMap, uid), marked("one")], [undefined, []]);
 });
 
-Deno.test("Store takes a list of many pages as a whole or not at all", async () => {
+Deno.test("F08 Store takes a list of many pages as a whole or not at all", async () => {
   let broken = false;
   const { api, edit, known, make, store } = stored(({ options, plural }, proceed) => {
     if (broken && plural === "configmaps" && options.querystring?.has("continue")) {
@@ -185,7 +185,7 @@ Deno.test("Store follows changes, and goes on from the last event when the serve
   });
 });
 
-Deno.test("Store lists anew when the history is gone", async () => {
+Deno.test("F07 Store lists anew when the history is gone", async () => {
   const { api, clock, following, known, make, news } = stored();
   await following(async () => {
     make("a");
@@ -215,7 +215,7 @@ Deno.test("Store lists each kind again at its own interval, so that a lost event
   });
 });
 
-Deno.test("Store opens a watch again that says nothing for 150 s", async () => {
+Deno.test("F06 Store opens a watch again that says nothing for 150 s", async () => {
   let watches = 0;
   const { clock, following } = stored((request, proceed) => {
     if (request.verb !== "watch" || request.plural !== "configmaps") return proceed();
@@ -271,7 +271,7 @@ Deno.test("Store asks for a kind that is denied ever more seldom, and has it whe
   });
 });
 
-Deno.test("Store waits longer and longer while lists fail, keeps what it knows, and recovers", async () => {
+Deno.test("F15 Store waits longer and longer while lists fail, keeps what it knows, and recovers", async () => {
   let broken = false;
   let requests = 0;
   const { api, clock, following, known, make, news, store } = stored((_, proceed) => {
@@ -301,7 +301,7 @@ Deno.test("Store waits longer and longer while lists fail, keeps what it knows, 
   });
 });
 
-Deno.test("Store: a stale list neither deletes what is newer nor turns it back", async () => {
+Deno.test("F03 Store: a stale list neither deletes what is newer nor turns it back", async () => {
   const travel = timeTravel();
   const { api, edit, known, make, news, store } = stored(travel.hook);
   make("a");
@@ -316,7 +316,7 @@ Deno.test("Store: a stale list neither deletes what is newer nor turns it back",
   assertEquals([known(), news()], [["a=2", "b=1"], ["ConfigMap stale", "ConfigMap stale"]]);
 });
 
-Deno.test("Store: a stale list does not bring back what is gone", async () => {
+Deno.test("F04 Store: a stale list does not bring back what is gone", async () => {
   const travel = timeTravel();
   const { api, known, make, news, store } = stored(travel.hook);
   make("a");
@@ -334,7 +334,7 @@ Deno.test("Store: a stale list does not bring back what is gone", async () => {
   assertEquals([known(), news()], [["b=new"], ["ConfigMap stale", "ConfigMap stale"]]);
 });
 
-Deno.test("Store: when etcd was restored, a consistent read counts more than what was known", async () => {
+Deno.test("F54 Store: when etcd was restored, a consistent read counts more than what was known", async () => {
   const { api, clock, edit, following, known, make } = stored();
   await following(async () => {
     make("a");
@@ -414,7 +414,7 @@ Deno.test("Store.refresh() does not turn back what came in during the read", asy
   assertEquals(known(), ["a=2", "b=1"]);
 });
 
-Deno.test("Store: a kind that is not served is absent, the others stay, and it is found when it appears", async () => {
+Deno.test("F37 Store: a kind that is not served is absent, the others stay, and it is found when it appears", async () => {
   const { api, clock, following, known, make, news, store } = stored();
   api.make(Widget, { metadata: { name: "w", namespace: "ns" } });
   make("a");

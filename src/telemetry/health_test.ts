@@ -172,7 +172,7 @@ Deno.test("startHealthServer() says in one line that a port is in use, and leave
   await again.close();
 });
 
-Deno.test("startHealthServer() answers others while a slow client holds a connection, and closes all the same", async () => {
+Deno.test("F45 startHealthServer() answers others while a slow client holds a connection, and closes all the same", async () => {
   const server = start({ healthAddress: "127.0.0.1:0" });
   const { hostname, port } = new URL(server.healthUrl ?? "");
   const slow = await Deno.connect({ hostname, port: Number(port) });

@@ -19,7 +19,7 @@ async function storedPassword(scene: Scene): Promise<string> {
   return atob(atob(data?.["password"] ?? ""));
 }
 
-scenario("an emptied Controller gets its user and router again", async (scene) => {
+scenario("F27 an emptied Controller gets its user and router again", async (scene) => {
   scene.operate();
   await scene.create();
   await scene.untilReady();
@@ -112,7 +112,7 @@ scenario("a password that only changes how it is written is no change for the Co
 });
 
 scenario(
-  "a password that somebody else changed is one condition with its remedy, and no loop",
+  "F25 a password that somebody else changed is one condition with its remedy, and no loop",
   async (scene) => {
     scene.operate();
     await scene.create();
@@ -168,7 +168,7 @@ scenario("tokens that ran out cost one login, and nobody notices", async (scene)
   assertEquals(new Set(history.states()), new Set(["ready"]));
 });
 
-scenario("an answer of the Controller that gets lost is no reason to do it twice", async (scene) => {
+scenario("F02 an answer of the Controller that gets lost is no reason to do it twice", async (scene) => {
   const { controller } = scene;
   const drop = { type: "drop" } as const;
   controller.breakAt({ method: "POST", path: "/user/signup", action: drop });
@@ -189,7 +189,7 @@ scenario("an answer of the Controller that gets lost is no reason to do it twice
 });
 
 scenario(
-  "an operator that ends between the Controller's new password and its own Secret finishes later",
+  "F52 an operator that ends between the Controller's new password and its own Secret finishes later",
   async (scene) => {
     const first = scene.operate();
     await scene.create();

@@ -16,7 +16,7 @@ import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, NAME, registeredToken, scenario, type Scene } from "./harness.ts";
 import { eventually, pause } from "./waiting.ts";
 
-scenario("each child that is deleted is made again", async (scene) => {
+scenario("F29 each child that is deleted is made again", async (scene) => {
   const { namespace } = scene;
   scene.operate();
   await scene.create();
@@ -109,7 +109,7 @@ scenario("a child without its owner is taken back, one without its mark is a con
   assertEquals((await scene.get(Secret, target.name)).data, { "proxy-broker-token": "" });
 });
 
-scenario("a child that belongs to somebody else is left to them", async (scene) => {
+scenario("F12 a child that belongs to somebody else is left to them", async (scene) => {
   const { namespace } = scene;
   const owner = await scene.client.create(ConfigMap, { metadata: { namespace, name: "somebody" } });
   const reference = { apiVersion: "v1", kind: "ConfigMap", name: "somebody", uid: owner.metadata?.uid ?? "" };
@@ -135,7 +135,7 @@ scenario("a child that belongs to somebody else is left to them", async (scene) 
   await scene.untilReady();
 });
 
-scenario("what others add to children stays, and is no reason to write", async (scene) => {
+scenario("F30 what others add to children stays, and is no reason to write", async (scene) => {
   const { namespace } = scene;
   scene.operate();
   await scene.create();

@@ -112,7 +112,7 @@ scenario(
 );
 
 scenario(
-  "a deletion that orphans leaves the children alone, and the next one takes them over",
+  "F47 a deletion that orphans leaves the children alone, and the next one takes them over",
   async (scene) => {
     scene.operate();
     await scene.create();
@@ -144,7 +144,7 @@ scenario(
   },
 );
 
-scenario("a deletion in the middle of an install leaves nothing behind", async (scene) => {
+scenario("F31 a deletion in the middle of an install leaves nothing behind", async (scene) => {
   scene.operate();
   for (const delayMs of [0, 20, 60, 150, 400]) {
     await scene.create();
@@ -157,7 +157,7 @@ scenario("a deletion in the middle of an install leaves nothing behind", async (
 });
 
 scenario(
-  "a namespace goes with the operator at work in it, and another one of its name converges",
+  "F32 a namespace goes with the operator at work in it, and another one of its name converges",
   async (scene) => {
     const { namespace } = scene;
     const operator = scene.operate();
@@ -186,7 +186,7 @@ scenario(
   },
 );
 
-scenario("a second ControlPlane is refused, and takes over when the first one goes", async (scene) => {
+scenario("F35 a second ControlPlane is refused, and takes over when the first one goes", async (scene) => {
   scene.operate();
   const first = await scene.create();
   await scene.untilReady();

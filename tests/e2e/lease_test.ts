@@ -105,19 +105,22 @@ scenario("an operator that is killed is followed when its Lease has run out", as
   assertEquals([spec?.leaseDurationSeconds, spec?.leaseTransitions], [15, 1]);
 });
 
-scenario("an operator that ends in the middle of an install leaves the rest to the next", async (scene) => {
-  const first = await join(scene, "one");
-  await untilHeld(scene, first);
-  await scene.create();
-  await eventually("the first children", () => scene.children(), (children) => children.length > 0, {
-    show: () => "none",
-  });
-  await expectEnd(first);
-  assertEquals(await holderOf(scene), "");
-  const second = await join(scene, "other");
-  await scene.untilReady({ withinMs: 60_000 });
-  await expectEnd(second);
-});
+scenario(
+  "F22 an operator that ends in the middle of an install leaves the rest to the next",
+  async (scene) => {
+    const first = await join(scene, "one");
+    await untilHeld(scene, first);
+    await scene.create();
+    await eventually("the first children", () => scene.children(), (children) => children.length > 0, {
+      show: () => "none",
+    });
+    await expectEnd(first);
+    assertEquals(await holderOf(scene), "");
+    const second = await join(scene, "other");
+    await scene.untilReady({ withinMs: 60_000 });
+    await expectEnd(second);
+  },
+);
 
 scenario("an operator ends in time although the Controller lets it wait", async (scene) => {
   scene.controller.breakAt({ method: "POST", path: "/user/signup", action: { type: "hang", ms: 60_000 } });

@@ -258,7 +258,7 @@ scenario("what keeps a command from its work is one clear line", async (scene) =
   }
 });
 
-scenario("refused credentials are said once, and read again until they are accepted", async (scene) => {
+scenario("F17 refused credentials are said once, and read again until they are accepted", async (scene) => {
   const tokenFile = `${cluster.dir}/${scene.namespace}.token`;
   await Deno.writeTextFile(tokenFile, registeredToken(), { mode: 0o600 });
   const kubeconfig = `${cluster.dir}/${scene.namespace}-file.kubeconfig`;

@@ -68,7 +68,7 @@ scenario(
   },
 );
 
-scenario("a Controller that goes down lowers ready until it is back", async (scene) => {
+scenario("F24 a Controller that goes down lowers ready until it is back", async (scene) => {
   scene.operate();
   await scene.create();
   await scene.untilReady();
@@ -85,7 +85,7 @@ scenario("a Controller that goes down lowers ready until it is back", async (sce
   assert((await told(scene)).includes("Warning ControllerUnreachable"));
 });
 
-scenario("an answer that is not the Controller's is no reason to change anything", async (scene) => {
+scenario("F26 an answer that is not the Controller's is no reason to change anything", async (scene) => {
   scene.operate();
   await scene.create();
   await scene.untilReady();
@@ -113,7 +113,7 @@ scenario("an answer that is not the Controller's is no reason to change anything
   assertEquals({ ...controller.state, tokens: [] }, before);
 });
 
-scenario("a router that somebody registers elsewhere is put right", async (scene) => {
+scenario("F28 a router that somebody registers elsewhere is put right", async (scene) => {
   const operator = scene.operate();
   await scene.create();
   await scene.untilReady();

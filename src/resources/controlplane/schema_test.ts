@@ -441,7 +441,7 @@ const anySpec = block({
   }),
 });
 
-Deno.test("desired() never throws, and writes nothing for what parseSpec() refuses", () => {
+Deno.test("F34 desired() never throws, and writes nothing for what parseSpec() refuses", () => {
   let accepted = 0;
   fc.assert(
     fc.property(anySpec, (spec) => {

@@ -1,0 +1,39 @@
+/** An operator as a process of its own, behind a proxy to the API server. */
+
+import { writeKubeconfig } from "../cluster/mod.ts";
+import { cluster, type Scene } from "../e2e/harness.ts";
+import type { OperatorProcess } from "../e2e/operator_process.ts";
+import { Proxy } from "./proxy.ts";
+
+/** The two of them; disposing of it ends both. */
+export interface BehindProxy extends AsyncDisposable {
+  readonly proxy: Proxy;
+  readonly operator: OperatorProcess;
+}
+
+/** Starts an operator of the scene behind a proxy; `token` is that of an administrator unless given. */
+export async function operateBehindProxy(
+  scene: Scene,
+  { args = [], env = {}, token = cluster.adminToken }: {
+    readonly args?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly token?: string;
+  } = {},
+): Promise<BehindProxy> {
+  const proxy = await Proxy.open({ upstream: cluster.url, caPem: cluster.caPem });
+  const folder = await Deno.makeTempDir({ prefix: "iofog-operator-proxy-" });
+  const kubeconfig = `${folder}/kubeconfig`;
+  await writeKubeconfig(kubeconfig, {
+    ...{ url: proxy.url, caPem: await Proxy.caPem(), user: "operator", credentials: { token } },
+  });
+  const operator = scene.operate([`--kubeconfig=${kubeconfig}`, ...args], env);
+  return {
+    proxy,
+    operator,
+    async [Symbol.asyncDispose]() {
+      await operator.stop();
+      await proxy[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}

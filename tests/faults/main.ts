@@ -1,0 +1,112 @@
+/**
+ * Runs plans of `sieve.ts` side by side and prints a table; the last line is `N passed, N failed`.
+ *
+ *     main.ts [--share=N] [--jobs=N] [--scenario=WORDS] [--plan=WORDS]
+ *
+ * `--share=3` runs every third plan of each scenario. Wants the cluster that `deno task faults` starts, and leaves its
+ * namespaces in it.
+ */
+
+import { parseArgs } from "@std/cli";
+import { cluster, untilGarbageIsCollected } from "../e2e/harness.ts";
+import { timed } from "../e2e/waiting.ts";
+import { stockRsaKeys } from "./key_stock.ts";
+import { type Scenario, scenarios } from "./scenarios.ts";
+import { type CleanRun, describePlan, type PlanResult, runClean, runPlan } from "./sieve.ts";
+import { World } from "./trial.ts";
+
+/** One line of the table. */
+export interface Row {
+  readonly scenario: string;
+  readonly writes: number;
+  readonly lists: number;
+  readonly plans: number;
+  readonly passed: number;
+  readonly seconds: number;
+}
+
+/** Which plans to run. */
+interface Choice {
+  readonly jobs: number;
+  readonly share: number;
+  /** Words of the plan's name. */
+  readonly only: string;
+}
+
+/** Runs the plans of a scenario, `jobs` at a time. */
+async function runScenario(world: World, scenario: Scenario, { jobs, only, share }: Choice): Promise<Row> {
+  let clean: CleanRun | undefined;
+  const results: PlanResult[] = [];
+  const tookMs = await timed(async () => {
+    const run = clean = await runClean(world, scenario);
+    const queue = run.plans.filter((plan, index) => index % share === 0 && describePlan(plan).includes(only));
+    const work = async () => {
+      for (let plan = queue.shift(); plan !== undefined; plan = queue.shift()) {
+        const result = await runPlan(world, run, plan);
+        results.push(result);
+        if (result.violations.length === 0) continue;
+        console.log(`FAILED ${scenario.name}: ${describePlan(plan)}`);
+        for (const violation of result.violations) console.log(`    ${violation}`);
+      }
+    };
+    await Promise.all(Array.from({ length: jobs }, work));
+  });
+  const lists = clean?.plans.filter(({ fault }) => fault === "stale").length ?? 0;
+  return {
+    scenario: scenario.name,
+    writes: ((clean?.plans.length ?? 0) - lists) / 2,
+    lists,
+    plans: results.length,
+    passed: results.filter(({ violations }) => violations.length === 0).length,
+    seconds: Math.round(tookMs / 1000),
+  };
+}
+
+function tableLine(cells: readonly (string | number)[]): string {
+  return cells.map((cell, column) => column === 0 ? `${cell}`.padEnd(42) : `${cell}`.padStart(8)).join("");
+}
+
+const args = parseArgs(Deno.args, { string: ["jobs", "share", "scenario", "plan"] });
+const choice = { jobs: Number(args.jobs ?? 8), share: Number(args.share ?? 1), only: args.plan ?? "" };
+const rejections: string[] = [];
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  const { reason } = event;
+  rejections.push(reason instanceof Error ? reason.stack ?? reason.message : String(reason));
+});
+stockRsaKeys();
+await untilGarbageIsCollected();
+const rows: Row[] = [];
+let broken = 0;
+{
+  await using world = await World.open(cluster, { tidy: false });
+  for (const scenario of scenarios.filter(({ name }) => name.includes(args.scenario ?? ""))) {
+    try {
+      const row = await runScenario(world, scenario, choice);
+      rows.push(row);
+      console.log(`${scenario.name}: ${row.plans} plans, ${row.passed} passed, ${row.seconds} s`);
+    } catch (error) {
+      broken++;
+      console.log(`FAILED ${scenario.name}, clean: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+console.log("");
+console.log(tableLine(["scenario", "writes", "lists", "plans", "run", "passed", "seconds"]));
+for (const { lists, passed, plans, scenario, seconds, writes } of rows) {
+  console.log(tableLine([scenario, writes, lists, writes * 2 + lists, plans, passed, seconds]));
+}
+const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0);
+console.log(tableLine([
+  "all",
+  sum(({ writes }) => writes),
+  sum(({ lists }) => lists),
+  sum(({ lists, writes }) => writes * 2 + lists),
+  sum(({ plans }) => plans),
+  sum(({ passed }) => passed),
+  sum(({ seconds }) => seconds),
+]));
+for (const rejection of rejections) console.log(`FAILED unhandled rejection: ${rejection}`);
+const failed = sum(({ plans }) => plans) - sum(({ passed }) => passed) + rejections.length + broken;
+console.log(`${sum(({ passed }) => passed)} passed, ${failed} failed`);
+Deno.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,286 @@
+/**
+ * A namespace with everything in it that an operator works on, where one fault is tried: a stand-in Controller, and
+ * for each operator that is started there two proxies, to the API server and to the Controller.
+ *
+ * The world is what trials share: one cluster, one played kubelet, and watches that remember what cannot be seen at
+ * the end, such as a key that was replaced and an observedGeneration that went back.
+ */
+
+import { machine } from "../../src/cli/environment.ts";
+import { parseCommandLine } from "../../src/cli/flags.ts";
+import { run } from "../../src/cli/run.ts";
+import type { KubernetesClient } from "../../src/kubernetes/client.ts";
+import { isStatus } from "../../src/kubernetes/errors.ts";
+import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
+import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Namespace, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
+import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { connectCluster, type PlayedKubelet, playKubelet, type SharedCluster } from "../cluster/mod.ts";
+import { writeKubeconfig } from "../cluster/mod.ts";
+import { type Controller, startController } from "../controller/controller.ts";
+import { type ControlPlaneObject, type Json, merged, NAME, newPassword } from "../e2e/harness.ts";
+import { recordOutput } from "../secrets.ts";
+import { type Exchange, Proxy } from "./proxy.ts";
+
+const LEASE = "44586fd0.iofog.org";
+
+/** What is kept of the past of one namespace. */
+export interface History {
+  /** For each object whose contents must not be replaced: its incarnations and contents, in order. */
+  readonly contents: ReadonlyMap<string, readonly string[]>;
+  /** What must never happen and did. */
+  readonly violations: readonly string[];
+}
+
+/** See the module. */
+export class World implements AsyncDisposable {
+  readonly #namespaces: string[] = [];
+  readonly #histories = new Map<string, { contents: Map<string, string[]>; violations: string[] }>();
+  readonly #generations = new Map<string, number>();
+  readonly #ending = new AbortController();
+  readonly #watching: Promise<unknown>;
+
+  private constructor(
+    readonly cluster: SharedCluster,
+    readonly client: KubernetesClient,
+    readonly kubelet: PlayedKubelet,
+    private readonly kubeletClient: KubernetesClient,
+    /** Of the user in every spec. */
+    readonly password: string,
+    /** For kubeconfigs. */
+    readonly folder: string,
+    /** Whether namespaces are deleted at the end of their trial: not where the cluster goes anyway. */
+    readonly tidy: boolean,
+    namespaces: string[],
+  ) {
+    this.#namespaces = namespaces;
+    const watches = [
+      this.#watch(ControlPlane, (object) => this.#noteGeneration(object as ControlPlaneObject)),
+      this.#watch(Secret, (object) => this.#noteContent("Secret", object, (object as Secret).data)),
+      this.#watch(PersistentVolumeClaim, (object) => this.#noteContent("PersistentVolumeClaim", object, {})),
+    ];
+    this.#watching = Promise.all(watches);
+  }
+
+  static async open(cluster: SharedCluster, { tidy = true } = {}): Promise<World> {
+    const client = connectCluster(cluster, { userAgent: "fault-test" });
+    const namespaces: string[] = [];
+    const kubeletClient = connectCluster(cluster, { userAgent: "played-kubelet" });
+    const kubelet = playKubelet(kubeletClient, { namespaces });
+    const folder = await Deno.makeTempDir({ prefix: "iofog-operator-faults-" });
+    return new World(cluster, client, kubelet, kubeletClient, newPassword(), folder, tidy, namespaces);
+  }
+
+  async openTrial(): Promise<Trial> {
+    const namespace = `fault-${crypto.randomUUID().slice(0, 13)}`;
+    await this.client.create(Namespace, { metadata: { name: namespace } });
+    this.#histories.set(namespace, { contents: new Map(), violations: [] });
+    this.#namespaces.push(namespace);
+    return new Trial(this, namespace, await startController());
+  }
+
+  historyOf(namespace: string): History {
+    return this.#histories.get(namespace) ?? { contents: new Map(), violations: [] };
+  }
+
+  async close(namespace: string): Promise<void> {
+    this.#histories.delete(namespace);
+    if (this.tidy) {
+      const deployments = await this.client.list(Deployment, { namespace });
+      await Promise.all(
+        deployments.items.map(({ metadata }) =>
+          this.client.delete(Deployment, { namespace, name: metadata?.name ?? "" }, {
+            propagationPolicy: "Foreground",
+          }).catch(() => {})
+        ),
+      );
+      await this.client.delete(Namespace, { name: namespace });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#watching;
+    await this.kubelet.close();
+    this.kubeletClient.transport.close?.();
+    this.client.transport.close?.();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #watch(resource: Resource, note: (object: KubeObject) => void): Promise<void> {
+    const call = { signal: this.#ending.signal };
+    while (!this.#ending.signal.aborted) {
+      try {
+        const { items, resourceVersion } = await this.client.list(resource, {}, call);
+        for (const object of items) note(object);
+        for await (const event of this.client.watch(resource, { resourceVersion }, call)) {
+          if (event.type === "ADDED" || event.type === "MODIFIED") note(event.object);
+        }
+      } catch (error) {
+        if (!this.#ending.signal.aborted && isStatus(error, 404)) throw error;
+      }
+    }
+  }
+
+  #noteGeneration(object: ControlPlaneObject): void {
+    const { namespace = "", name, uid } = object.metadata;
+    const generation = object.status?.observedGeneration ?? 0;
+    const before = this.#generations.get(uid) ?? 0;
+    if (generation < before) {
+      this.#histories.get(namespace)?.violations.push(
+        `observedGeneration of ${name} went from ${before} to ${generation}`,
+      );
+    }
+    this.#generations.set(uid, generation);
+  }
+
+  #noteContent(kind: string, { metadata }: KubeObject, data: unknown): void {
+    const contents = this.#histories.get(metadata?.namespace ?? "")?.contents;
+    if (contents === undefined) return;
+    const key = `${kind} ${metadata?.name}`;
+    const content = `${metadata?.uid} ${JSON.stringify(data)}`;
+    const known = contents.get(key) ?? [];
+    contents.set(key, known);
+    if (known.at(-1) !== content) known.push(content);
+  }
+}
+
+/** An operator of a trial, in this process, behind proxies of its own. */
+export interface TriedOperator {
+  readonly api: Proxy;
+  readonly controller: Proxy;
+  readonly lines: readonly string[];
+  /** Nothing that it sends arrives any more, and nothing that it waits for comes. */
+  die(): void;
+  /** Ends it as SIGTERM does; rejects when it did not end well. */
+  stop(): Promise<void>;
+}
+
+/** See the module. */
+export class Trial implements AsyncDisposable {
+  readonly operators: TriedOperator[] = [];
+  /** Where scenarios keep what they need later. */
+  readonly kept = new Map<string, unknown>();
+
+  constructor(
+    readonly world: World,
+    readonly namespace: string,
+    readonly controller: Controller,
+  ) {}
+
+  get client(): KubernetesClient {
+    return this.world.client;
+  }
+
+  /** A valid spec, with parts replaced. */
+  spec(changes: Json = {}): Json {
+    const password = btoa(this.world.password);
+    const user = { name: "Some", surname: "Body", email: "somebody@example.com", password };
+    const type = "LoadBalancer";
+    return merged({ user, services: { controller: { type }, router: { type } } }, changes);
+  }
+
+  async create(changes: Json = {}): Promise<void> {
+    const metadata = { namespace: this.namespace, name: NAME };
+    await this.client.create(ControlPlane, { metadata, spec: this.spec(changes) } as KubeObject);
+  }
+
+  async change(spec: Json): Promise<void> {
+    const target = { namespace: this.namespace, name: NAME };
+    await this.client.patch(ControlPlane, target, { type: "merge", patch: { spec } });
+  }
+
+  async find<T extends KubeObject>(resource: Resource<T>, name: string): Promise<T | undefined> {
+    try {
+      return await this.client.get(resource, { namespace: this.namespace, name });
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  async list<T extends KubeObject>(resource: Resource<T>): Promise<readonly T[]> {
+    return (await this.client.list(resource, { namespace: this.namespace })).items;
+  }
+
+  async controlPlane(): Promise<ControlPlaneObject | undefined> {
+    return await this.find(ControlPlane, NAME) as ControlPlaneObject | undefined;
+  }
+
+  /** Starts an operator; `prepare` sets rules before its first request. */
+  async start(prepare: (operator: TriedOperator) => void = () => {}): Promise<TriedOperator> {
+    const { cluster, folder } = this.world;
+    const api = await Proxy.open({ upstream: cluster.url, caPem: cluster.caPem });
+    const controller = await Proxy.open({ upstream: this.controller.url });
+    const kubeconfig = `${folder}/${this.namespace}-${this.operators.length}.kubeconfig`;
+    await writeKubeconfig(kubeconfig, {
+      ...{ url: api.url, caPem: await Proxy.caPem(), user: "operator" },
+      credentials: { token: cluster.adminToken },
+    });
+    const lines: string[] = [];
+    const stopping = new AbortController();
+    const ended = Promise.withResolvers<number>();
+    // Whoever stops it hears of a failure.
+    ended.promise.catch(() => {});
+    const operator: TriedOperator = {
+      api,
+      controller,
+      lines,
+      die() {
+        api.goDown();
+        controller.goDown();
+        stopping.abort();
+      },
+      async stop() {
+        stopping.abort();
+        const code = await ended.promise;
+        await Promise.all([api[Symbol.asyncDispose](), controller[Symbol.asyncDispose]()]);
+        if (code !== 0) throw new Error(`the operator ended with ${code}: ${lines.slice(-5).join("\n")}`);
+      },
+    };
+    prepare(operator);
+    const { flags } = parseCommandLine([
+      `--kubeconfig=${kubeconfig}`,
+      `--namespace=${this.namespace}`,
+      `--controller-url=${controller.url}`,
+      "--metrics-addr=127.0.0.1:0",
+      "--health-addr=127.0.0.1:0",
+      "--log-format=json",
+    ], () => undefined);
+    ended.resolve(run({
+      flags,
+      environment: {
+        ...machine,
+        variable: (name) => name === "NO_PROXY" ? machine.variable(name) : undefined,
+      },
+      stopping: stopping.signal,
+      isTerminal: false,
+      writeLog: (line) => {
+        lines.push(line);
+        recordOutput("operator on trial", line);
+      },
+    }));
+    this.operators.push(operator);
+    return operator;
+  }
+
+  /** A process that was killed keeps its Lease for 15 s: not waited for here, but in lease_test.ts. */
+  async freeLease(): Promise<void> {
+    const target = { namespace: this.namespace, name: LEASE };
+    await this.client.delete(Lease, target).catch((error) => {
+      if (!isStatus(error, 404)) throw error;
+    });
+  }
+
+  /** What all operators of this trial asked, of both. */
+  exchanges(): readonly Exchange[] {
+    return this.operators.flatMap(({ api, controller }) => [...api.exchanges, ...controller.exchanges]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.operators.map((operator) => operator.stop()));
+    await this.controller.close();
+    await this.world.close(this.namespace);
+  }
+}
