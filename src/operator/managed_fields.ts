@@ -44,9 +44,12 @@ export function extract(fields: FieldSet, live: unknown): unknown {
   const inner = Object.entries(fields).filter(([key]) => key !== ".");
   if (inner.length === 0) return "." in fields ? emptied(live) : live;
   if (Array.isArray(live)) {
-    return inner.flatMap(([key, rest]) => {
-      const item = select(key, live);
-      if (item === undefined) return [];
+    const owned = inner.map(([key, rest]) => ({ key, rest, item: select(key, live) }));
+    // In the order in which they stand: an apply puts them in the order that it says.
+    return live.flatMap((item) => {
+      const found = owned.find((each) => each.item === item);
+      if (found === undefined) return [];
+      const { key, rest } = found;
       // A list is merged by the keys of its items, so each must have them.
       const keys = key.startsWith("k:") ? JSON.parse(key.slice(2)) as Record<string, unknown> : {};
       const said = extract(rest as FieldSet, item);

@@ -76,7 +76,7 @@ Deno.test("extract() says what is owned and nothing else", () => {
       {
         name: "mine",
         image: "i",
-        env: [{ name: "A" }, { name: "B", value: "2" }],
+        env: [{ name: "Z" }, { name: "A" }, { name: "B", value: "2" }],
         resources: { limits: { memory: "1Gi" } },
       },
     ],
@@ -93,7 +93,11 @@ Deno.test("extract() says what is owned and nothing else", () => {
         ".": {},
         "f:name": {},
         "f:image": {},
-        "f:env": { ".": {}, 'k:{"name":"A"}': { ".": {}, "f:name": {} } },
+        "f:env": {
+          ".": {},
+          'k:{"name":"A"}': { ".": {}, "f:name": {} },
+          'k:{"name":"Z"}': { ".": {}, "f:name": {} },
+        },
       },
       'k:{"name":"gone"}': { ".": {}, "f:name": {} },
     },
@@ -104,7 +108,7 @@ Deno.test("extract() says what is owned and nothing else", () => {
     labels: { mine: "1" },
     empty: {},
     foreign: {},
-    containers: [{ name: "mine", image: "i", env: [{ name: "A" }] }],
+    containers: [{ name: "mine", image: "i", env: [{ name: "Z" }, { name: "A" }] }],
     finalizers: ["y"],
     args: ["whole", "list"],
   });
