@@ -182,6 +182,8 @@ export type ConditionDraft = Pick<Condition, "type" | "status" | "reason" | "mes
 export interface StatusDraft {
   readonly conditions: readonly ConditionDraft[];
   readonly fields: Readonly<Record<string, unknown>>;
+  /** Whether it is about to be known better: what is stored, by an operator that was here before, stands until then. */
+  readonly provisional?: boolean;
   /** When certificates end, in milliseconds since the epoch, by the name of their Secret: for metrics. */
   readonly certificates?: Readonly<Record<string, number>>;
   /** Whether somebody has to act, or may have to, although nothing is stalled: an Event tells it. */

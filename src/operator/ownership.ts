@@ -7,7 +7,7 @@
 
 import { apiVersionOf, type KubeObject, type OwnerReference, type Resource } from "../kubernetes/resource.ts";
 import type { Parent } from "./definition.ts";
-import { isUpdate } from "./managed_fields.ts";
+import { appliedFields, type FieldSet, isUpdate } from "./managed_fields.ts";
 
 /** How this operator marks what it writes. */
 export interface Identity {
@@ -96,7 +96,7 @@ export function ownership(
   if (controller === undefined) {
     const name = object.metadata?.annotations?.[ownerNameAnnotation(identity)] ?? parent.metadata.name;
     const ours = marked === undefined
-      ? isPredecessors(object, identity)
+      ? isPredecessors(object, identity) || hasLostMark(object, identity)
       : marked === parent.metadata.uid || (!isLiving(marked) && name === parent.metadata.name);
     return ours ? { type: "ours" } : { type: "foreign", owner: undefined };
   }
@@ -120,10 +120,21 @@ export function markOf(object: KubeObject, identity: Identity): string | undefin
  */
 export function isPredecessors(object: KubeObject, identity: Identity): boolean {
   if (markOf(object, identity) !== undefined) return false;
-  return object.metadata?.managedFields?.some((entry) =>
-    isUpdate(entry, identity.predecessors) &&
-    Object.keys(entry.fieldsV1 ?? {}).some((field) => field !== "f:metadata")
-  ) ?? false;
+  const entries = object.metadata?.managedFields ?? [];
+  return entries.some((entry) => isUpdate(entry, identity.predecessors) && hasContent(entry.fieldsV1));
+}
+
+/**
+ * Whether `object` lost our mark but not what we applied: a predecessor that comes back puts its own objects over
+ * ours, and where they say the same, nothing tells that it was there.
+ */
+export function hasLostMark(object: KubeObject, identity: Identity): boolean {
+  return markOf(object, identity) === undefined &&
+    hasContent(appliedFields(object.metadata?.managedFields, identity.fieldManager));
+}
+
+function hasContent(fields: FieldSet = {}): boolean {
+  return Object.keys(fields).some((field) => field !== "f:metadata");
 }
 
 /** Whether `object` was made for `parent` by us, and may therefore be pruned. */

@@ -28,6 +28,7 @@ import { inventoryChild, markerChild, readInventory } from "./inventory.ts";
 import { appliedFields, extract, fieldsAt, migrated, obsoleteFields } from "./managed_fields.ts";
 import {
   correctionManager,
+  hasLostMark,
   type Identity,
   isChildOf,
   isPaused,
@@ -44,7 +45,6 @@ import {
   differencesIn,
   isInTemplate,
   pairOf,
-  type Part,
   parts,
   settledAnnotation,
   templateOf,
@@ -272,14 +272,20 @@ function planUpdate(
   const rules = rulesOf(resource);
   const owned = appliedFields(live.metadata?.managedFields, fieldManager);
   const before = compare(wanted, live, rules).differences;
-  const settled = new Set(parts.filter((part) => isSettled(input, part, wanted, live, before)));
+  const recorded = { ...live.metadata?.annotations, ...lostPair(input, wanted, live, before) };
+  const settled = parts.filter((part) => {
+    const pair = recorded[settledAnnotation(input.identity, part)];
+    return pair !== undefined && wanted.kind !== Secret.kind && pair === pairOf(part, wanted, before);
+  });
   // What is settled in the pod template stays as it is, also when the rest is written.
-  const kept = settled.has("template")
+  const kept = settled.includes("template")
     ? withTemplate(wanted, extract(fieldsAt(owned, templatePath) ?? {}, templateOf(live)) ?? {})
     : wanted;
-  const object = withAnnotations(kept, recordedPairs(input, settled, live));
+  const pairs = settled.map((part) => settledAnnotation(input.identity, part))
+    .map((annotation) => [annotation, recorded[annotation] ?? ""]);
+  const object = withAnnotations(kept, Object.fromEntries(pairs));
   const found = compare(object, live, rules);
-  const open = settled.has("rest")
+  const open = settled.includes("rest")
     ? found.differences.filter(({ fields }) => isInTemplate(fields))
     : found.differences;
   const obsolete = obsoleteFields(owned, object);
@@ -312,9 +318,9 @@ function planUpdate(
   } as const;
   const answer = input.answers(parent).get(describeChild(child));
   if (answer !== undefined && answer === live.metadata?.resourceVersion && before.length > 0) {
-    const pairs = parts.filter((part) => differencesIn(part, before).length > 0)
+    const found = parts.filter((part) => differencesIn(part, before).length > 0)
       .map((part) => [settledAnnotation(input.identity, part), pairOf(part, wanted, before)]);
-    return { ...write, object: withAnnotations(wanted, Object.fromEntries(pairs)), settles: true };
+    return { ...write, object: withAnnotations(wanted, Object.fromEntries(found)), settles: true };
   }
   return {
     ...write,
@@ -337,29 +343,26 @@ interface Wanted {
   readonly onlyMetadata: boolean;
 }
 
-/** Whether what differs in a part was recorded as settled, and nothing changed since. Never so of Secrets. */
-function isSettled(
+/**
+ * The pair of a pod template that lost our annotations, and that nobody changed but a predecessor: it stays as it is,
+ * as when it was taken over for the first time.
+ */
+function lostPair(
   { identity }: PlanInput,
-  part: Part,
   wanted: WithMetadata,
   live: KubeObject,
   differences: readonly Difference[],
-): boolean {
-  const recorded = live.metadata?.annotations?.[settledAnnotation(identity, part)];
-  return recorded !== undefined && wanted.kind !== Secret.kind &&
-    recorded === pairOf(part, wanted, differences);
-}
-
-function recordedPairs(
-  { identity }: PlanInput,
-  settled: ReadonlySet<Part>,
-  live: KubeObject,
-): Record<string, string> {
-  return Object.fromEntries([...settled].flatMap((part) => {
-    const annotation = settledAnnotation(identity, part);
-    const recorded = live.metadata?.annotations?.[annotation];
-    return recorded === undefined ? [] : [[annotation, recorded]];
-  }));
+): Readonly<Record<string, string>> {
+  if (templateOf(wanted) === undefined || !hasLostMark(live, identity)) return {};
+  const { managedFields = [] } = live.metadata ?? {};
+  const owned = appliedFields(managedFields, identity.fieldManager);
+  const obsolete = obsoleteFields(fieldsAt(owned, templatePath) ?? {}, templateOf(wanted));
+  if (differencesIn("template", differences).length + obsolete.length === 0) return {};
+  const isForeign = managedFields.some((entry) =>
+    entry.manager !== identity.fieldManager && fieldsAt(entry.fieldsV1 ?? {}, templatePath) !== undefined
+  );
+  const annotation = settledAnnotation(identity, "template");
+  return isForeign ? {} : { [annotation]: pairOf("template", wanted, differences) };
 }
 
 /**

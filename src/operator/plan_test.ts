@@ -224,6 +224,153 @@ Deno.test("plan() hands the object of an earlier incarnation over by a JSON patc
   });
 });
 
+/** The Deployment `d` as a predecessor left it, with a variable that we do not want. */
+function predecessors(metadata: KubeObject["metadata"] = {}): Deployment {
+  const owned = {
+    "f:metadata": { "f:labels": { ".": {}, "f:app": {} } },
+    "f:spec": {
+      "f:replicas": {},
+      "f:progressDeadlineSeconds": {},
+      "f:template": {
+        "f:spec": {
+          "f:containers": {
+            'k:{"name":"c"}': {
+              ".": {},
+              "f:name": {},
+              "f:image": {},
+              "f:env": { ".": {}, 'k:{"name":"EMPTY"}': { ".": {}, "f:name": {} } },
+            },
+          },
+        },
+      },
+    },
+  };
+  const { annotations: _, ...rest } = ownedBy(w, { name: "d" });
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      ...rest,
+      managedFields: [
+        { manager: "old-widgets", operation: "Update", fieldsType: "FieldsV1", fieldsV1: owned },
+        { manager: "kcm", operation: "Update", subresource: "status", fieldsV1: { "f:status": {} } },
+      ],
+      ...metadata,
+    },
+    spec: {
+      replicas: 3,
+      progressDeadlineSeconds: 600,
+      selector: { matchLabels: { app: "d" } },
+      template: {
+        spec: { containers: [{ name: "c", image: "old", env: [{ name: "EMPTY" }], resources: {} }] },
+      },
+    },
+  };
+}
+
+const newImage = (image: string, more: object = {}) =>
+  applied(Deployment, "d", {
+    spec: { ...more, selector: { matchLabels: { app: "d" } }, template: podTemplate(image) },
+  });
+
+function podTemplate(image: string): { spec: { containers: { name: string; image: string }[] } } {
+  return { spec: { containers: [{ name: "c", image }] } };
+}
+
+/** What the API server has after a write, as far as it matters. */
+function after(live: Deployment, write: KubernetesWrite): Deployment {
+  if (write.verb === "apply") {
+    const { annotations, ownerReferences } = write.object.metadata;
+    const { managedFields: _, ...metadata } = live.metadata ?? {};
+    return { ...live, metadata: { ...metadata, ownerReferences, annotations } };
+  }
+  assertEquals(write.verb, "adopt");
+  const added = write.verb !== "adopt" ? [] : write.operations.filter(({ op }) => op !== "test");
+  const metadata = Object.fromEntries(added.map((operation) => [
+    operation.path.replace("/metadata/", ""),
+    "value" in operation ? operation.value : undefined,
+  ]));
+  return { ...live, metadata: { ...live.metadata, ...metadata } };
+}
+
+Deno.test("plan() takes over what a predecessor made, and leaves its pod template until what is desired changes", () => {
+  const live = predecessors();
+  const first = only(planFor([newImage("new")], [[Deployment, live]]));
+  assertEquals(first.paths, ["metadata.managedFields", "metadata.annotations"]);
+  const taken = after(live, first);
+  const managers = taken.metadata?.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`);
+  assertEquals(managers, ["kcm Update", "widgets Apply"]);
+
+  const second = only(planFor([newImage("new")], [[Deployment, taken]]));
+  const { spec } = objectOf(second) as Deployment;
+  assertEquals([spec?.replicas, spec?.template], [undefined, {
+    spec: { containers: [{ name: "c", image: "old", env: [{ name: "EMPTY" }] }] },
+  }]);
+  assertEquals(second.paths, [
+    "metadata.annotations[example.org/owner-uid]",
+    "metadata.labels",
+    "spec.progressDeadlineSeconds",
+  ]);
+
+  const settled = after(taken, second);
+  assertEquals(describe(planFor([newImage("new")], [[Deployment, settled]])), []);
+  // Replicas are no reason to restart pods.
+  const scaled = objectOf(only(planFor([newImage("new", { replicas: 2 })], [[Deployment, settled]])));
+  assertEquals((scaled as Deployment).spec?.template, {});
+  // A change of what is desired, or of what is there, is.
+  const newer = only(planFor([newImage("newer")], [[Deployment, settled]]));
+  assertEquals((objectOf(newer) as Deployment).spec?.template, podTemplate("newer"));
+  assertEquals(objectOf(newer)?.metadata?.annotations, { "example.org/owner-uid": "w-uid" });
+  const edited = { ...settled, spec: { ...settled.spec, template: podTemplate("edited") } } as Deployment;
+  const repaired = only(planFor([newImage("new")], [[Deployment, edited]]));
+  assertEquals((objectOf(repaired) as Deployment).spec?.template, podTemplate("new"));
+});
+
+Deno.test("plan() leaves the pod template alone of what a predecessor put over ours without a change, and repairs what others did", () => {
+  const apply = { manager: "widgets", operation: "Apply", fieldsV1: { "f:spec": { "f:template": {} } } };
+  const put = predecessors({ managedFields: [apply] });
+  const write = only(planFor([newImage("new")], [[Deployment, put]]));
+  assertEquals((objectOf(write) as Deployment).spec?.template, put.spec?.template);
+  const stranger = { manager: "kubectl-replace", operation: "Update", fieldsV1: apply.fieldsV1 };
+  const replaced = predecessors({ managedFields: [apply, stranger] });
+  const repair = only(planFor([newImage("new")], [[Deployment, replaced]]));
+  assertEquals((objectOf(repair) as Deployment).spec?.template, podTemplate("new"));
+});
+
+Deno.test("plan() takes over what a predecessor left without an owner, and nothing else that has none", () => {
+  const fieldsV1 = { "f:data": {} };
+  const secret = (manager: string, operation = "Update", fields: object = fieldsV1): Secret => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: "key",
+      namespace: "ns",
+      uid: "key-uid",
+      resourceVersion: "7",
+      managedFields: [{ manager, operation, fieldsV1: fields as Record<string, unknown> }],
+    },
+    data: { password: "b2xk" },
+  });
+  const desired = applied(Secret, "key", { data: { password: "bmV3" } }, { revisioned: true });
+  const found = planFor([desired], [[Secret, secret("old-widgets")]]);
+  const adopted = only(found);
+  assertEquals(adopted.paths, ["metadata.managedFields", "metadata.ownerReferences"]);
+  const ours = only(planFor([desired], [[Secret, secret("widgets", "Apply")]]));
+  assertEquals([ours.verb, "freshRevision" in ours && ours.freshRevision], ["apply", false]);
+  for (
+    const foreign of [
+      secret("kubectl-create"),
+      secret("old-widgets", "Update", { "f:metadata": { "f:labels": {} } }),
+      secret("kubectl", "Apply"),
+    ]
+  ) {
+    assertEquals(planFor([desired], [[Secret, foreign]]).failures[0]?.reason, "Conflict");
+  }
+  // What is created once keeps the values that it has: only its marks are written.
+  const kept = only(planFor([generatedKey()], [[Secret, secret("old-widgets")]]));
+  assertEquals([kept.verb, Object.keys(objectOf(kept) ?? {})], ["apply", ["apiVersion", "kind", "metadata"]]);
+});
+
 Deno.test("ownership() calls the object of a living rival foreign, also one of the same name elsewhere", () => {
   const rival = widget({ name: "rival" });
   const living = (uid: string) => uid === w.metadata.uid || uid === rival.metadata.uid;

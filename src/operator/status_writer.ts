@@ -65,7 +65,7 @@ export class StatusWriter {
     const { namespace, name } = live.metadata;
     const { certificates = {}, conditions } = clean;
     metrics.observed({ kind: resource.kind, namespace, name }, { conditions, certificates });
-    if (sameJson(status, live.status ?? {})) return "unwritten";
+    if (draft.provisional === true || sameJson(status, live.status ?? {})) return "unwritten";
     if (clock.monotonic() < this.#forbiddenUntil) {
       this.#tellUnwritten(definition, live, clean, status);
       return "unwritten";

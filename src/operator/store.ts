@@ -13,7 +13,7 @@ import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
 import type { Definition, ExternalState, KindState, Snapshot } from "./definition.ts";
-import { correctionManager, type Identity, isPredecessors, markOf } from "./ownership.ts";
+import { correctionManager, hasLostMark, type Identity, isPredecessors, markOf } from "./ownership.ts";
 
 /** A kind to keep. */
 export interface StoredKind {
@@ -53,7 +53,7 @@ export interface StoreOptions {
   readonly kinds: readonly StoredKind[];
   /**
    * Of managedFields, only what its field manager applied is kept: it tells which fields to give up. What a
-   * predecessor made keeps all of them until it is taken over.
+   * predecessor wrote keeps all of them until it is taken over.
    */
   readonly identity: Identity;
   readonly observer: StoreObserver;
@@ -441,7 +441,8 @@ function metadataOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
 function trim(object: KubeObject, identity: Identity): KubeObject {
   const { fieldManager } = identity;
   const entries = object.metadata?.managedFields;
-  if (entries === undefined || isPredecessors(object, identity)) return object;
+  if (entries === undefined) return object;
+  if (isPredecessors(object, identity) || hasLostMark(object, identity)) return object;
   const ours = entries.filter((entry) =>
     (entry.manager === fieldManager && entry.operation === "Apply" && !entry.subresource) ||
     entry.manager === correctionManager(fieldManager)

@@ -113,7 +113,7 @@ export class PlayedGoOperator {
       lastTransitionTime: now,
     } as const;
     const at = conditions.findIndex(({ type }) => type === "ready");
-    const next = at < 0 ? [...conditions, ready] : conditions.with(at, { ...conditions[at], ...ready });
+    const next = at < 0 ? [...conditions, ready] : conditions.with(at, ready);
     const stored = await client.replace(
       ControlPlane,
       { ...before, status: { conditions: next } } as KubeObject,

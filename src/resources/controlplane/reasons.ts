@@ -38,6 +38,8 @@ export const UNKNOWN_FIELDS = "UnknownFields";
 export const READY = "Ready";
 /** Objects are still being written. */
 export const APPLYING = "Applying";
+/** A workload was changed a moment ago, and what comes of that is not known yet. */
+export const JUST_CHANGED = "JustChanged";
 /** A workload has too few available pods. */
 export const PODS_UNAVAILABLE = "PodsUnavailable";
 /** An image cannot be pulled. */

@@ -63,7 +63,26 @@ export function status(given: StatusContext, images?: Images, site?: SiteImages)
     fields: fieldsOf(context, assessment),
     certificates: certificatesOf(context),
     alarm: summary.some(({ type, reason }) => type === "Ready" && alarming.has(reason)),
+    provisional: isProvisional(context, parts),
   };
+}
+
+/** Reasons that are over within a moment. */
+const momentary: ReadonlySet<string> = new Set([
+  reasons.APPLYING,
+  reasons.JUST_CHANGED,
+  reasons.NOT_ASKED,
+]);
+
+/**
+ * Whether the Go operator called the control plane ready, and nothing is known yet that says otherwise: iofogctl shall
+ * not see it deploying again only because we begin to look. The Go operator's conditions tell of no generation.
+ */
+function isProvisional(context: StatusContext, parts: readonly Part[]): boolean {
+  const before = conditionsOf(context).find(({ status }) => status === "True");
+  if (before?.type !== "ready" || before.observedGeneration !== undefined) return false;
+  const missing = parts.filter(({ status }) => status !== "True");
+  return missing.length > 0 && missing.every(({ reason }) => momentary.has(reason));
 }
 
 function certificatesOf({ snapshot }: StatusContext): Readonly<Record<string, number>> {
@@ -189,12 +208,16 @@ function externalPart(type: string, kind: string, context: StatusContext, extern
   return { type, status: "True", reason: reasons.REGISTERED, message };
 }
 
+/** How the Go operator marks conditions, of any type, that it sets to False beside its own. */
+const loweredByGo = "transition_to_";
+
 /** After a restart of the operator nothing was asked yet: what was found before stands until then. */
 function rememberedParts(context: StatusContext): readonly Part[] {
   const before = conditionsOf(context);
   return ["ControllerReachable", "UserAuthenticated", "RouterRegistered"].map((type) => {
     const known = before.find((condition) =>
-      condition.type === type && condition.observedGeneration === context.parent.metadata.generation
+      condition.type === type && condition.observedGeneration === context.parent.metadata.generation &&
+      !condition.reason.startsWith(loweredByGo)
     );
     if (known !== undefined) {
       return { type, status: known.status, reason: known.reason, message: known.message };

@@ -66,7 +66,7 @@ export function troubleOf(name: string, inputs: Inputs): Trouble | undefined {
   const trouble = creationTrouble(name, deployment, inputs) ?? podTrouble(name, inputs) ??
     claimTrouble(name, inputs);
   return trouble === undefined
-    ? { reason: reasons.PODS_UNAVAILABLE, message: lack }
+    ? { reason: isJustChanged(deployment) ? reasons.JUST_CHANGED : reasons.PODS_UNAVAILABLE, message: lack }
     : { ...trouble, message: `Deployment ${name}: ${trouble.message}` };
 }
 
@@ -74,7 +74,6 @@ export function troubleOf(name: string, inputs: Inputs): Trouble | undefined {
 function unavailable(name: string, deployment: Deployment): string | undefined {
   const wanted = deployment.spec?.replicas ?? 1;
   const {
-    observedGeneration = 0,
     updatedReplicas = 0,
     availableReplicas = 0,
     replicas = 0,
@@ -84,7 +83,7 @@ function unavailable(name: string, deployment: Deployment): string | undefined {
   const failed = conditions.find(({ type, status }) => type === "Progressing" && status === "False");
   const why = failed === undefined ? "" : ` (${failed.reason}: ${failed.message})`;
   if (wanted === 0) return `Deployment ${name} is scaled to 0: scale it up`;
-  if (observedGeneration < (deployment.metadata?.generation ?? 0)) {
+  if (isJustChanged(deployment)) {
     return `Deployment ${name} has just been changed`;
   }
   if (availableReplicas < wanted) {
@@ -94,6 +93,11 @@ function unavailable(name: string, deployment: Deployment): string | undefined {
     return `Deployment ${name} has ${updatedReplicas} of ${wanted} pods updated${why}; ${look}`;
   }
   return undefined;
+}
+
+/** Whether its controller has not yet looked at the last change, which may also be one of an annotation. */
+function isJustChanged({ metadata, status }: Deployment): boolean {
+  return (status?.observedGeneration ?? 0) < (metadata?.generation ?? 0);
 }
 
 /** Pods that the API server does not let the ReplicaSet create. */
