@@ -31,6 +31,31 @@ Deno.test.afterAll(async () => {
   await client.delete(Namespace, { name: namespace });
 });
 
+/** In other forms than those in which the API server stores them. */
+const podSettings = {
+  labels: { tier: "" },
+  annotations: { note: "n" },
+  resources: { requests: { cpu: 0.25, memory: "0.5Gi" }, limits: { cpu: "1000m", "example.org/dongle": 1 } },
+  nodeSelector: { disk: "" },
+  tolerations: [{ operator: "Exists", effect: "NoExecute", tolerationSeconds: 0 }],
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: "zone", operator: "In", values: ["a"] }] }],
+      },
+    },
+  },
+  topologySpreadConstraints: [
+    { maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule", labelSelector: {} },
+  ],
+  podSecurityContext: {
+    runAsUser: 0,
+    sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }],
+  },
+  securityContext: { privileged: false, capabilities: { add: ["NET_BIND_SERVICE"], drop: ["ALL"] } },
+  priorityClassName: "high",
+};
+
 const specs: readonly [what: string, spec: Record<string, unknown>][] = [
   ["the least spec", {}],
   ["addresses of load balancers", {
@@ -50,7 +75,7 @@ const specs: readonly [what: string, spec: Record<string, unknown>][] = [
       images: {
         pullSecret: "registry",
         controller: "registry.example.com:5000/c:1",
-        router: "r@sha256:aaaa",
+        router: `r@sha256:${"0123456789abcdef".repeat(4)}`,
         portManager: "m",
         proxy: "p:1",
         portRouter: "pr:1",
@@ -65,14 +90,21 @@ const specs: readonly [what: string, spec: Record<string, unknown>][] = [
         proxyBrokerUrl: "https://broker.example.com",
         proxyBrokerToken: registerSecret("Fake-Token"),
       },
+      pods: { controller: podSettings, router: podSettings, portManager: podSettings },
+      storage: { size: "2048Mi", storageClassName: "fast" },
+      deletionPolicy: "Retain",
+      replicas: { controller: 1, portManager: 3, router: 1 },
+      podDisruptionBudgets: { enabled: true },
+      networkPolicies: { enabled: true },
     },
   ],
 ];
 
 for (const [what, spec] of specs) {
   Deno.test(`the API server takes and keeps the children of a ControlPlane with ${what}`, async () => {
-    const context = contextIn({ user, ...spec });
-    for (const child of desired(context).children) {
+    const { children, problems } = desired(contextIn({ user, ...spec }));
+    assertEquals(problems, []);
+    for (const child of children) {
       assertEquals(await differences(child), [], fixtures.childName(child));
     }
   });

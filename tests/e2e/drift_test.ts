@@ -54,6 +54,8 @@ scenario("each field of each child is put right, when it is edited and when it i
   const { namespace } = scene;
   // Pods would only slow this down; a claim that no pod uses can go when the garbage collector thinks that it must.
   scene.kubelet.pods.hold({ namespace });
+  // A volume that comes late would look like an edit.
+  scene.kubelet.storage.hold({ namespace });
   for (const name of ["controller", "router"]) {
     scene.kubelet.cloud.assign({ namespace, name }, { ip: "192.0.2.77" });
   }
