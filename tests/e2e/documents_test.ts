@@ -51,7 +51,6 @@ const documents: Readonly<Record<string, Document>> = {
         noDocker,
     },
   },
-  "docs/operating.md": { given: "a control plane that is ready" },
   "docs/troubleshooting.md": {
     given: "a control plane that is ready",
     notRun: {
@@ -59,6 +58,7 @@ const documents: Readonly<Record<string, Document>> = {
     },
   },
   "docs/installing.md": { given: "nothing" },
+  "docs/operating.md": { given: "a control plane that is ready" },
   "CONTRIBUTING.md": {
     given: "nothing",
     notRun: {
@@ -81,6 +81,7 @@ const stage: Readonly<Record<Given, string>> = {
   "an operator": "kubectl create namespace iofog\nkubectl apply -k deploy/base\n",
   "a control plane that is ready": `kubectl create namespace iofog
 kubectl apply -k deploy/base
+kubectl wait crd/controlplanes.iofog.org --for condition=Established
 kubectl apply -k deploy/samples/iofog
 kubectl wait ecn/iofog --namespace iofog --for condition=Ready --timeout 90s
 `,
