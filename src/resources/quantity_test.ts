@@ -20,6 +20,7 @@ const stored: readonly (readonly [given: string, stored: string])[] = [
   ["1024Mi", "1Gi"],
   ["1.5Gi", "1536Mi"],
   ["0.5Ki", "512"],
+  ["0.9765625Ki", "1k"],
   ["0.5Gi", "512Mi"],
   ["1000Ki", "1000Ki"],
   ["1Ki", "1Ki"],
