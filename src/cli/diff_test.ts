@@ -2,7 +2,7 @@ import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { MemoryApi } from "../../tests/memory_transport.ts";
 import { systemClock } from "../clock.ts";
 import { Deployment } from "../kubernetes/generated/apps_v1.ts";
-import { ConfigMap, PersistentVolumeClaim, Secret } from "../kubernetes/generated/core_v1.ts";
+import { ConfigMap, PersistentVolumeClaim, Pod, Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import type { ExternalWrite, KubernetesWrite } from "../operator/write.ts";
 import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/definition.ts";
@@ -220,7 +220,7 @@ Deno.test("diff tells of a spec that cannot be accepted", async () => {
 });
 
 Deno.test("diff ends with 0 where there is nothing to do, and with 2 where it cannot tell", async () => {
-  const api = new MemoryApi(systemClock, [ControlPlane, ...controlPlaneDefinition().childResources]);
+  const api = new MemoryApi(systemClock, [ControlPlane, Pod, ...controlPlaneDefinition().childResources]);
   assertEquals(await program(["diff"], { api }), { code: 0, stdout: "", stderr: "" });
   api.unserve(ControlPlane);
   assertEquals(await program(["diff"], { api }), {
@@ -233,7 +233,7 @@ Deno.test("diff ends with 0 where there is nothing to do, and with 2 where it ca
 
 /** An API server with a ControlPlane, and with a claim that is somebody else's. */
 function apiWith(spec: unknown): MemoryApi {
-  const api = new MemoryApi(systemClock, [ControlPlane, ...controlPlaneDefinition().childResources]);
+  const api = new MemoryApi(systemClock, [ControlPlane, Pod, ...controlPlaneDefinition().childResources]);
   api.make(
     ControlPlane,
     { ...parentOf(spec), metadata: { name: "iofog", namespace: "iofog" } } as KubeObject,

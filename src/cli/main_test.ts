@@ -2,6 +2,7 @@ import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } 
 import { parseAll } from "@std/yaml";
 import { MemoryApi } from "../../tests/memory_transport.ts";
 import { systemClock } from "../clock.ts";
+import { Pod } from "../kubernetes/generated/core_v1.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { answering } from "../kubernetes/testing.ts";
@@ -14,7 +15,7 @@ const commands = ["run", "once", "diff", "status"];
 const quiet = ["--metrics-addr=0", "--health-addr=0"];
 
 function emptyApi(): MemoryApi {
-  return new MemoryApi(systemClock, [ControlPlane, Lease, ...controlPlaneDefinition().childResources]);
+  return new MemoryApi(systemClock, [ControlPlane, Pod, Lease, ...controlPlaneDefinition().childResources]);
 }
 
 /** A server that refuses everything. */

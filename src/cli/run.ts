@@ -1,12 +1,13 @@
 /** `iofog-operator run`: keeps everything as the custom resources say, until SIGTERM. */
 
+import type { Resource } from "../kubernetes/resource.ts";
 import { isOptional, keyOf } from "../operator/store.ts";
 import { ControlPlane } from "../resources/controlplane/definition.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
 
-/** Intervals without a pass after which the process calls itself unready. */
+/** Intervals without a pass, or a list, after which the process calls itself unready. */
 const missedPasses = 3;
 
 /** Runs until `options.stopping` aborts; returns the exit code. */
@@ -21,7 +22,7 @@ export async function run(options: AssembleOptions): Promise<number> {
     healthAddress: flags["health-addr"],
     live: [],
     ready: [
-      { name: "kubernetes", failure: () => unlisted(assembly) },
+      { name: "kubernetes", failure: () => unlisted(assembly, missedPasses * resyncMs) },
       { name: "lease", failure: () => leases.map(({ problem }) => problem).find(Boolean) },
       {
         name: "reconcile",
@@ -72,9 +73,10 @@ export async function run(options: AssembleOptions): Promise<number> {
   }
 }
 
-/** Which kinds could not be listed, and what to do; undefined when all could. */
-function unlisted({ engine }: Assembly): string | undefined {
+/** Which kinds could not be listed for longer than `patienceMs`, and what to do; undefined when there are none. */
+function unlisted({ engine }: Assembly, patienceMs: number): string | undefined {
   const snapshot = engine.store.snapshot();
+  const isPassing = (resource: Resource) => engine.store.failingMs(resource) <= patienceMs;
   const definitions = engine.managed.map(({ definition }) => definition);
   const problems = engine.store.resources.flatMap((resource) => {
     const state = snapshot.kind(resource);
@@ -90,11 +92,13 @@ function unlisted({ engine }: Assembly): string | undefined {
           ? ["the CRD controlplanes.iofog.org is not installed: iofog-operator crds | kubectl apply -f -"]
           : [`${resource.plural} are not served`];
       case "failed":
+        if (isPassing(resource)) return [];
         // What a Role denies and somebody wants is told by the ControlPlane; the rest goes on without it.
         return state.denied && keyOf(resource) !== keyOf(ControlPlane) ? [] : [state.message];
     }
   });
-  const server = engine.store.resources.map((resource) => snapshot.kind(resource))
+  const server = engine.store.resources.filter((resource) => !isPassing(resource))
+    .map((resource) => snapshot.kind(resource))
     .find((state) => state.phase === "failed" && state.server);
   if (server?.phase === "failed") return server.message;
   return problems.length === 0 ? undefined : problems.join("; ");

@@ -3,7 +3,7 @@ import { assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { MemoryApi } from "../../tests/memory_transport.ts";
 import { systemClock } from "../clock.ts";
 import { Deployment } from "../kubernetes/generated/apps_v1.ts";
-import { Service } from "../kubernetes/generated/core_v1.ts";
+import { Pod, Service } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import type { Condition } from "../operator/definition.ts";
 import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/definition.ts";
@@ -130,7 +130,7 @@ for (
 
 /** An API server with these ControlPlanes, a Deployment and a Service. */
 function apiWith(...parents: readonly KubeObject[]): MemoryApi {
-  const api = new MemoryApi(systemClock, [ControlPlane, ...controlPlaneDefinition().childResources]);
+  const api = new MemoryApi(systemClock, [ControlPlane, Pod, ...controlPlaneDefinition().childResources]);
   const put = (resource: Resource, object: KubeObject) => {
     const { name } = object.metadata ?? {};
     api.make(resource, { ...object, metadata: { name, namespace: "iofog" } });

@@ -253,7 +253,6 @@ const refusals: readonly {
   },
   ...[
     [403, "Forbidden", 'admission webhook "x" denied the request: no'],
-    [403, "Forbidden", 'configmaps "a" is forbidden: exceeded quota: q'],
     [422, "Invalid", "spec.x: Required value"],
     [400, "BadRequest", "unknown field"],
   ].map(([status, reason, message]) => ({
@@ -266,6 +265,22 @@ const refusals: readonly {
       retryable: false,
     },
   })),
+  {
+    title: "a quota leaves no room: say which",
+    error: (request) =>
+      refusal(request, 403, "Forbidden", {
+        message: 'configmaps "a" is forbidden: exceeded quota: q, used: x',
+      }),
+    outcome: {
+      type: "failed",
+      failure: failure(
+        "QuotaExceeded",
+        `${path}: 403 Forbidden: configmaps "a" is forbidden: exceeded quota: q, used: x; raise ResourceQuota q, or ` +
+          "free what it counts",
+      ),
+      retryable: true,
+    },
+  },
   {
     title: "too many requests: wait as long as asked",
     error: (request) => refusal(request, 429, "TooManyRequests", { retryAfterSeconds: 7 }),

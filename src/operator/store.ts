@@ -101,6 +101,13 @@ export class Store {
     return [...this.#kinds.values()].map((kind) => kind.stored.resource);
   }
 
+  /** Milliseconds for which a kind that was listed before could not be; Infinity where it never was. */
+  failingMs(resource: Resource): number {
+    const kind = this.#kinds.get(keyOf(resource));
+    if (kind?.state.phase !== "failed") return 0;
+    return kind.failedAt === undefined ? Infinity : this.#options.clock.monotonic() - kind.failedAt;
+  }
+
   /** Lists every kind once; failures end up in the state of the kind. */
   async listAll(signal?: AbortSignal): Promise<void> {
     await Promise.all([...this.#kinds.values()].map(async (kind) => {
@@ -368,6 +375,9 @@ export class Store {
   #setState(kind: Kind, state: KindState): void {
     const before = kind.state;
     kind.state = state;
+    if (before.phase === "synced" && state.phase === "failed") {
+      kind.failedAt = this.#options.clock.monotonic();
+    } else if (state.phase !== "failed") kind.failedAt = undefined;
     if (before.phase !== state.phase) this.#options.observer.kindChanged(kind.stored.resource, state);
   }
 }
@@ -375,6 +385,8 @@ export class Store {
 interface Kind {
   readonly stored: StoredKind;
   state: KindState;
+  /** When a list failed first, after one that did not. */
+  failedAt?: number | undefined;
   readonly objects: Map<string, KubeObject>;
   /** Names by uid. */
   readonly names: Map<string, string>;

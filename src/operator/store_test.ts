@@ -553,3 +553,22 @@ Deno.test("Store.setExternal() tells whether anything is new", () => {
   );
   assertEquals(store.snapshot().external("u").facts, { a: "1" });
 });
+
+Deno.test("Store.failingMs() counts from the first list that failed after one that did not", async () => {
+  let broken = true;
+  const { clock, store } = stored((request, proceed) => {
+    if (broken && request.verb === "list") throw refusal(request.options, 500, "InternalError");
+    return proceed();
+  });
+  await store.listAll();
+  assertEquals(store.failingMs(ConfigMap), Infinity, "it never was listed");
+  broken = false;
+  await store.listAll();
+  await clock.advance(600_000);
+  assertEquals(store.failingMs(ConfigMap), 0);
+  broken = true;
+  await store.listAll();
+  await clock.advance(5_000);
+  await store.listAll();
+  assertEquals(store.failingMs(ConfigMap), 5_000);
+});

@@ -1,6 +1,7 @@
 /** `ready` says what is true now: it is lowered when something stops working, and raised when it works again. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ApiError } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Event, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
@@ -189,4 +190,40 @@ scenario("a restarted operator does not lower ready while it looks around", asyn
   await pause(3_000);
   assertEquals(new Set(history.states()), new Set(["ready"]));
   assertEquals(await scene.writes(restartedAt), []);
+});
+
+scenario("a list that fails makes the operator unready only after three intervals", async (scene) => {
+  let isBroken = false;
+  const operator = scene.operateHere(async (request, proceed) => {
+    if (isBroken && request.plural === "controlplanes" && ["list", "watch"].includes(request.verb)) {
+      throw new ApiError("etcd has no leader", { status: 500, reason: "InternalError" });
+    }
+    return await proceed();
+  }, ["--resync-interval=1s"]);
+  const { health } = await eventually(
+    "the address of the probes",
+    () => operator.lines.map((line) => JSON.parse(line)).find((line) => "health" in line),
+    (line) => line !== undefined,
+  );
+  const probe = async () => {
+    const answer = await fetch(`${health}/readyz`);
+    return { status: answer.status, text: await answer.text() };
+  };
+  await eventually("it to be ready", probe, ({ status }) => status === 200);
+  isBroken = true;
+  await eventually(
+    "the failure to be noticed",
+    () => operator.lines.some((line) => line.includes("etcd has no leader")),
+    Boolean,
+  );
+  const noticedAt = performance.now();
+  assertEquals((await probe()).status, 200, "one failed list");
+  await eventually(
+    "it to be unready",
+    probe,
+    ({ status, text }) => status === 503 && text.includes("etcd has no leader"),
+  );
+  assert(performance.now() - noticedAt > 2_500);
+  isBroken = false;
+  await eventually("it to be ready again", probe, ({ status }) => status === 200);
 });
