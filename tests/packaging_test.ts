@@ -125,10 +125,14 @@ async function copy(from: URL, to: string): Promise<void> {
 }
 
 Deno.test("each kustomization names every file beside it", async () => {
-  for (const folder of ["crds", "deploy/base", "deploy/samples/iofog"]) {
+  const overlays = [...Deno.readDirSync(new URL("deploy/overlays", ROOT))].map(({ name }) =>
+    `deploy/overlays/${name}`
+  );
+  for (const folder of ["crds", "deploy/base", "deploy/samples/iofog", ...overlays]) {
     const names = [...Deno.readDirSync(new URL(folder, ROOT))].map(({ name }) => name);
-    const { resources } = await readYaml(`${folder}/kustomization.yaml`);
-    const local = (resources as string[]).filter((resource) => !resource.startsWith(".."));
+    const { resources, patches = [] } = await readYaml(`${folder}/kustomization.yaml`);
+    const patched = (patches as { path?: string }[]).flatMap(({ path }) => path ?? []);
+    const local = [...resources as string[], ...patched].filter((path) => !path.startsWith(".."));
     assertEquals(local.toSorted(), names.filter((name) => name !== "kustomization.yaml").sort(), folder);
   }
 });
