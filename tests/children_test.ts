@@ -3,8 +3,10 @@
  * field as it was sent. A field that the server writes in another way would be written again at each pass.
  */
 
-import { assertEquals } from "@std/assert";
-import { Namespace } from "../src/kubernetes/generated/core_v1.ts";
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { Deployment } from "../src/kubernetes/generated/apps_v1.ts";
+import { Namespace, Pod } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../src/kubernetes/resource.ts";
 import { mergeRuleAt } from "../src/kubernetes/schema.ts";
 import { compare } from "../src/operator/compare.ts";
@@ -12,7 +14,10 @@ import type { Child, DesiredContext } from "../src/operator/definition.ts";
 import { desired } from "../src/resources/controlplane/desired.ts";
 import * as fixtures from "../src/resources/controlplane/fixtures.ts";
 import { connectCluster, sharedCluster } from "./cluster/mod.ts";
+import { present } from "./json.ts";
 import { registerSecret } from "./secrets.ts";
+import { specsOf } from "./walk/arbitrary.ts";
+import { shapesOf, userSecrets } from "./walk/controlplane_fields.ts";
 
 const client = connectCluster(await sharedCluster());
 const namespace = `children-${crypto.randomUUID().slice(0, 8)}`;
@@ -110,6 +115,29 @@ for (const [what, spec] of specs) {
   });
 }
 
+Deno.test("the API server takes the children, and their pods, of every spec that is accepted", async () => {
+  const secrets = userSecrets.map(({ name, values }) =>
+    ({ ...fixtures.secretOf(name, values), type: "Opaque" }) as KubeObject
+  );
+  const seen = new Set<string>();
+  const specs = specsOf(shapesOf({ user }));
+  let accepted = 0;
+  await fc.assert(
+    fc.asyncProperty(specs, async (spec) => {
+      const context = contextIn(spec);
+      const { children } = desired({ ...context, snapshot: fixtures.snapshotOf(secrets) });
+      accepted += children.length > 0 ? 1 : 0;
+      const fresh = children.filter((child) => {
+        const text = child.type === "applied" ? JSON.stringify(child.object) : "";
+        return text !== "" && !seen.has(text) && seen.add(text);
+      });
+      await Promise.all(fresh.map(stored));
+    }),
+    { numRuns: 300 },
+  );
+  assert(accepted > 60, `${accepted} of 300 specs were accepted`);
+});
+
 Deno.test("the API server takes and keeps the router's certificates", async () => {
   const first = contextIn({ user });
   const authority = fixtures.generatedOf(desired(first).children, "Secret router-ca");
@@ -137,10 +165,22 @@ function contextIn(spec: unknown): DesiredContext {
 /** Paths at which the server would store something else than `child` says. */
 async function differences(child: Child): Promise<readonly string[]> {
   if (child.type !== "applied") return [];
-  const stored = await client.apply(child.resource, child.object, {
+  return compare(child.object, await stored(child), (path) => mergeRuleAt(child.resource, path)).paths;
+}
+
+/** What the API server would store of `child`; rejects where it does not take it, or the pods that come of it. */
+async function stored(child: Child): Promise<KubeObject | undefined> {
+  if (child.type !== "applied") return undefined;
+  if (child.resource.kind === "Deployment") {
+    const { metadata, spec } = present((child.object as Deployment).spec?.template);
+    // The account is not there.
+    const { serviceAccountName: _, ...pod } = present(spec);
+    const object = { metadata: { ...metadata, namespace, generateName: "pod-" }, spec: pod };
+    await client.create(Pod, object, { dryRun: true });
+  }
+  return await client.apply(child.resource, child.object, {
     fieldManager: "children-test",
     force: true,
     dryRun: true,
   });
-  return compare(child.object, stored, (path) => mergeRuleAt(child.resource, path)).paths;
 }

@@ -14,7 +14,17 @@ interface Check {
 const CHECKS: readonly Check[] = [
   {
     name: "unit tests",
-    args: ["test", "--allow-all", "--no-check", "--no-prompt", "--parallel", "src", "tools"],
+    args: [
+      "test",
+      "--allow-all",
+      "--no-check",
+      "--no-prompt",
+      "--parallel",
+      "--sanitize-ops",
+      "--sanitize-resources",
+      "src",
+      "tools",
+    ],
   },
   { name: "types", args: ["check", "."] },
   { name: "lint", args: ["lint"] },

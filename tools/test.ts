@@ -217,6 +217,15 @@ if (import.meta.main) {
     }
   };
   const { flags, needsCluster, paths } = selectTests(Deno.args, exists);
-  const command = ["test", "--allow-all", "--parallel", "--no-prompt", ...flags, ...paths];
+  const command = [
+    "test",
+    "--allow-all",
+    "--parallel",
+    "--no-prompt",
+    "--sanitize-ops",
+    "--sanitize-resources",
+    ...flags,
+    ...paths,
+  ];
   await runOnCluster([command], { deadlineMs: DEADLINE_MS, needsCluster });
 }

@@ -3,13 +3,22 @@
  * what the fields are for; a field of the schema that has no entry fails `controlplane_schema_test.ts`.
  */
 
-import type { Json } from "../json.ts";
+import { jsonSchemaOf } from "../../src/resources/crd.ts";
+import { controlPlaneSchema } from "../../src/resources/controlplane/schema.ts";
+import { type Json, merged, present } from "../json.ts";
+import type { Shape } from "./arbitrary.ts";
+import { type Field, fieldsOf } from "./fields.ts";
 import { registerSecret } from "../secrets.ts";
 import { eventually } from "../e2e/waiting.ts";
 import type { Scene } from "../e2e/harness.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { Walk } from "./walk.ts";
+
+/** Every field below the spec of a ControlPlane. */
+export const fields: readonly Field[] = fieldsOf(
+  present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"]),
+);
 
 /** What to walk from: changes of the least spec, and what others do once it is ready. */
 export interface Base {
@@ -268,11 +277,24 @@ export const walks: readonly Walk[] = [
   },
 ];
 
-/** Secrets `mine` and `other`, each with another value at `password` and at `other`. */
+/** For specs of a property test: the bases over `spec`, with the examples of the table. */
+export function shapesOf(spec: Json): readonly Shape[] {
+  const examples = (field: Field) =>
+    walks.filter((walk) => walk.field === field.name).flatMap((walk) => walk.examples ?? []);
+  return Object.values(bases).map(({ changes }) => ({ spec: merged(spec, changes), fields, examples }));
+}
+
+/** What the user keeps in Secrets. */
+export const userSecrets = ["mine", "other"].map((name) => ({
+  name,
+  values: { password: secret(), other: secret() },
+}));
+
+/** Makes `userSecrets`. */
 export async function makeSecrets(scene: Scene): Promise<void> {
-  for (const name of ["mine", "other"]) {
-    const stringData = { password: secret(), other: secret() };
-    await scene.client.create(Secret, { metadata: { namespace: scene.namespace, name }, stringData });
+  const { namespace } = scene;
+  for (const { name, values } of userSecrets) {
+    await scene.client.create(Secret, { metadata: { namespace, name }, stringData: { ...values } });
   }
 }
 

@@ -4,16 +4,18 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { jsonSchemaOf } from "../../src/resources/crd.ts";
+import fc from "fast-check";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { Snapshot } from "../../src/operator/definition.ts";
 import { desired } from "../../src/resources/controlplane/desired.ts";
 import * as fixtures from "../../src/resources/controlplane/fixtures.ts";
-import { controlPlaneSchema, parseSpec } from "../../src/resources/controlplane/schema.ts";
+import { parseSpec } from "../../src/resources/controlplane/schema.ts";
 import { status } from "../../src/resources/controlplane/status.ts";
 import { type Json, merged, present } from "../json.ts";
-import { bases, walks } from "./controlplane_fields.ts";
-import { absent, type Field, fieldsOf, names, put, valuesOf, wrongTypes } from "./fields.ts";
+import { specsOf } from "./arbitrary.ts";
+import { bases, fields, shapesOf, userSecrets, walks } from "./controlplane_fields.ts";
+import { absent, type Field, names, put, valuesOf, wrongTypes } from "./fields.ts";
 
-const fields = fieldsOf(present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"]));
 const leaves = fields.filter(({ isBlock }) => !isBlock);
 const specOf = (base: string) => merged({ user: fixtures.user }, bases[base]?.changes ?? {});
 
@@ -64,20 +66,42 @@ function isNeeded({ path, schema }: Field): boolean {
   return (schema.required ?? []).length > 0 || (around?.schema.required ?? []).includes(path.at(-1) ?? "");
 }
 
+Deno.test("desired() and status() never throw, and what is refused is refused by the name of a field", () => {
+  const snapshot = fixtures.snapshotOf([
+    ...userSecrets.map((
+      { name, values },
+    ) => ({ ...fixtures.secretOf(name, values), type: "Opaque" } as KubeObject)),
+    fixtures.serviceOf("router", { ip: "192.0.2.1" }),
+  ]);
+  let accepted = 0;
+  fc.assert(
+    fc.property(specsOf(shapesOf({ user: fixtures.user })), (spec) => {
+      const { children, message } = verdictOn(spec, snapshot);
+      accepted += message === undefined ? 1 : 0;
+      return message === undefined
+        ? children.length > 0
+        : children.length === 0 && message.startsWith("spec.");
+    }),
+    { numRuns: 2000 },
+  );
+  assert(accepted > 500 && accepted < 1800, `${accepted} of 2000 specs were accepted`);
+});
+
 /** What the condition `Stalled` says of a spec; undefined where it is accepted. */
 function refusalOf(spec: Json): string | undefined {
-  const context = fixtures.contextOf(spec);
+  const { children, message } = verdictOn(spec);
+  if (message !== undefined) assertEquals(children, []);
+  return message;
+}
+
+function verdictOn(spec: Json, snapshot: Snapshot = fixtures.snapshotOf()) {
+  const context = fixtures.contextOf(spec, snapshot);
   const wanted = desired(context);
-  const { conditions } = status({
-    ...context,
-    desired: wanted,
-    pending: [],
-    failures: [],
-    lostFields: [],
-    restrictions: [],
-  });
+  const said = { pending: [], failures: [], lostFields: [], restrictions: [] };
+  const { conditions } = status({ ...context, ...said, desired: wanted });
   const stalled = conditions.find(({ type }) => type === "Stalled");
-  if (stalled?.status !== "True") return undefined;
-  assertEquals(wanted.children, []);
-  return stalled.message;
+  return {
+    children: wanted.children,
+    message: stalled?.status === "True" ? stalled.message : undefined,
+  };
 }

@@ -1,17 +1,13 @@
 /** Every field of a ControlPlane that is ready, one by one: see `walk.ts`, and `controlplane_fields.ts` for the table. */
 
-import { jsonSchemaOf } from "../../src/resources/crd.ts";
 import { ConfigMap } from "../../src/kubernetes/generated/core_v1.ts";
 import { inventoryName } from "../../src/resources/controlplane/desired.ts";
-import { controlPlaneSchema, parseSpec } from "../../src/resources/controlplane/schema.ts";
+import { parseSpec } from "../../src/resources/controlplane/schema.ts";
 import { scenario } from "../e2e/harness.ts";
 import { eventually } from "../e2e/waiting.ts";
 import { present } from "../json.ts";
-import { bases, makeSecrets, walks } from "./controlplane_fields.ts";
-import { fieldsOf } from "./fields.ts";
+import { bases, fields, makeSecrets, walks } from "./controlplane_fields.ts";
 import { walkField, watchAvailability } from "./walk.ts";
-
-const fields = fieldsOf(present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"]));
 
 /**
  * A test that walks all fields of one base. Each base has a file of its own, so that they run side by side.

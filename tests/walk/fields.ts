@@ -35,7 +35,7 @@ export const absent = Symbol("absent");
 /** Text longer than this is not tried. */
 const longestText = 4096;
 /** Text that some fields cannot take. */
-const oddTexts = [" ", "a b", "ä.example", "-x-", "\u0000", "https://x.example:1/y", "{{x}}", "x\ny"];
+export const oddTexts = [" ", "a b", "ä.example", "-x-", "\u0000", "https://x.example:1/y", "{{x}}", "x\ny"];
 
 /** Every field below `schema`, blocks before what they hold; the schema itself is not among them. */
 export function fieldsOf(schema: JsonSchema, path: readonly string[] = []): readonly Field[] {
