@@ -3,6 +3,8 @@
  * what the fields are for; a field of the schema that has no entry fails `controlplane_schema_test.ts`.
  */
 
+import { systemClock } from "../../src/clock.ts";
+import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { jsonSchemaOf } from "../../src/resources/crd.ts";
 import { controlPlaneSchema } from "../../src/resources/controlplane/schema.ts";
 import { type Json, merged, present } from "../json.ts";
@@ -38,6 +40,8 @@ const database = {
 export const bases: Readonly<Record<string, Base>> = {
   /** The embedded database, and load balancers. */
   sqlite: { changes: { services: null } },
+  /** The same, to change the pods. */
+  pods: { changes: { services: null } },
   /** An external database, a router without a load balancer, and an autoscaler. */
   external: {
     changes: {
@@ -76,6 +80,7 @@ const portsMadeAnew = (name: string) => [
   `Service ${name} spec (ports \\d+ nodePort|healthCheckNodePort)`,
 ];
 const port = [1, 65535] as const;
+const image = [1, 512] as const;
 
 /** Fields that name a key of a Secret, and what another value in it changes. */
 const references: Readonly<Record<string, Pick<Walk, "changes" | "restarts" | "madeAnew">>> = {
@@ -97,6 +102,42 @@ const whole = {
     key: "password",
   }],
 };
+/** Fields of the pods of a component, with values to be taken and to be refused. */
+const podFields: readonly [field: string, examples: readonly unknown[], refused: readonly unknown[]][] = [
+  ["labels", [{ tier: "edge" }, { tier: "core", "example.org/a": "b" }], [{ name: "x" }, { tier: 1 }]],
+  ["annotations", [{ "example.org/a": "b c" }], [{ "iofog.org/revision": "1" }]],
+  ["resources.requests", [{ cpu: "100m" }, { memory: "64Mi", cpu: "0.5" }], [{ cpu: "much" }]],
+  ["resources.limits", [{ cpu: "2" }], [{ cpu: "-1" }]],
+  ["nodeSelector", [{ disk: "fast" }], [{ disk: true }]],
+  ["tolerations", [[{ key: "edge", operator: "Exists", effect: "NoExecute", tolerationSeconds: 0 }]], [[
+    "x",
+  ]]],
+  ["affinity", [{
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [{
+        weight: 1,
+        podAffinityTerm: { topologyKey: "zone", labelSelector: { matchLabels: { name: "router" } } },
+      }],
+    },
+  }], [{ nodeAffinity: "x" }]],
+  [
+    "topologySpreadConstraints",
+    [[{
+      maxSkew: 1,
+      topologyKey: "zone",
+      whenUnsatisfiable: "ScheduleAnyway",
+      labelSelector: { matchLabels: { name: "router" } },
+    }]],
+    [[{ maxSkew: 1 }]],
+  ],
+  ["podSecurityContext", [{ fsGroup: 10000, seccompProfile: { type: "RuntimeDefault" } }], [{
+    fsGroup: "x",
+  }]],
+  ["securityContext", [{ readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } }], [{
+    runAsUser: "x",
+  }]],
+  ["priorityClassName", ["system-cluster-critical"], []],
+];
 /** Nothing else of that name is there. */
 const part = { examples: ["other"], others: "refused" } as const;
 
@@ -136,24 +177,35 @@ export const walks: readonly Walk[] = [
     { field: `${field}.key`, base: "referenced", limits: [1, 253], ...part, ...effect },
   ]),
 
-  ...["caSecret", "routerAmqpsSecret", "routerInternalSecret"].map((name): Walk => ({
+  ...([
+    ["caSecret", ["authority"], routerLeaves],
+    ["routerAmqpsSecret", ["certificate"], ["Secret router-amqps"]],
+    ["routerInternalSecret", ["certificate"], ["Secret router-internal"]],
+  ] as const).map(([name, examples, changes]): Walk => ({
     field: `certificates.${name}.name`,
     base: "sqlite",
     limits: [1, 253],
-    changes: [],
+    examples,
+    // Nothing else that can be used is there.
+    others: "refused",
+    refused: ["mine"],
+    changes,
+    madeAnew: leavesMadeAnew,
   })),
 
-  { field: "images.controller", base: "sqlite", ...controller },
-  { field: "images.portRouter", base: "sqlite", ...controller },
+  { field: "images.controller", base: "sqlite", limits: image, ...controller },
+  { field: "images.portRouter", base: "sqlite", limits: image, ...controller },
   {
     field: "images.router",
     base: "sqlite",
+    limits: image,
     changes: ["Deployment controller", "Deployment router"],
     restarts: ["controller", "router"],
   },
   {
     field: "images.portManager",
     base: "sqlite",
+    limits: image,
     changes: ["Deployment port-manager"],
     restarts: ["port-manager"],
   },
@@ -161,6 +213,8 @@ export const walks: readonly Walk[] = [
     field: "images.proxy",
     base: "sqlite",
     examples: ["registry.example.com:5000/proxy:1"],
+    // A tag has at most 128 characters.
+    limits: [1, 160],
     changes: ["Deployment controller", "Deployment port-manager"],
     restarts: ["controller", "port-manager"],
   },
@@ -245,6 +299,58 @@ export const walks: readonly Walk[] = [
     changes: ["Service router", ...routerLeaves, ...registration],
     madeAnew: [...leavesMadeAnew, ...batchMadeAnew],
   },
+  {
+    field: "replicas.portManager",
+    base: "sqlite",
+    examples: [2],
+    others: "untried",
+    limits: [1, 2 ** 31 - 1],
+    changes: ["Deployment port-manager"],
+  },
+  { field: "replicas.router", base: "sqlite", examples: [1], limits: [1, 1], changes: [] },
+
+  ...Object.entries({ controller: "controller", router: "router", portManager: "port-manager" }).flatMap((
+    [component, name],
+  ) =>
+    podFields.map(([field, examples, refused]): Walk => ({
+      field: `pods.${component}.${field}`,
+      base: "pods",
+      examples,
+      // What they may name, and how they fit together, only the API server knows.
+      others: "untried",
+      refused,
+      changes: [`Deployment ${name}`],
+      restarts: [name],
+    }))
+  ),
+
+  // What was asked for is written on the claim; without a volume it cannot grow.
+  {
+    field: "storage.size",
+    base: "sqlite",
+    examples: ["1Gi", "2Gi"],
+    refused: ["512Mi", "much", "-1Gi", "0"],
+    changes: ["PersistentVolumeClaim controller-sqlite"],
+  },
+  // It cannot change once the claim is there.
+  { field: "storage.storageClassName", base: "sqlite", others: "refused", changes: [] },
+  {
+    field: "deletionPolicy",
+    base: "sqlite",
+    examples: ["Retain"],
+    others: "untried",
+    changes: ["PersistentVolumeClaim controller-sqlite"],
+  },
+  ...([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const).map((
+    [field, kind],
+  ): Walk => ({
+    field: `${field}.enabled`,
+    base: "sqlite",
+    examples: [true],
+    others: "untried",
+    changes: ["controller", "router", "port-manager"].map((name) => `${kind} ${name}`),
+  })),
+
   { field: "services.router.address", base: "sqlite", changes: [] },
   { field: "services.proxy.type", base: "sqlite", changes: [] },
   { field: "services.proxy.address", base: "sqlite", changes: [] },
@@ -290,11 +396,21 @@ export const userSecrets = ["mine", "other"].map((name) => ({
   values: { password: secret(), other: secret() },
 }));
 
-/** Makes `userSecrets`. */
+/** Makes `userSecrets`, and certificates of the user's. */
 export async function makeSecrets(scene: Scene): Promise<void> {
   const { namespace } = scene;
   for (const { name, values } of userSecrets) {
     await scene.client.create(Secret, { metadata: { namespace, name }, stringData: { ...values } });
+  }
+  const now = systemClock.now();
+  const authority = await makeCa("authority", now);
+  const certificate = await makeLeaf(authority, ["192.0.2.2"], now);
+  for (const [name, values] of Object.entries({ authority, certificate })) {
+    await scene.client.create(Secret, {
+      metadata: { namespace, name },
+      type: "kubernetes.io/tls",
+      stringData: { ...values } as Record<string, string>,
+    });
   }
 }
 

@@ -41,8 +41,10 @@ export const oddTexts = [" ", "a b", "ä.example", "-x-", "\u0000", "https://x.e
 export function fieldsOf(schema: JsonSchema, path: readonly string[] = []): readonly Field[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => {
     const place = [...path, key];
-    const isBlock = Object.keys(inner.properties ?? {}).length > 0;
-    return [{ name: place.join("."), path: place, schema: inner, isBlock }, ...fieldsOf(inner, place)];
+    // What has the shape of a part of Kubernetes is one value.
+    const isBlock = Object.keys(inner.properties ?? {}).length > 0 && !("kubernetesType" in inner);
+    const field = { name: place.join("."), path: place, schema: inner, isBlock };
+    return isBlock ? [field, ...fieldsOf(inner, place)] : [field];
   });
 }
 
@@ -84,16 +86,20 @@ export function wrongTypes({ schema }: Field): readonly unknown[] {
     array: [[], ["text"]],
     object: [{}, { key: "value" }],
   };
-  const own = schema.type === "number" ? ["number", "integer"] : [schema.type];
+  const own = "x-kubernetes-int-or-string" in schema
+    ? ["string", "number", "integer"]
+    : schema.type === "number"
+    ? ["number", "integer"]
+    : [schema.type];
   return Object.entries(samples).filter(([type]) => !own.includes(type)).flatMap(([, values]) => values);
 }
 
-/** Whether `message` has the path of the field, or that of a block around it and the rest as words. */
+/** Whether `message` has the path of the field, or that of a block around it and the rest as words, such as "names". */
 export function names(message: string, { path }: Field): boolean {
   return path.some((_, index) => {
     const [block, rest] = [path.slice(0, index + 1), path.slice(index + 1)];
     return new RegExp(`\\bspec\\.${block.join("\\.")}\\b`).test(message) &&
-      rest.every((word) => new RegExp(`\\b${word}\\b`).test(message));
+      rest.every((word) => new RegExp(`\\b${word}s?\\b`).test(message));
   });
 }
 

@@ -1,8 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { user } from "./fixtures.ts";
-import { desired } from "./desired.ts";
-import * as fixtures from "./fixtures.ts";
 import { type AcceptedSpec, parseSpec } from "./schema.ts";
 import type { Problem } from "../../operator/definition.ts";
 
@@ -388,73 +385,6 @@ Deno.test("parseSpec() leaves out nulls and unknown fields within parts of pods"
     "spec.pods.controller.securityContext.privilegd",
     "spec.pods.controller.tolerations[0].efect",
   ]);
-});
-
-/** Mostly `likely`, else whatever JSON can hold. */
-const mostly = (likely: fc.Arbitrary<unknown>) =>
-  fc.oneof({ weight: 40, arbitrary: likely }, {
-    weight: 1,
-    arbitrary: fc.oneof(fc.constantFrom<unknown>(-1, 0.5, 1e99, 65536, "a".repeat(300)), fc.jsonValue()),
-  });
-const text = mostly(fc.oneof(fc.constantFrom("", null, "2001:db8::1"), fc.string()));
-const image = mostly(fc.constantFrom("", null, "iofog/router:3", "r:5000/x@sha256:" + "0".repeat(64)));
-const host = mostly(fc.oneof(fc.constantFrom("", null, "2001:db8::1", "192.0.2.1"), fc.domain()));
-const port = mostly(fc.nat({ max: 65535 }));
-const serviceType = mostly(fc.constantFrom("", null, "LoadBalancer", "nodeport", "ClusterIP"));
-const block = (fields: Readonly<Record<string, fc.Arbitrary<unknown>>>) =>
-  mostly(fc.record({ ...fields }, { requiredKeys: [] }));
-const service = block({ type: serviceType, address: text });
-const anySpec = block({
-  user: mostly(fc.constant(user)),
-  database: mostly(fc.constantFrom({}, database)),
-  ingresses: block({
-    router: block({ address: host, messagePort: port, interiorPort: port, edgePort: port }),
-    httpProxy: block({ address: text }),
-    tcpProxy: block({ address: text }),
-  }),
-  services: block({ controller: service, router: service, proxy: service }),
-  replicas: block({ controller: mostly(fc.constantFrom(0, 1, 2)) }),
-  images: block(
-    Object.fromEntries(
-      ["pullSecret", "controller", "router", "portManager", "proxy", "portRouter"].map((
-        name,
-      ) => [name, image]),
-    ),
-  ),
-  pods: block({
-    controller: block({
-      labels: mostly(fc.constantFrom(null, {}, { tier: "a" })),
-      tolerations: mostly(fc.constantFrom(null, [], [{ operator: "Exists" }], [{ key: null, odd: 1 }])),
-      resources: mostly(fc.constantFrom(null, {}, { limits: { cpu: 1 } })),
-    }),
-  }),
-  storage: block({ size: mostly(fc.constantFrom(null, "2Gi", 1e9)), storageClassName: text }),
-  deletionPolicy: mostly(fc.constantFrom("", null, "Retain")),
-  podDisruptionBudgets: block({ enabled: mostly(fc.boolean()) }),
-  networkPolicies: block({ enabled: mostly(fc.boolean()) }),
-  controller: block({
-    pidBaseDir: text,
-    ecnViewerPort: port,
-    ecn: text,
-    proxyBrokerToken: text,
-    viewer: text,
-  }),
-});
-
-Deno.test("F34 desired() never throws, and writes nothing for what parseSpec() refuses", () => {
-  let accepted = 0;
-  fc.assert(
-    fc.property(anySpec, (spec) => {
-      const parsed = parseSpec(spec);
-      const { children, problems } = desired(fixtures.contextOf(spec));
-      accepted += "spec" in parsed ? 1 : 0;
-      return "spec" in parsed
-        ? problems.length === 0 && children.length > 0
-        : problems.length > 0 && children.length === 0;
-    }),
-    { numRuns: 2000 },
-  );
-  assert(accepted > 300 && accepted < 1700, `${accepted} of 2000 specs were accepted`);
 });
 
 Deno.test("parseSpec() never repeats a value in a message", () => {

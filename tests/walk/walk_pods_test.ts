@@ -1,0 +1,5 @@
+/** The walk over the settings of pods. */
+
+import { walkFrom } from "./controlplane_walk.ts";
+
+walkFrom("pods");
