@@ -120,7 +120,7 @@ Deno.test("the API server takes the children, and their pods, of every spec that
     ({ ...fixtures.secretOf(name, values), type: "Opaque" }) as KubeObject
   );
   const seen = new Set<string>();
-  const specs = specsOf(shapesOf({ user }));
+  const specs = specsOf(shapesOf({ user }, true));
   let accepted = 0;
   await fc.assert(
     fc.asyncProperty(specs, async (spec) => {

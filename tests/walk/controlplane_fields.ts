@@ -333,7 +333,7 @@ export const walks: readonly Walk[] = [
     changes: ["PersistentVolumeClaim controller-sqlite"],
   },
   // It cannot change once the claim is there.
-  { field: "storage.storageClassName", base: "sqlite", others: "refused", changes: [] },
+  { field: "storage.storageClassName", base: "sqlite", limits: [1, 253], others: "refused", changes: [] },
   {
     field: "deletionPolicy",
     base: "sqlite",
@@ -383,11 +383,20 @@ export const walks: readonly Walk[] = [
   },
 ];
 
-/** For specs of a property test: the bases over `spec`, with the examples of the table. */
-export function shapesOf(spec: Json): readonly Shape[] {
-  const examples = (field: Field) =>
-    walks.filter((walk) => walk.field === field.name).flatMap((walk) => walk.examples ?? []);
-  return Object.values(bases).map(({ changes }) => ({ spec: merged(spec, changes), fields, examples }));
+/**
+ * For specs of a property test: the bases over `spec`, with the examples of the table.
+ *
+ * @param areTaken Whether the API server should take what comes of them: of parts of pods only the examples then.
+ */
+export function shapesOf(spec: Json, areTaken: boolean): readonly Shape[] {
+  const of = (field: Field) => walks.filter((walk) => walk.field === field.name);
+  const isPartOfPods = ({ name }: Field) => /^pods\b/.test(name);
+  return Object.values(bases).map(({ changes }) => ({
+    spec: merged(spec, changes),
+    fields,
+    examples: (field) => of(field).flatMap((walk) => walk.examples ?? []),
+    hasOnlyExamples: (field) => areTaken && isPartOfPods(field),
+  }));
 }
 
 /** What the user keeps in Secrets. */

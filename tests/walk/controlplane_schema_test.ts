@@ -48,7 +48,9 @@ for (const field of fields) {
 
   Deno.test(`spec.${field.name} is not set by null, "" and 0`, () => {
     const expected = parseSpec(put(specOf("sqlite"), field.path, absent));
-    for (const value of [null, ...field.isBlock ? [{}] : ["", 0]]) {
+    // Deeper, in parts of a pod, empty values mean something.
+    const empty = field.isBlock ? [{}] : field.path.length <= 3 ? ["", 0] : [];
+    for (const value of [null, ...empty]) {
       const spec = put(specOf("sqlite"), field.path, value);
       const message = refusalOf(spec);
       if (message === undefined) {
@@ -84,7 +86,7 @@ Deno.test("desired() and status() never throw, and what is refused is refused by
   ]);
   let accepted = 0;
   fc.assert(
-    fc.property(specsOf(shapesOf({ user: fixtures.user })), (spec) => {
+    fc.property(specsOf(shapesOf({ user: fixtures.user }, false)), (spec) => {
       const { children, message = "", problems } = verdictOn(spec, snapshot);
       accepted += message === "" ? 1 : 0;
       if (problems.length > 0) return children.length === 0 && message.startsWith("spec.");

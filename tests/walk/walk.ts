@@ -12,6 +12,7 @@ import { ApiError } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Pod } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { JsonSchema } from "../../src/resources/crd.ts";
 import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
 import { conditionOf, type ControlPlaneObject, NAME, type Scene } from "../e2e/harness.ts";
 import { titleOf } from "../golden/recordings.ts";
@@ -165,12 +166,10 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
     await refuse("changed to", value);
   }
   await goBack(accepted.length > 0);
-  // "" and 0 say the same as nothing.
-  const unset = [
-    absent,
-    ...field.schema.type === "string" ? [""] : [],
-    ...field.schema.type === "integer" ? [0] : [],
-  ];
+  // "" and 0 say the same as nothing; an enumeration has no "".
+  const { type, enum: words } = field.schema as JsonSchema & { readonly enum?: unknown };
+  const empty = type === "string" && words === undefined ? [""] : type === "integer" ? [0] : [];
+  const unset = [absent, ...empty];
   let isSet = before !== absent;
   for (const value of unset.filter((value) => value !== before)) {
     if (walk.isAwaited) {

@@ -48,12 +48,15 @@ export const ownSecrets: readonly string[] = [
   "router-amqps",
 ];
 
-const SECRET_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-const secretName = z.string()
-  .refine((name) => name.length <= 253 && SECRET_NAME.test(name), {
-    error: "must be the name of a Secret: at most 253 lower case letters, digits, - and .",
-  })
+function nameOf(kind: string) {
+  return z.string().refine((name) => name.length <= 253 && OBJECT_NAME.test(name), {
+    error: `must be the name of a ${kind}: at most 253 lower case letters, digits, - and .`,
+  });
+}
+
+const secretName = nameOf("Secret")
   .refine((name) => !ownSecrets.includes(name), {
     error: `must not be one of ${ownSecrets.join(", ")}, which the operator writes itself`,
   });
@@ -324,9 +327,10 @@ const storage = z.strictObject({
   )
     .refine((size) => compareQuantities(size, "0") > 0, { error: "must be more than 0" })
     .optional(),
-  storageClassName: text(
-    "StorageClass of the claim. It cannot change once there is a volume. Default: the cluster's.",
-  ),
+  storageClassName: nameOf("StorageClass").optional().meta({
+    description:
+      "StorageClass of the claim. It cannot change once there is a volume. Default: the cluster's.",
+  }),
 }).prefault({}).meta({
   description: "Where the embedded sqlite database is kept; not used with an external one.",
 });

@@ -151,6 +151,12 @@ const bad: readonly [what: string, spec: unknown, field: string, says: string][]
     "base64",
   ],
   [
+    "a StorageClass of a name that none has",
+    { user, storage: { storageClassName: "Fast Disks" } },
+    "spec.storage.storageClassName",
+    "must be the name of a StorageClass",
+  ],
+  [
     "an unknown service type",
     { user, services: { controller: { type: "ExternalName" } } },
     "spec.services.controller.type",
