@@ -115,7 +115,7 @@ for (const [what, spec] of specs) {
   });
 }
 
-Deno.test("the API server takes the children, and their pods, of every spec that is accepted", async () => {
+Deno.test("F34 the API server takes the children, and their pods, of every spec that is accepted", async () => {
   const secrets = userSecrets.map(({ name, values }) =>
     ({ ...fixtures.secretOf(name, values), type: "Opaque" }) as KubeObject
   );

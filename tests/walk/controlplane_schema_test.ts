@@ -77,7 +77,7 @@ function isNeeded({ path, schema }: Field): boolean {
   return (schema.required ?? []).length > 0 || (around?.schema.required ?? []).includes(path.at(-1) ?? "");
 }
 
-Deno.test("desired() and status() never throw, and what is refused is refused by the name of a field", () => {
+Deno.test("F34 desired() and status() never throw, and what is refused is refused by the name of a field", () => {
   const snapshot = fixtures.snapshotOf([
     ...userSecrets.map((
       { name, values },
