@@ -11,6 +11,7 @@ import {
   type ControlPlaneObject,
   type InProcessOperator,
   type Json,
+  merged,
   NAME,
   registeredToken,
   scenario,
@@ -301,3 +302,78 @@ function pathOf(change: Json): string {
   );
   return typeof value === "object" && value !== null ? `${name}.${pathOf(value as Json)}` : name;
 }
+
+/** What the CLIs' CRDs let through, which have no schema: version `v2` of ours has none either. */
+const schemaless = { ...ControlPlane, version: "v2" };
+
+scenario(
+  "what a CRD without a schema lets through is refused by field, or means what it looks like",
+  async (scene, test) => {
+    const operator = scene.operateHere((_, proceed) => proceed());
+    const put = async (changes: Json) => {
+      const { metadata } = await scene.get(schemaless, NAME);
+      const { resourceVersion } = metadata ?? {};
+      await scene.client.replace(schemaless, {
+        metadata: { namespace: scene.namespace, name: NAME, resourceVersion },
+        spec: merged(scene.spec(), changes),
+      } as KubeObject);
+    };
+    const unset = {
+      database: { provider: null, host: "", port: 0, user: null, password: null, databaseName: null },
+      ingresses: { router: null, httpProxy: { address: null } },
+      replicas: { controller: null },
+      images: null,
+      controller: { ecn: null, ecnViewerPort: 0 },
+    };
+    await scene.client.create(schemaless, {
+      metadata: { namespace: scene.namespace, name: NAME },
+      spec: { ...scene.spec(), ...unset },
+    } as KubeObject);
+    await scene.untilReady();
+    const accepted = await versionsOf(scene);
+    const wrong: readonly BadInput[] = [
+      {
+        what: "numbers as text",
+        change: { replicas: { controller: "1" }, ingresses: { router: { edgePort: "45672" } } },
+        message:
+          /^spec\.ingresses\.router\.edgePort must be a whole number, not text; spec\.replicas\.controller must be a whole number, not text$/,
+      },
+      {
+        what: "text as a number, a list and an object",
+        change: { user: { name: 5 }, images: ["x"], controller: { ecn: { a: 1 } } },
+        message:
+          /^spec\.user\.name must be text, not a number; spec\.images must be an object, not a list; spec\.controller\.ecn must be text, not an object$/,
+      },
+      {
+        what: "a megabyte",
+        change: { controller: { ecn: "x".repeat(1_000_000) } },
+        message:
+          /^spec\.controller\.ecn is too large: the whole spec has 1\d{6} characters, and may have 100000\. Shorten it$/,
+      },
+    ];
+    for (const input of wrong) {
+      await test.step(input.what, async () => {
+        await put(input.change);
+        await expectRefusal(scene, operator, input);
+        assertEquals(await versionsOf(scene), accepted);
+        await put({});
+        await scene.untilReady();
+      });
+    }
+  },
+);
+
+scenario("names of the greatest length and of every script are taken as they are", async (scene) => {
+  scene.operateHere((_, proceed) => proceed());
+  const name = "n".repeat(253);
+  const user = { name: "Zoë 東京 🦊", surname: "Ω\u200dñandú" };
+  await scene.create({ user, controller: { ecn: "Kälte–Netz ❄" } }, name);
+  await scene.untilReady({ name });
+  const [signedUp] = scene.controller.state.users;
+  assertEquals([signedUp?.firstName, signedUp?.lastName], [user.name, user.surname]);
+  assert(
+    (await scene.list(Event)).some(({ involvedObject, reason }) =>
+      involvedObject.name === name && reason === "Ready"
+    ),
+  );
+});

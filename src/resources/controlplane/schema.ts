@@ -435,6 +435,8 @@ export type ParsedSpec =
 
 /** Checks `raw`, the `spec` of a ControlPlane as it was read. Never throws; messages never hold a value. */
 export function parseSpec(raw: unknown): ParsedSpec {
+  const oversized = oversizedProblem(raw);
+  if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
   const given = withoutUnset(raw ?? {}, NESTING);
   const unknown = (spec.safeParse(given).error?.issues ?? []).flatMap((issue) =>
     issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : []
@@ -449,6 +451,33 @@ export function parseSpec(raw: unknown): ParsedSpec {
     message: issueMessage(issue, known),
   }));
   return { problems, unknownFields };
+}
+
+/**
+ * Characters that a spec may have as JSON: far more than one of use has, and less than would make a Deployment, or the
+ * environment of a container, that nobody takes.
+ */
+const LARGEST_SPEC = 100_000;
+
+function oversizedProblem(raw: unknown): Problem | undefined {
+  const size = sizeOf(raw);
+  if (size <= LARGEST_SPEC) return undefined;
+  let [path, value] = [["spec"], raw];
+  while (isRecord(value)) {
+    const [largest] = Object.entries(value).sort(([, one], [, other]) => sizeOf(other) - sizeOf(one));
+    if (largest === undefined || sizeOf(largest[1]) < size / 2) break;
+    path = [...path, largest[0]];
+    value = largest[1];
+  }
+  return {
+    reason: reasons.INVALID_SPEC,
+    field: path.join("."),
+    message: `is too large: the whole spec has ${size} characters, and may have ${LARGEST_SPEC}. Shorten it`,
+  };
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value ?? null).length;
 }
 
 /** Levels of objects below `spec` in which empty values mean "not set": deeper, in parts of a pod, they mean something. */

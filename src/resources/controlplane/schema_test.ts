@@ -410,3 +410,16 @@ Deno.test("parseSpec() never repeats a value in a message", () => {
   assert(problemsOf(spec).length > 10);
   assert(!JSON.stringify(parsed).includes(secret));
 });
+
+Deno.test("parseSpec() refuses a spec of enormous size, and names the field that makes it so", () => {
+  const enormous = (spec: object) => {
+    const parsed = parseSpec({ user, ...spec });
+    return "problems" in parsed ? parsed.problems.map(({ field }) => field) : [];
+  };
+  const text = "x".repeat(1_000_000);
+  assertEquals(enormous({ controller: { ecn: text } }), ["spec.controller.ecn"]);
+  assertEquals(enormous({ [text]: "a long key" }), ["spec"]);
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`key-${index}`, "x"]));
+  assertEquals(enormous({ pods: { router: { labels: many } } }), ["spec.pods.router.labels"]);
+  assertEquals(enormous({ images: ["x".repeat(200_000)] }), ["spec.images"]);
+});
