@@ -200,3 +200,89 @@ scenario("a certificate that somebody spoils is made again, an authority is not"
   }, Boolean);
   await scene.untilReady();
 });
+
+scenario(
+  "the Controller's address is told as it comes, changes and goes, and nothing waits for it",
+  async (scene) => {
+    const { namespace } = scene;
+    const service = { namespace, name: "controller" };
+    const release = scene.kubelet.cloud.hold(service);
+    scene.operateHere((_, proceed) => proceed());
+    await scene.create();
+    const inside = `http://controller.${namespace}.svc:51121`;
+    const waiting = await scene.until(
+      "all but the address",
+      (object) =>
+        conditionOf(object, "Ready")?.reason === "AddressPending" &&
+        ["ControllerAvailable", "UserAuthenticated", "RouterRegistered"].every((type) =>
+          conditionOf(object, type)?.status === "True"
+        ),
+    );
+    assertMatch(
+      conditionOf(waiting, "Ready")?.message ?? "",
+      /^Service controller has no load balancer address yet/,
+    );
+    assertEquals([waiting.status?.controllerAddress, waiting.status?.controllerEndpoint], [
+      undefined,
+      inside,
+    ]);
+    const followed = async (address: string | undefined, endpoint: string, change: () => void) => {
+      const took = await timed(async () => {
+        change();
+        await scene.until(
+          `the address ${address}`,
+          ({ status }) => status?.controllerAddress === address && status?.controllerEndpoint === endpoint,
+        );
+      });
+      assert(took < followsWithinMs + slackMs, `it took ${Math.round(took)} ms`);
+    };
+    await followed("192.0.2.50", "http://192.0.2.50:51121", () => {
+      scene.kubelet.cloud.assign(service, { ip: "192.0.2.50" });
+      release();
+    });
+    await scene.untilReady();
+    await followed("2001:db8::7", "http://[2001:db8::7]:51121", () => {
+      scene.kubelet.cloud.assign(service, { ip: "2001:db8::7" });
+    });
+    await followed(undefined, inside, () => void scene.kubelet.cloud.hold(service));
+  },
+);
+
+scenario(
+  "a router that is moved from its load balancer to an address of the spec, and to another, is registered within a second",
+  async (scene) => {
+    scene.operateHere((_, proceed) => proceed());
+    await scene.create();
+    await scene.untilReady();
+    const authority = await certificateOf(scene, "router-ca");
+    for (const address of ["router.example.com", "edge.example.com"]) {
+      const took = await timed(async () => {
+        await scene.change({
+          services: { router: { type: "ClusterIP" } },
+          ingresses: { router: { address } },
+        });
+        await untilServedAt(scene, address);
+      });
+      assert(took < followsWithinMs + slackMs, `it took ${Math.round(took)} ms`);
+      await scene.untilReady();
+    }
+    // Taken away: agents still know the router by the last one, and only that it is missing is told.
+    const kept = await Promise.all(LEAVES.map((name) => certificateOf(scene, name)));
+    await scene.change({ ingresses: { router: { address: null } } });
+    await scene.until(
+      "the loss to be told",
+      (object) => conditionOf(object, "Ready")?.reason === "AddressMissing",
+    );
+    await scene.change({ services: { router: { type: "LoadBalancer" } } });
+    await eventually(
+      "the load balancer's address",
+      () => scene.controller.state.router?.host,
+      (host) => host !== undefined && /^192\.0\.2\./.test(host),
+    );
+    await scene.untilReady();
+    assertEquals(await certificateOf(scene, "router-ca"), authority);
+    for (const [index, name] of LEAVES.entries()) {
+      assertNotEquals(await certificateOf(scene, name), kept[index]);
+    }
+  },
+);
