@@ -1,9 +1,9 @@
 /**
- * `deno task faults [--ci] [--scenario=WORDS] [--plan=WORDS] [--jobs=N]`: every fault that the tests know, on a real
+ * `deno task faults [--ci | --mutants] [--scenario=WORDS] [--plan=WORDS] [--jobs=N]`: every fault that the tests know, on a real
  * API server: each scenario with a crash at each write and a stale answer to each list, then every test that
- * docs/faults.md names.
+ * docs/faults.md names, and mistakes made on purpose that these have to notice.
  *
- * `--ci` runs a fixed share of the plans. The last line is `N passed, N failed`.
+ * `--ci` runs a fixed share of the plans, `--mutants` the mistakes alone. The last line is `N passed, N failed`.
  */
 
 import { runOnCluster } from "./test.ts";
@@ -15,15 +15,11 @@ const WHOLE_DEADLINE_MS = 3 * 3600_000;
 const CI_SHARE = 4;
 
 if (import.meta.main) {
-  const ci = Deno.args.includes("--ci");
-  const rest = Deno.args.filter((arg) => arg !== "--ci");
-  const plans = [
-    "run",
-    "--allow-all",
-    "tests/faults/main.ts",
-    ...(ci ? [`--share=${CI_SHARE}`] : []),
-    ...rest,
-  ];
+  const [ci, onlyMutants] = [Deno.args.includes("--ci"), Deno.args.includes("--mutants")];
+  const rest = Deno.args.filter((arg) => arg !== "--ci" && arg !== "--mutants");
+  const share = ci ? [`--share=${CI_SHARE}`] : [];
+  const plans = ["run", "--allow-all", "tests/faults/main.ts", ...share, ...rest];
+  const mutants = ["run", "--allow-all", "tests/faults/mutants.ts"];
   const matrix = [
     "test",
     "--allow-all",
@@ -34,7 +30,17 @@ if (import.meta.main) {
     "src",
     "tests",
   ];
-  // Who chooses among the plans wants nothing else, and in CI the tests of the matrix have run before.
-  const commands = ci || rest.length > 0 ? [plans] : [plans, matrix];
-  await runOnCluster(commands, { deadlineMs: ci ? CI_DEADLINE_MS : WHOLE_DEADLINE_MS });
+  const commands = onlyMutants
+    ? [mutants]
+    // Who chooses among the plans wants nothing else.
+    : rest.length > 0
+    ? [plans]
+    // In CI the tests of the matrix have run before.
+    : ci
+    ? [mutants, plans]
+    : [mutants, plans, matrix];
+  await runOnCluster(commands, {
+    deadlineMs: ci ? CI_DEADLINE_MS : WHOLE_DEADLINE_MS,
+    needsCluster: !onlyMutants,
+  });
 }

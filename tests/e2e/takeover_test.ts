@@ -183,7 +183,7 @@ const cases = recordingNames.flatMap((recording) =>
   (["3.2.0", "3.1.1"] as const).map((version) => [recording, version] as const)
 );
 
-Deno.test("takes over from the Go operator 3.1 and 3.2: nothing restarts, nothing is lost, and then a change goes through", async (test) => {
+Deno.test("F40 takes over from the Go operator 3.1 and 3.2: nothing restarts, nothing is lost, and then a change goes through", async (test) => {
   const run = async (recording: RecordingName, version: GoVersion) => {
     await using scene = await Scene.open();
     const go = await PlayedGoOperator.of(scene, recording, version);

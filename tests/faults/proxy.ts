@@ -91,6 +91,8 @@ export interface ProxyOptions {
 export class Proxy implements AsyncDisposable {
   /** Oldest first. */
   readonly exchanges: Exchange[] = [];
+  /** How to end each watch that is open, as a server does whose time for it is over. */
+  readonly watches = new Set<() => void>();
   readonly #upstream: string;
   readonly #client: Deno.HttpClient;
   readonly #server: Server;
@@ -148,6 +150,11 @@ export class Proxy implements AsyncDisposable {
   heal(): void {
     this.#rules = [];
     this.#isDown = false;
+  }
+
+  /** Ends every watch in good order. */
+  endWatches(): void {
+    for (const end of [...this.watches]) end();
   }
 
   /** Breaks every connection. */
@@ -264,14 +271,18 @@ class ProxyPassage implements Passage {
     this.#response.flushHeaders();
     const body = change === undefined ? answer.body : answer.body?.pipeThrough(change);
     const reader = body?.getReader();
+    const ended = Promise.withResolvers<undefined>();
+    const end = () => ended.resolve(undefined);
+    this.proxy.watches.add(end);
     try {
       for (;;) {
-        const chunk = reader && await untilAborted(reader.read(), this.gone);
+        const chunk = reader && await Promise.race([untilAborted(reader.read(), this.gone), ended.promise]);
         if (chunk === undefined || chunk.done) break;
         this.#response.write(chunk.value);
       }
       this.#response.end();
     } finally {
+      this.proxy.watches.delete(end);
       await reader?.cancel().catch(() => {});
     }
   }

@@ -1,0 +1,291 @@
+/** An API server that answers wrongly, late or not at all, for a control plane that is ready: nothing is lost. */
+
+import { assert, assertEquals } from "@std/assert";
+import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Service } from "../../src/kubernetes/generated/core_v1.ts";
+import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
+import type { Resource } from "../../src/kubernetes/resource.ts";
+import { conditionOf, NAME, present, scenario, type Scene } from "../e2e/harness.ts";
+import { eventually, pause } from "../e2e/waiting.ts";
+import {
+  type Action,
+  cutShort,
+  delay,
+  dropResponse,
+  expireInMidList,
+  html,
+  missEvent,
+  refuse,
+} from "./actions.ts";
+import { operateBehindProxy } from "./behind_proxy.ts";
+import type { Match, Proxy } from "./proxy.ts";
+
+/** Kinds that an operator lists and watches. */
+const KINDS = 9;
+
+function lists(proxy: Proxy, plural: string | RegExp): number {
+  return proxy.seen({ verb: "list", plural, url: /^(?!.*fieldSelector)/ }).filter(({ status }) =>
+    status === 200
+  )
+    .length;
+}
+
+/** Ends every watch with 410 at the next, and waits until every kind was listed well again. */
+async function relisted(proxy: Proxy, isEnough = () => true): Promise<void> {
+  const before = lists(proxy, /./);
+  proxy.rule({ on: { verb: "watch" }, times: KINDS, action: refuse(410, "Expired") });
+  proxy.endWatches();
+  await eventually(
+    "every kind to be listed again",
+    () => lists(proxy, /./),
+    (now) => now >= before + KINDS && isEnough(),
+    { withinMs: 60_000 },
+  );
+}
+
+async function remove(scene: Scene, resource: Resource, name: string): Promise<void> {
+  await scene.client.delete(resource, { namespace: scene.namespace, name });
+}
+
+async function untilThere(scene: Scene, resource: Resource, name: string): Promise<void> {
+  await eventually(
+    `${resource.kind} ${name} to be there`,
+    () => scene.find(resource, name),
+    (found) => found !== undefined,
+    { show: () => "nothing" },
+  );
+}
+
+async function imageOf(scene: Scene, name: string): Promise<string | undefined> {
+  return (await scene.get(Deployment, name)).spec?.template.spec?.containers[0]?.image;
+}
+
+scenario(
+  "F05 F07 F08 F09 F10 F11 F13 F14 F15 F19 F20 F55 what the API server says wrongly breaks nothing",
+  async (scene, test) => {
+    await using behind = await operateBehindProxy(scene);
+    const { operator, proxy } = behind;
+    await scene.create();
+    await scene.untilReady({ withinMs: 90_000 });
+    const identities = async () =>
+      (await scene.children()).map(({ name, object, resource }) =>
+        `${resource.kind} ${name} ${object.metadata?.uid}`
+      )
+        .sort();
+    const installed = await identities();
+    const heal = () => proxy.heal();
+    const breakAt = (on: Match, action: Action, times = Infinity) => proxy.rule({ on, times, action });
+    /** What is written while `body` runs, and at which level things are said. */
+    const during = async (body: () => Promise<unknown>) => {
+      const since = Date.now();
+      const said = operator.lines.length;
+      try {
+        await body();
+      } finally {
+        heal();
+      }
+      const levels = operator.lines.slice(said).map((line) => String(JSON.parse(line).level));
+      return { writes: await scene.writes(since), levels: new Set(levels) };
+    };
+    await eventually("its end", () => scene.writes(Date.now() - 500), (writes) => writes.length === 0);
+
+    await test.step("F07 410 on every watch: everything is listed anew, and nobody is alarmed", async () => {
+      breakAt({ verb: "watch" }, refuse(410, "Expired"), KINDS);
+      const { levels, writes } = await during(() => relisted(proxy));
+      assertEquals(writes, []);
+      assert(!levels.has("warn") && !levels.has("error"), [...levels].join());
+    });
+
+    await test.step("F08 a list whose pages expire half-way is taken from the start, and prunes nothing", async () => {
+      for (const plural of ["services", "roles", "serviceaccounts"]) {
+        breakAt({ verb: "list", plural }, expireInMidList(), 2);
+      }
+      const { writes } = await during(() => relisted(proxy));
+      assertEquals(writes, []);
+    });
+
+    await test.step("F09 lists that are cut off, of another server, or of nobody prune nothing", async () => {
+      const broken = ["services", "roles", "deployments"];
+      const actions = [cutShort, html(200), dropResponse];
+      const { writes } = await during(async () => {
+        const asked = (plural: string) => proxy.seen({ verb: "list", plural }).length;
+        const before = broken.map(asked);
+        for (const plural of broken) {
+          actions.forEach((action, index) =>
+            proxy.rule({ on: { verb: "list", plural }, nth: index + 1, action })
+          );
+        }
+        const endedAt = performance.now();
+        await relisted(
+          proxy,
+          () => broken.every((plural, at) => asked(plural) > before[at]! + actions.length),
+        );
+        assert(performance.now() - endedAt > 1_000, "it asks without a pause");
+      });
+      // What cannot be listed is told meanwhile.
+      assertEquals(writes.filter((write) => !/ (events|controlplanes)\//.test(write)), []);
+      await scene.untilReady();
+    });
+
+    await test.step("F10 F19 a kind that may not be listed is left alone, and the others are repaired", async () => {
+      breakAt({ verb: "list", plural: "roles" }, refuse(403, "Forbidden", { message: "roles is forbidden" }));
+      const { writes } = await during(async () => {
+        proxy.cutAll();
+        await eventually(
+          "the refusal to be said",
+          () => operator.logged("cannot be listed").length,
+          (n) => n > 0,
+        );
+        await remove(scene, RoleBinding, "router");
+        await remove(scene, Role, "router");
+        await untilThere(scene, RoleBinding, "router");
+        const { status } = await scene.until(
+          "it to be told",
+          (object) => conditionOf(object, "Ready")?.status !== "True",
+        );
+        const ready = present(
+          status?.conditions?.find(({ type }) => type === "Ready"),
+        );
+        assert(ready.message.includes("roles"), JSON.stringify(ready));
+        assertEquals(await scene.find(Role, "router"), undefined);
+      });
+      assertEquals(operator.logged("cannot be listed").length, 1);
+      assert(
+        !writes.some((write) => / roles\//.test(write)),
+        writes.join(),
+      );
+      await untilThere(scene, Role, "router");
+      await scene.untilReady();
+    });
+
+    await test.step("F11 a conflict is read again and written in the same pass", async () => {
+      breakAt({ verb: "apply", plural: "deployments", name: "router" }, refuse(409, "Conflict"), 1);
+      await scene.change({ images: { router: "registry.example/router:2" } });
+      await eventually(
+        "the image",
+        () => imageOf(scene, "router"),
+        (image) => image === "registry.example/router:2",
+      );
+      await scene.untilReady();
+      heal();
+    });
+
+    await test.step("F13 what is refused is told, tried seldom, and tried at once when the spec is mended", async () => {
+      const refused = { verb: "apply", plural: "deployments", name: "router" };
+      breakAt(refused, refuse(422, "Invalid", { message: "spec.template: Invalid value: played" }));
+      await scene.change({ images: { router: "registry.example/router:3" } });
+      const object = await scene.until(
+        "the refusal",
+        (found) => conditionOf(found, "Ready")?.message.includes("Invalid value: played") ?? false,
+      );
+      assertEquals(conditionOf(object, "Stalled")?.status, "True");
+      const tried = proxy.seen(refused).length;
+      await pause(2_000);
+      assert(proxy.seen(refused).length <= tried + 1, "it is tried all the time");
+      heal();
+      await scene.change({ images: { router: "registry.example/router:4" } });
+      await eventually(
+        "the image",
+        () => imageOf(scene, "router"),
+        (image) => image === "registry.example/router:4",
+      );
+      await scene.untilReady();
+    });
+
+    await test.step("F14 429 with Retry-After: nothing is written for so long, then everything", async () => {
+      breakAt({ verb: "apply" }, refuse(429, "TooManyRequests", { retryAfterSeconds: 2 }), 1);
+      const from = proxy.exchanges.length;
+      await scene.change({
+        images: { router: "registry.example/router:5", controller: "registry.example/c:5" },
+      });
+      await eventually(
+        "the refusal",
+        () => proxy.exchanges.slice(from).some(({ status }) => status === 429),
+        Boolean,
+      );
+      const refusedAt = performance.now();
+      await eventually(
+        "the image",
+        () => imageOf(scene, "router"),
+        (image) => image === "registry.example/router:5",
+      );
+      assert(performance.now() - refusedAt > 1_500, "it was written before its time");
+      await scene.untilReady();
+      heal();
+    });
+
+    await test.step("F05 an event that gets lost is made up for", async () => {
+      breakAt(
+        { verb: "watch", plural: "services" },
+        missEvent(({ type }) => type === "DELETED"),
+        1,
+      );
+      await relisted(proxy);
+      await remove(scene, Service, "router");
+      await pause(300);
+      assertEquals(await scene.find(Service, "router"), undefined);
+      // At the latest with the next list, here at once.
+      await relisted(proxy);
+      await untilThere(scene, Service, "router");
+      heal();
+      await scene.untilReady();
+    });
+
+    await test.step("F15 a server that is away for a while: the process stays, and goes on", async () => {
+      proxy.goDown();
+      await remove(scene, RoleBinding, "router");
+      await pause(3_000);
+      assertEquals((await operator.read("/healthz")).status, 200);
+      heal();
+      await untilThere(scene, RoleBinding, "router");
+    });
+
+    await test.step("F55 a create that arrives late changes nothing of what was made meanwhile", async () => {
+      const late = breakAt({ verb: "apply", plural: "rolebindings", name: "router" }, delay(1_500), 1);
+      const { roleRef, subjects } = present(await scene.find(RoleBinding, "router"));
+      await remove(scene, RoleBinding, "router");
+      await eventually("the write to be on its way", () => proxy.seen({}).length, () => true);
+      await pause(200);
+      const made = await scene.client.create(RoleBinding, {
+        metadata: { namespace: scene.namespace, name: "router", labels: { made: "by-somebody" } },
+        roleRef,
+        subjects,
+      });
+      await pause(2_500);
+      late();
+      assertEquals(
+        (await scene.get(RoleBinding, "router")).metadata?.resourceVersion,
+        made.metadata?.resourceVersion,
+      );
+      await remove(scene, RoleBinding, "router");
+      await eventually(
+        "ours",
+        () => scene.find(RoleBinding, "router"),
+        (found) => found !== undefined && found.metadata?.labels?.["made"] === undefined,
+      );
+      await scene.untilReady();
+    });
+
+    await test.step("F20 without its Lease it writes nothing, stays, and goes on when it has it again", async () => {
+      breakAt({ plural: "leases" }, refuse(500, "InternalError"));
+      await eventually(
+        "the Lease to be lost",
+        () => operator.logged("lost the lease: nothing is written until it is held again").length,
+        (n) => n > 0,
+      );
+      const { writes } = await during(async () => {
+        await remove(scene, RoleBinding, "router");
+        await pause(1_000);
+      });
+      assertEquals(writes.filter((write) => !write.includes("events")), []);
+      await untilThere(scene, RoleBinding, "router");
+    });
+
+    const kept = new Set(await identities());
+    const replaced = installed.filter((each) => !kept.has(each)).map((each) =>
+      each.split(" ").slice(0, 2).join(" ")
+    );
+    assertEquals(replaced, ["Role router", "RoleBinding router", "Service router"]);
+    assertEquals((await scene.controlPlane(NAME)).metadata.name, NAME);
+  },
+);
