@@ -16,6 +16,7 @@ import { type Load, measureLoad } from "./measure_load.ts";
 import { measureRepair } from "./measure_repair.ts";
 import { measureRest } from "./measure_rest.ts";
 import { measureStart } from "./measure_start.ts";
+import { measureTakeOver } from "./measure_takeover.ts";
 import { renderMarkdown, type Report, type Row } from "./report.ts";
 import { Stage } from "./stage.ts";
 import { distribution } from "./statistics.ts";
@@ -28,6 +29,8 @@ const notes = [
   "once; taken in turns with the operator.",
   "repair: from the moment at which a watch tells that the object is gone to that at which it tells of the next one.",
   "start: from the spawn of the process, where a ControlPlane waits for it.",
+  "take-over: from the spawn of the process, beside a control plane that the played Go operator 3.2.0 made and that is " +
+  "ready, to a status of ours that says so; writes until it is at rest.",
   "client: a GET of a small ConfigMap; the floor is the same by a bare fetch, in turns.",
   "at rest: a ControlPlane that is ready, with a played kubelet and a stand-in for the Controller.",
 ];
@@ -43,6 +46,8 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
   const start = await measureStart(stage, quick ? 5 : 20);
   say("repair");
   const repairs = await measureRepair(stage, quick ? 4 : 12);
+  say("take-over");
+  const taken = await measureTakeOver(stage, quick ? 2 : 6);
   say("client");
   const client = await measureClient(stage, quick ? 100 : 500);
   say("rest");
@@ -72,6 +77,12 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
     ),
     ms("start: first write (Lease)", start.map(({ lease }) => lease), { aim: { below: 300 } }),
     ms("start: first child", start.map(({ child }) => child)),
+    ms("take-over from the Go operator", taken.map(({ milliseconds }) => milliseconds)),
+    {
+      what: "take-over: writes",
+      unit: "",
+      figures: distribution(taken.map(({ writes }) => writes)),
+    },
     ms("client: one read", client.client, { floor: distribution(client.bare) }),
     { what: "at rest: memory (RSS)", unit: "MiB", figures: distribution(rest.rssMib), aim: { below: 100 } },
     { what: "at rest: CPU of one core", unit: "%", figures: distribution([rest.cpuPercent]) },

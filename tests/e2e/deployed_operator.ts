@@ -25,8 +25,16 @@ interface Replica {
 
 const pollMs = 200;
 
-/** Starts playing; ends with its disposal. */
-export function playOperatorPods(scene: Scene, deployment = "iofog-operator"): DeployedOperators {
+/**
+ * Starts playing; ends with its disposal.
+ *
+ * @param isOurs Whether an image is of this program; pods of others run, and do nothing. @default all are
+ */
+export function playOperatorPods(
+  scene: Scene,
+  deployment = "iofog-operator",
+  isOurs: (image: string) => boolean = () => true,
+): DeployedOperators {
   const replicas: Replica[] = [];
   const stopping = new AbortController();
   const ended = follow();
@@ -46,7 +54,8 @@ export function playOperatorPods(scene: Scene, deployment = "iofog-operator"): D
       const object = await scene.find(Deployment, deployment);
       const isThere = object !== undefined && object.metadata?.deletionTimestamp === undefined;
       const template = JSON.stringify([object?.metadata?.uid, object?.spec?.template]);
-      const wanted = isThere ? object.spec?.replicas ?? 1 : 0;
+      const image = object?.spec?.template.spec?.containers[0]?.image ?? "";
+      const wanted = isThere && isOurs(image) ? object.spec?.replicas ?? 1 : 0;
       const current = replicas.filter((replica) => replica.template === template);
       for (let index = current.length; index < wanted; index++) {
         const process = await start(scene, object as Deployment, `${deployment}-${started++}`);

@@ -15,12 +15,17 @@ import { connectCluster, findTools, startCluster, startProcess } from "../cluste
 import { recordOutput, registerSecret } from "../secrets.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
 import { commandBlocks, inNamespace, type NotRun, scriptOf } from "./document.ts";
+import { goImage, PlayedGoOperator } from "./go_operator.ts";
 import { Scene } from "./harness.ts";
 import { denoDirectory } from "./operator_process.ts";
 import { eventually } from "./waiting.ts";
 
 /** What there is before the first command of a document. */
-type Given = "nothing" | "an operator" | "a control plane that is ready";
+type Given =
+  | "nothing"
+  | "an operator"
+  | "a control plane that is ready"
+  | "a control plane of the Go operator";
 
 interface Document {
   readonly given: Given;
@@ -29,6 +34,7 @@ interface Document {
 }
 
 const otherTest = "another test runs it";
+const noContainer = "no container runs";
 const noDocker = "there is no Docker and no registry";
 
 /** Every document with commands. */
@@ -57,6 +63,15 @@ const documents: Readonly<Record<string, Document>> = {
       "kubectl logs deployment/controller -n iofog --previous": "no container runs, so there is no log",
     },
   },
+  "docs/migrating.md": {
+    given: "a control plane of the Go operator",
+    notRun: {
+      "kubectl exec deployment/controller -n iofog -- sh -c 'ls -l /usr/local/lib/node_modules/*/*/src/data/sqlite_files /usr/local/lib/node_modules/*/src/data/sqlite_files'":
+        noContainer,
+      "kubectl exec deployment/controller -n iofog -- sh -c 'cd /usr/local/lib/node_modules && cp -a iofogcontroller/src/data/sqlite_files/. @iofog/iofogcontroller/src/data/sqlite_files/'":
+        noContainer,
+    },
+  },
   "docs/operating.md": { given: "a control plane that is ready" },
   "docs/installing.md": {
     given: "nothing",
@@ -82,6 +97,8 @@ const documents: Readonly<Record<string, Document>> = {
 const stage: Readonly<Record<Given, string>> = {
   "nothing": "",
   "an operator": "kubectl create namespace iofog\nkubectl apply -k deploy/base\n",
+  // `PlayedGoOperator` makes it.
+  "a control plane of the Go operator": "",
   "a control plane that is ready": `kubectl create namespace iofog
 kubectl apply -k deploy/base
 kubectl wait crd/controlplanes.iofog.org --for condition=Established
@@ -124,7 +141,8 @@ for (const [path, { given, notRun = {} }] of Object.entries(documents)) {
     const script = stage[given] + scriptOf(path, blocks, notRun);
     await using scene = await Scene.open({ cluster, isNamespaceMade: false });
     await using workplace = await prepareWorkplace(scene, script);
-    await using _operators = playOperatorPods(scene);
+    if (given === "a control plane of the Go operator") await PlayedGoOperator.installAll(scene);
+    await using _operators = playOperatorPods(scene, "iofog-operator", (image) => image !== goImage);
     const said: string[] = [];
     const process = startProcess({
       command: "bash",

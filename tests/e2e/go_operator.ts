@@ -7,17 +7,27 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createControllerClient } from "../../src/controller/client.ts";
 import { systemClock } from "../../src/clock.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
+import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import { Namespace, Secret, Service, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
+import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition } from "../../src/operator/definition.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
 import { goCertificates, type SecretValues } from "../golden/go_certificates.ts";
 import { readRecording, type RecordedCall, type RecordingName } from "../golden/recordings.ts";
-import { type ControlPlaneObject, type Json, NAME, present, type Scene, stateOf } from "./harness.ts";
+import type { ControlPlaneObject, Json, Scene } from "./harness.ts";
+import { rolesAsFound } from "./roles_as_found.ts";
+import { eventually } from "./waiting.ts";
 
 /** Versions that differ in what they write. */
 export type GoVersion = "2.0.1" | "3.1.1" | "3.2.0";
+
+/** Its image, as iofogctl 3.1 names it. */
+export const goImage = "iofog/operator:3.2.0";
+
+/** The Deployments that it makes. */
+export const goDeployments = ["controller", "port-manager", "router"] as const;
 
 /** The name of its program. */
 export const goManager = { fieldManager: "iofog-operator" } as const;
@@ -26,10 +36,16 @@ export const goManager = { fieldManager: "iofog-operator" } as const;
 const scopedPath = "/usr/local/lib/node_modules/@iofog/iofogcontroller/src/data/sqlite_files/";
 export const unscopedPath = scopedPath.replace("@iofog/", "");
 
+/** Where it works: a scene, or what the benchmark has of one. */
+export type Place = Pick<Scene, "client" | "namespace" | "kubelet" | "controller">;
+
+/** Name of the ControlPlane. */
+const NAME = "iofog";
+
 /** See the module. */
 export class PlayedGoOperator {
   private constructor(
-    readonly scene: Scene,
+    readonly scene: Place,
     readonly version: GoVersion,
     readonly spec: Readonly<Record<string, unknown>>,
     readonly calls: readonly RecordedCall[],
@@ -38,7 +54,7 @@ export class PlayedGoOperator {
   ) {}
 
   /** For a recorded spec; `images` are set in it, as iofogctl sets them, where they are given. */
-  static async of(scene: Scene, recording: RecordingName, version: GoVersion): Promise<PlayedGoOperator> {
+  static async of(scene: Place, recording: RecordingName, version: GoVersion): Promise<PlayedGoOperator> {
     const { spec, addresses, calls, children } = await readRecording(recording);
     for (const [name, address] of Object.entries(addresses)) {
       scene.kubelet.cloud.assign({ namespace: scene.namespace, name }, address);
@@ -58,9 +74,57 @@ export class PlayedGoOperator {
     return new PlayedGoOperator(scene, version, spec, calls, recorded);
   }
 
+  /** A namespace with the CRD, the operator and the control plane, as iofogctl makes them with version 3.2.0. */
+  static async installAll(scene: Place): Promise<void> {
+    const { client, namespace } = scene;
+    const name = "iofog-operator";
+    const metadata = { name, namespace };
+    const labels = { name };
+    await client.create(Namespace, { metadata: { name: namespace } });
+    await client.create(CustomResourceDefinition, schemalessCrd);
+    await client.create(ServiceAccount, { metadata });
+    await client.create(Role, { metadata, rules: rolesAsFound.iofogctl });
+    await client.create(RoleBinding, {
+      metadata,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+      subjects: [{ kind: "ServiceAccount", name }],
+    });
+    await client.create(Deployment, {
+      metadata,
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            serviceAccountName: name,
+            containers: [{
+              name,
+              image: goImage,
+              command: [name],
+              args: ["--enable-leader-election"],
+              env: [{
+                name: "WATCH_NAMESPACE",
+                valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } },
+              }],
+            }],
+          },
+        },
+      },
+    });
+    const served = () => client.list(ControlPlane, { namespace }).then(() => true, () => false);
+    await eventually("the CRD to be served", served, (isServed) => isServed);
+    const go = await PlayedGoOperator.of(scene, "default-lb", "3.2.0");
+    await go.install();
+    await untilAvailable(scene);
+  }
+
   /** What a fresh installation leaves behind, ready and with its pods running. */
   async install(): Promise<void> {
-    await this.scene.createAs(this.spec);
+    await this.scene.client.create(ControlPlane, {
+      metadata: { namespace: this.scene.namespace, name: NAME },
+      spec: this.spec,
+    } as KubeObject);
     await this.deploy();
     await this.setReady();
   }
@@ -70,7 +134,7 @@ export class PlayedGoOperator {
    * ever.
    */
   async start(): Promise<"nothing" | "deployed"> {
-    const decoded = decode(await this.scene.controlPlane());
+    const decoded = decode(await this.#controlPlane());
     const state = decoded.status.conditions.find(({ status }) => status === "True")?.type ?? "deploying";
     if (state === "ready") return "nothing";
     await this.deploy();
@@ -81,7 +145,8 @@ export class PlayedGoOperator {
   /** Its one pass: creates what is absent, and puts Deployments and the database's Secret over what is there. */
   async deploy(): Promise<void> {
     const { scene } = this;
-    const known = await scene.find(Secret, "controller-db-credentials");
+    const { items } = await scene.client.list(Secret, { namespace: scene.namespace });
+    const known = items.find(({ metadata }) => metadata?.name === "controller-db-credentials");
     for (const child of await this.#children()) {
       const resource = resourceOf(child);
       if (await this.#createIfAbsent(resource, child)) continue;
@@ -97,7 +162,7 @@ export class PlayedGoOperator {
   /** Sets the condition as its `SetConditionReady` does, then puts the whole custom resource. */
   async setReady(): Promise<void> {
     const { client } = this.scene;
-    const before = decode(await this.scene.controlPlane());
+    const before = decode(await this.#controlPlane());
     const now = new Date().toISOString().replace(/\.\d+/, "");
     const conditions = before.status.conditions.map((condition) => ({
       ...condition,
@@ -120,13 +185,18 @@ export class PlayedGoOperator {
       { ...goManager, subresource: "status" },
     ) as ControlPlaneObject;
     await client.replace(ControlPlane, decode(stored) as KubeObject, goManager);
-    assertEquals(stateOf(await this.scene.controlPlane()), "ready");
+    assertEquals(await this.start(), "nothing");
+  }
+
+  async #controlPlane(): Promise<ControlPlaneObject> {
+    const target = { namespace: this.scene.namespace, name: NAME };
+    return await this.scene.client.get(ControlPlane, target) as ControlPlaneObject;
   }
 
   /** The children for this ControlPlane, without what the API server adds before it notes who owns what. */
   async #children(): Promise<readonly KubeObject[]> {
-    const { uid } = (await this.scene.controlPlane()).metadata;
-    const { images } = decode(await this.scene.controlPlane()).spec as { images: Record<string, string> };
+    const { uid } = (await this.#controlPlane()).metadata;
+    const { images } = decode(await this.#controlPlane()).spec as { images: Record<string, string> };
     const text = JSON.stringify(this.recorded)
       .replaceAll('"namespace":"iofog"', `"namespace":"${this.scene.namespace}"`)
       .replaceAll(
@@ -179,12 +249,53 @@ export class PlayedGoOperator {
   /** To no replica and then to one, whatever it was. */
   async #restart(name: string): Promise<void> {
     for (const replicas of [0, 1]) {
-      const found = await this.scene.get(Deployment, name);
+      const found = await this.scene.client.get(Deployment, { namespace: this.scene.namespace, name });
       const { resourceVersion: _, ...metadata } = found.metadata ?? {};
       const next = { ...found, metadata, spec: { ...present(found.spec), replicas } };
       await this.scene.client.replace(Deployment, next, goManager);
     }
   }
+}
+
+/** Waits until all pods of the Go operator's Deployments run. */
+export async function untilAvailable({ client, namespace }: Place): Promise<void> {
+  await eventually(
+    "the pods to run",
+    () => Promise.all(goDeployments.map((name) => client.get(Deployment, { namespace, name }))),
+    (live) =>
+      live.every(({ metadata, status }) =>
+        status?.observedGeneration === metadata?.generation && status?.availableReplicas === 1 &&
+        status.replicas === 1
+      ),
+    { show: (live) => JSON.stringify(live.map(({ status }) => status)) },
+  );
+}
+
+/** The CRD that iofogctl installs. */
+const schemalessCrd: CustomResourceDefinition = {
+  metadata: { name: "controlplanes.iofog.org" },
+  spec: {
+    group: "iofog.org",
+    names: {
+      kind: "ControlPlane",
+      listKind: "ControlPlaneList",
+      plural: "controlplanes",
+      singular: "controlplane",
+    },
+    scope: "Namespaced",
+    versions: ["v3", "v2"].map((name) => ({
+      name,
+      served: true,
+      storage: name === "v3",
+      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      subresources: { status: {} },
+    })),
+  },
+};
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("the recording lacks a value");
+  return value;
 }
 
 function resourceOf(child: KubeObject): Resource {

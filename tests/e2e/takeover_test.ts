@@ -8,11 +8,15 @@ import type { KubeObject, ObjectMeta } from "../../src/kubernetes/resource.ts";
 import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
 import { type RecordingName, recordingNames, titleOf } from "../golden/recordings.ts";
 import { watchConditions } from "./condition_history.ts";
-import { type GoVersion, PlayedGoOperator, unscopedPath } from "./go_operator.ts";
+import {
+  goDeployments,
+  type GoVersion,
+  PlayedGoOperator,
+  unscopedPath,
+  untilAvailable,
+} from "./go_operator.ts";
 import { type InProcessOperator, present, scenario, Scene } from "./harness.ts";
 import { eventually, pause } from "./waiting.ts";
-
-const deployments = ["controller", "port-manager", "router"] as const;
 
 /** More than this many writes would be a sign of needless ones: two per object, three where there are pods. */
 const mostWrites = 45;
@@ -28,7 +32,7 @@ interface Belongings {
 }
 
 async function belongings(scene: Scene): Promise<Belongings> {
-  const live = await Promise.all(deployments.map((name) => scene.get(Deployment, name)));
+  const live = await Promise.all(goDeployments.map((name) => scene.get(Deployment, name)));
   const byName = (objects: readonly KubeObject[], value: (object: KubeObject) => unknown) =>
     Object.fromEntries(objects.map((object) => [titleOf(object), value(object)]));
   return {
@@ -50,20 +54,6 @@ async function belongings(scene: Scene): Promise<Belongings> {
 /** Counts the changes of a pod template; `generation` grows with an annotation too. */
 function revisionOf(metadata: ObjectMeta | undefined): number {
   return Number(metadata?.annotations?.["deployment.kubernetes.io/revision"]);
-}
-
-/** Waits until every pod of the Go operator's runs. */
-async function untilAvailable(scene: Scene): Promise<void> {
-  await eventually(
-    "the pods to run",
-    () => Promise.all(deployments.map((name) => scene.get(Deployment, name))),
-    (live) =>
-      live.every(({ metadata, status }) =>
-        status?.observedGeneration === metadata?.generation && status?.availableReplicas === 1 &&
-        status.replicas === 1
-      ),
-    { show: (live) => JSON.stringify(live.map(({ status }) => status)) },
-  );
 }
 
 function operate(scene: Scene): InProcessOperator {
@@ -168,7 +158,7 @@ async function changeController(scene: Scene): Promise<void> {
   const now = await belongings(scene);
   assertEquals([now.claim, now.secrets, now.services], [before.claim, before.secrets, before.services]);
   assertEquals(
-    deployments.filter((name) => {
+    goDeployments.filter((name) => {
       const title = `Deployment ${name}`;
       return JSON.stringify(now.templates[title]) !== JSON.stringify(before.templates[title]);
     }),
