@@ -278,8 +278,9 @@ function planUpdate(
     return pair !== undefined && wanted.kind !== Secret.kind && pair === pairOf(part, wanted, before);
   });
   // What is settled in the pod template stays as it is, also when the rest is written.
+  const ownedTemplate = fieldsAt(owned, templatePath);
   const kept = settled.includes("template")
-    ? withTemplate(wanted, extract(fieldsAt(owned, templatePath) ?? {}, templateOf(live)) ?? {})
+    ? withTemplate(wanted, ownedTemplate === undefined ? {} : extract(ownedTemplate, templateOf(live)) ?? {})
     : wanted;
   const pairs = settled.map((part) => settledAnnotation(input.identity, part))
     .map((annotation) => [annotation, recorded[annotation] ?? ""]);
