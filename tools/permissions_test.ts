@@ -45,7 +45,7 @@ Deno.test("F44 operatorPermissions() gives no right to write, to load native cod
 Deno.test("operatorPermissions() gives a container less: no program, no file but what is mounted", () => {
   const flags = operatorPermissions("container");
   assertEquals(flags.filter((flag) => /^--allow-(read|run)/.test(flag)), ["--allow-read=/var/run/secrets"]);
-  assertEquals(flags.filter((flag) => /HOME|KUBECONFIG|PROXY/i.test(flag)), []);
+  assertEquals(flags.filter((flag) => /HOME|KUBECONFIG|(HTTPS|NO)_PROXY/i.test(flag)), []);
 });
 
 Deno.test("deno task operator runs the source with these permissions", async () => {

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/yaml";
+import { relatedImages } from "../../src/cli/related_images.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { operatorPermissions, type Variant } from "../../tools/permissions.ts";
 import { cluster, scenario, type Scene } from "./harness.ts";
@@ -104,6 +105,15 @@ function needs(scene: Scene, plugin: string): readonly Need[] {
       works: /CONTROLLER_URL/,
       fails: empty,
     }),
+    ...relatedImages.flatMap(({ variable }) =>
+      both({
+        permission: variable,
+        args,
+        env: { [variable]: "no image" },
+        works: new RegExp(variable),
+        fails: empty,
+      })
+    ),
     // Only who may read these knows that a loopback API server has to be kept away from the proxy.
     ...["HTTPS_PROXY", "https_proxy"].map((permission): Need => ({
       variant: "local",
