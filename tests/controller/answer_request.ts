@@ -1,8 +1,9 @@
 /**
- * From a request to its answer, in the order of the Controller's own middleware (`server.js` of 3.0.4): body parser,
+ * From a request to its answer, in the order of the Controller's own middleware (`server.js`): body parser,
  * routing, Liquid rendering, handler. Nothing here knows of sockets or faults.
  */
 
+import { Refusal } from "./bearer.ts";
 import { htmlAnswer, type HttpAnswer, jsonAnswer } from "./http_answer.ts";
 import { renderBody } from "./rendering.ts";
 import type { Route, World } from "./route.ts";
@@ -17,6 +18,8 @@ export interface HttpRequest {
   readonly method: string;
   /** Path, still escaped, without query. */
   readonly path: string;
+  /** With its question mark, or empty. */
+  readonly query: string;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Uint8Array;
 }
@@ -36,16 +39,25 @@ export async function answerRequest(
 }
 
 async function route(request: HttpRequest, body: unknown, world: World): Promise<HttpAnswer> {
-  const found = find(request);
+  const found = find(request, world);
   if (found === "malformed") return htmlAnswer(400, "Bad Request");
   if (found === undefined) return htmlAnswer(404, `Cannot ${request.method} ${request.path}`);
   const { route, parameters } = found;
   const forEtag = { method: request.method, ifNoneMatch: request.headers["if-none-match"] };
   try {
     if (route.templated) await renderBody(body);
-    const value = route.handle(world, { parameters, body, authorization: request.headers.authorization });
+    const { authorization } = request.headers;
+    const query = new URLSearchParams(request.query);
+    const value = await route.handle(world, {
+      method: request.method,
+      parameters,
+      body,
+      query,
+      authorization,
+    });
     return jsonAnswer(route.success, value, forEtag);
   } catch (error) {
+    if (error instanceof Refusal) return jsonAnswer(error.status, error.body, forEtag);
     if (!(error instanceof Failure)) throw error;
     const status = route.failures?.[error.name] ?? 500;
     const { name, message } = error;
@@ -57,10 +69,11 @@ async function route(request: HttpRequest, body: unknown, world: World): Promise
 /** Express matches paths without regard to case and to a slash at the end, and lets GET routes answer HEAD. */
 function find(
   { method, path }: HttpRequest,
+  { version }: World,
 ): { route: Route; parameters: Record<string, string> } | "malformed" | undefined {
   for (const wanted of method === "HEAD" ? ["HEAD", "GET"] : [method]) {
     for (const route of routes) {
-      if (route.method !== wanted) continue;
+      if (route.method !== wanted || (route.only ?? version) !== version) continue;
       const pattern = `^/api/v3${route.path.replace(/:(\w+)/g, "(?<$1>[^/]+)")}/?$`;
       const match = new RegExp(pattern, "i").exec(path);
       if (match === null) continue;

@@ -1,8 +1,14 @@
 /**
- * A stand-in for the ioFog Controller 3.0.4: an HTTP server in this process, on loopback.
+ * A stand-in for the ioFog Controller 3.0.4 and for Datasance PoT's 3.7.3: an HTTP server in this process, on loopback.
  *
- * It answers what a control plane asks as the real one does (`contract_test.ts` holds both to the same exchanges),
+ * It answers what a control plane asks as the real ones do (`contract_test.ts` holds both to the same exchanges),
  * remembers every request, and breaks on demand. It plays: there are no agents, no database and no e-mail behind it.
+ *
+ * `startController({ version })` chooses the dialect. A `Route` is in both, unless its `only` names one; a handler asks
+ * `world.version` where the two differ, and `authenticated()` for the caller in either. Groups of endpoints have a file
+ * `*_routes.ts` each, whose table is spread into `routes.ts`; their rows are fields of `ControllerState`. 3.7.3 takes
+ * the tokens of the `realm` that it is given (`tests/keycloak` plays one).
+ *
  * Passwords and tokens that it is given or makes are registered for the secret scan of `deno task test`.
  */
 
@@ -12,7 +18,8 @@ import { type Clock, systemClock } from "../../src/clock.ts";
 import { answerRequest } from "./answer_request.ts";
 import { type Fault, type FaultAction, Faults } from "./faults.ts";
 import { htmlAnswer, type HttpAnswer } from "./http_answer.ts";
-import type { World } from "./route.ts";
+import type { Realm } from "./bearer.ts";
+import type { Version, World } from "./route.ts";
 import { type ControllerState, createState } from "./state.ts";
 
 /** How a stand-in is started. */
@@ -27,8 +34,10 @@ export interface ControllerOptions {
   readonly clock?: Clock | undefined;
   /** Life of a token in milliseconds, added again with each use. @default 3600000 */
   readonly tokenTtlMs?: number | undefined;
-  /** What `/status` says. @default "3.0.4" */
-  readonly version?: string | undefined;
+  /** The dialect, and what `/status` says. @default "3.0.4" */
+  readonly version?: Version | undefined;
+  /** Whose tokens 3.7.3 takes. @default none: it refuses everybody */
+  readonly realm?: Realm | undefined;
 }
 
 /** A request that came in, in a form to compare with `shared/golden`. Holds passwords and tokens: in memory only. */
@@ -94,6 +103,7 @@ class StandIn implements Controller {
       state: this.state,
       clock,
       version: options.version ?? "3.0.4",
+      realm: options.realm,
       tokenTtlMs: options.tokenTtlMs ?? 3_600_000,
       startedAt: clock.monotonic(),
     };
@@ -197,8 +207,10 @@ class StandIn implements Controller {
     const headers: Record<string, string | undefined> = {};
     for (const [name, value] of Object.entries(incoming.headers)) headers[name] = value?.toString();
     // A client that was told to go around its proxy sends the whole URL.
-    const path = (incoming.url ?? "/").replace(/^https?:\/\/[^/]*/, "").replace(/\?.*$/, "");
-    return { method: incoming.method ?? "GET", path, headers, body: concat(chunks) };
+    const target = (incoming.url ?? "/").replace(/^https?:\/\/[^/]*/, "");
+    const path = target.replace(/\?.*$/, "");
+    const query = target.slice(path.length);
+    return { method: incoming.method ?? "GET", path, query, headers, body: concat(chunks) };
   }
 
   async #hang(ms: number, socket: Socket): Promise<void> {

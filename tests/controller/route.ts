@@ -5,30 +5,40 @@
  * (seen on Controller 3.0.4).
  */
 
+import { authorized, type Realm } from "./bearer.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { ControllerState, User } from "./state.ts";
 import { Failure } from "./validation.ts";
+
+/** The Controllers that are played; each has a dialect of its own. */
+export type Version = "3.0.4" | "3.7.3";
 
 /** What a handler may use. */
 export interface World {
   readonly state: ControllerState;
   readonly clock: Clock;
-  readonly version: string;
+  readonly version: Version;
   readonly tokenTtlMs: number;
+  /** Whose tokens 3.7.3 takes; without one it takes none, as the real one without Keycloak. */
+  readonly realm: Realm | undefined;
   /** Reading of the monotonic clock at the start of the process. */
   readonly startedAt: number;
 }
 
 /** One request, as a handler sees it. */
 export interface Call {
+  readonly method: string;
   readonly parameters: Readonly<Record<string, string>>;
   /** Parsed, and rendered on a templated route; `{}` where there was none. */
   readonly body: unknown;
+  readonly query: URLSearchParams;
   readonly authorization: string | undefined;
 }
 
 /** An endpoint. */
 export interface Route {
+  /** The only dialect that has it. @default both */
+  readonly only?: Version;
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Path below `/api/v3` with its parameters as `:name`. */
   readonly path: string;
@@ -38,15 +48,35 @@ export interface Route {
   readonly templated?: boolean;
   /** Sends no body, not even with a failure. */
   readonly bodyless?: boolean;
+  /** The JSON of the answer, or a promise of it. */
   handle(world: World, call: Call): unknown;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** Owner of what is made on 3.0.4; undefined on 3.7.3, where nobody owns anything. */
+  readonly userId: number | undefined;
+  /** E-mail on 3.0.4, `preferred_username` on 3.7.3. */
+  readonly name: string;
 }
 
 /** For routes that know `AuthenticationError` only. */
 export const rejected: Readonly<Record<string, number>> = { AuthenticationError: 401 };
 export const rejectedOrInvalid: Readonly<Record<string, number>> = { ...rejected, ValidationError: 400 };
 
-/** The user whose token it is. The token's life is lengthened by the whole time-to-live, each time. */
-export function authenticated({ state, clock, tokenTtlMs }: World, { authorization }: Call): User {
+/**
+ * Who asks, in either dialect; every handler of a route that needs a login begins with it.
+ *
+ * @throws Failure or Refusal as the dialect answers it.
+ */
+export function authenticated(world: World, call: Call): Caller {
+  if (world.version === "3.7.3") return { userId: undefined, name: authorized(world, call).name };
+  const { id, email } = loggedIn(world, call);
+  return { userId: id, name: email };
+}
+
+/** 3.0.4: the user whose token it is. The token's life is lengthened by the whole time-to-live, each time. */
+export function loggedIn({ state, clock, tokenTtlMs }: World, { authorization }: Call): User {
   if (authorization === undefined) {
     throw new Failure("Error", 'WHERE parameter "token" has invalid "undefined" value');
   }

@@ -1,8 +1,8 @@
 /**
- * The routes of the Controller's API that a control plane meets, with the answers of 3.0.4.
+ * The routes of the Controller's API that a control plane meets, in both dialects.
  *
- * Source: the sources of Controller 3.0.4, compared with a running 3.0.4 by
- * `contract_test.ts`.
+ * Source: the sources of Controller 3.0.4, compared with a running 3.0.4 by `contract_test.ts`; of 3.7.3, requests and
+ * answers that were recorded from a running one.
  */
 
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
@@ -13,8 +13,9 @@ import { type BodySchema, Failure, type PropertySchema, validate } from "./valid
 /** Each path and method occurs once, so that their order decides nothing. */
 export const routes: readonly Route[] = [
   ...userRoutes,
-  { method: "HEAD", path: "/capabilities/edgeResources", success: 204, handle: () => undefined },
-  { method: "HEAD", path: "/capabilities/applicationTemplates", success: 204, handle: () => undefined },
+  { method: "HEAD", path: "/capabilities/edgeResources", success: 204, handle: capability },
+  { method: "HEAD", path: "/capabilities/applicationTemplates", success: 204, handle: capability },
+  { method: "HEAD", path: "/capabilities/nats", only: "3.7.3", success: 204, handle: capability },
   { method: "GET", path: "/config", success: 200, failures: rejected, handle: listConfig },
   {
     method: "GET",
@@ -35,6 +36,7 @@ export const routes: readonly Route[] = [
   {
     method: "GET",
     path: "/email-activation",
+    only: "3.0.4",
     success: 200,
     handle: () => ({ isEmailActivationEnabled: false }),
   },
@@ -80,6 +82,12 @@ const fogTypes = [
   },
 ];
 
+/** What a router gets that is written without its ports. */
+const defaultPorts = {
+  "3.0.4": { messagingPort: 5672, edgeRouterPort: 56722, interRouterPort: 56721 },
+  "3.7.3": { messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 },
+};
+
 const text: PropertySchema = { type: "string" };
 const port: PropertySchema = { type: "integer", minimum: 1, maximum: 65535 };
 
@@ -93,12 +101,13 @@ const schemas = {
 
 function status({ clock, version, startedAt }: World) {
   const uptimeSec = (clock.monotonic() - startedAt) / 1000;
-  return {
-    status: "online",
-    timestamp: clock.now(),
-    uptimeSec,
-    versions: { controller: version, ecnViewer: "3.0.2" },
-  };
+  const versions = { controller: version, ...(version === "3.0.4" ? { ecnViewer: "3.0.2" } : {}) };
+  return { status: "online", timestamp: clock.now(), uptimeSec, versions };
+}
+
+/** 3.0.4 asks nobody who they are. */
+function capability(world: World, call: Call): void {
+  if (world.version === "3.7.3") authenticated(world, call);
 }
 
 function listAgents(world: World, call: Call) {
@@ -120,9 +129,10 @@ function writeRouter(world: World, call: Call) {
   const given = validate(call.body, schemas.router) as Partial<RouterRow>;
   const before = world.state.router;
   const now = new Date(world.clock.now()).toISOString();
-  const messagingPort = given.messagingPort ?? 5672;
-  const edgeRouterPort = given.edgeRouterPort ?? 56722;
-  const interRouterPort = given.interRouterPort ?? 56721;
+  const defaults = defaultPorts[world.version];
+  const messagingPort = given.messagingPort ?? defaults.messagingPort;
+  const edgeRouterPort = given.edgeRouterPort ?? defaults.edgeRouterPort;
+  const interRouterPort = given.interRouterPort ?? defaults.interRouterPort;
   const host = `${given.host}`;
   const row: RouterRow = {
     id: before?.id ?? 1,

@@ -1,11 +1,11 @@
 /** Sign-up, login, profile and password as 3.0.4 has them (seen on Controller 3.0.4). */
 
-import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
+import { type Call, loggedIn, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { ControllerState, User } from "./state.ts";
 import { registerSecret } from "../secrets.ts";
 import { type BodySchema, Failure, type PropertySchema, validate } from "./validation.ts";
 
-export const userRoutes: readonly Route[] = [
+const ownUsers: readonly Omit<Route, "only">[] = [
   {
     method: "POST",
     path: "/user/login",
@@ -40,6 +40,8 @@ export const userRoutes: readonly Route[] = [
     handle: resetPassword,
   },
 ];
+
+export const userRoutes: readonly Route[] = ownUsers.map((route) => ({ ...route, only: "3.0.4" }));
 
 const text: PropertySchema = { type: "string" };
 const personName: PropertySchema = { type: "string", minLength: 3 };
@@ -89,18 +91,18 @@ function login({ state, clock, tokenTtlMs }: World, { body }: Call) {
 }
 
 function logout(world: World, call: Call) {
-  const user = authenticated(world, call);
+  const user = loggedIn(world, call);
   dropTokens(world.state, user);
 }
 
 function readProfile(world: World, call: Call) {
-  const { firstName, lastName, email } = authenticated(world, call);
+  const { firstName, lastName, email } = loggedIn(world, call);
   return { firstName, lastName, email };
 }
 
 /** Answers only what it changed, and the e-mail. */
 function writeProfile(world: World, call: Call) {
-  const user = authenticated(world, call);
+  const user = loggedIn(world, call);
   const { firstName, lastName } = validate(call.body, schemas.profile) as Partial<User>;
   if (firstName !== undefined) user.firstName = firstName;
   if (lastName !== undefined) user.lastName = lastName;
@@ -108,13 +110,13 @@ function writeProfile(world: World, call: Call) {
 }
 
 function deleteUser(world: World, call: Call) {
-  const user = authenticated(world, call);
+  const user = loggedIn(world, call);
   dropTokens(world.state, user);
   world.state.users = world.state.users.filter((other) => other !== user);
 }
 
 function changePassword(world: World, call: Call) {
-  const user = authenticated(world, call);
+  const user = loggedIn(world, call);
   const change = validate(call.body, schemas.password);
   if (change.oldPassword !== user.password) throw new Failure("ValidationError", "Old password is incorrect");
   user.password = registerSecret(`${change.newPassword}`);
