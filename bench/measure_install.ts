@@ -14,7 +14,7 @@ import { Secret } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../src/kubernetes/resource.ts";
 import { datedStatus } from "../src/operator/conditions.ts";
 import type { KubernetesWrite } from "../src/operator/write.ts";
-import { ControlPlane } from "../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../src/resources/controlplane/iofog/definition.ts";
 import { makeCa } from "../src/resources/pki.ts";
 import { keySecrets, type Stage } from "./stage.ts";
 

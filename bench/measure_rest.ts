@@ -3,7 +3,7 @@
 import { systemClock } from "../src/clock.ts";
 import type { Parent } from "../src/operator/definition.ts";
 import type { Condition } from "../src/operator/definition.ts";
-import { ControlPlane } from "../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../src/resources/controlplane/iofog/definition.ts";
 import { connectCluster, playKubelet } from "../tests/cluster/mod.ts";
 import { startController } from "../tests/controller/controller.ts";
 import { cpuSeconds, residentMib } from "./process_usage.ts";

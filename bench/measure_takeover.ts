@@ -4,7 +4,7 @@
 
 import { systemClock } from "../src/clock.ts";
 import type { Condition, Parent } from "../src/operator/definition.ts";
-import { ControlPlane } from "../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../src/resources/controlplane/iofog/definition.ts";
 import { auditEvents, connectCluster, playKubelet, writeVerbs } from "../tests/cluster/mod.ts";
 import { startController } from "../tests/controller/controller.ts";
 import { PlayedGoOperator, untilAvailable } from "../tests/e2e/go_operator.ts";

@@ -3,9 +3,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/yaml";
 import config from "../deno.json" with { type: "json" };
-import { controlPlaneDefinition } from "../src/resources/controlplane/definition.ts";
-import { desired } from "../src/resources/controlplane/desired.ts";
-import * as fixtures from "../src/resources/controlplane/fixtures.ts";
+import { controlPlaneDefinition } from "../src/resources/controlplane/iofog/definition.ts";
+import { desired } from "../src/resources/controlplane/iofog/desired.ts";
+import * as fixtures from "../src/resources/controlplane/iofog/fixtures.ts";
 import { HEAP_LIMIT_MIB } from "../tools/compile.ts";
 
 const ROOT = new URL("../", import.meta.url);

@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli";
 import { ApiError } from "../src/kubernetes/errors.ts";
-import { ControlPlane } from "../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../src/resources/controlplane/iofog/definition.ts";
 import {
   formatElapsed,
   InterruptedError,

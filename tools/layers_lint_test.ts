@@ -17,7 +17,7 @@ Deno.test("layers/order refuses every import that points upwards or sideways", (
     ["src/operator/plan.ts", "../resources/kinds.ts"],
     ["src/operator/plan.ts", "../controller/session.ts"],
     ["src/operator/plan_test.ts", "../resources/kinds.ts"],
-    ["src/resources/controlplane/desired.ts", "../../cli/main.ts"],
+    ["src/resources/controlplane/component.ts", "../../cli/main.ts"],
     ["src/clock.ts", "./telemetry/log.ts"],
     ["src/operator/plan.ts", "../../tests/secrets.ts"],
     ["src/operator/plan.ts", "../../mod.ts"],

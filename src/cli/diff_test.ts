@@ -5,8 +5,8 @@ import { Deployment } from "../kubernetes/generated/apps_v1.ts";
 import { ConfigMap, PersistentVolumeClaim, Pod, Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import type { ExternalWrite, KubernetesWrite } from "../operator/write.ts";
-import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/definition.ts";
-import { parentOf, user } from "../resources/controlplane/fixtures.ts";
+import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
+import { parentOf, user } from "../resources/controlplane/iofog/fixtures.ts";
 import { render } from "./diff.ts";
 import { password, program, token } from "./testing.ts";
 

@@ -4,10 +4,10 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { Node, Service } from "../kubernetes/generated/core_v1.ts";
 import type { Parent, Snapshot } from "../operator/definition.ts";
-import type { ControllerLocation } from "../resources/controlplane/backend.ts";
+import type { ControllerLocation } from "../resources/controlplane/iofog/backend.ts";
 import { loadBalancerAddress } from "../resources/controlplane/component.ts";
-import { CONTROLLER } from "../resources/controlplane/controller.ts";
-import { CONTROLLER_API_PORT } from "../resources/controlplane/schema.ts";
+import { CONTROLLER } from "../resources/controlplane/iofog/controller.ts";
+import { CONTROLLER_API_PORT } from "../resources/controlplane/iofog/schema.ts";
 
 export interface LocateOptions {
   /** What `--controller-url` says. */

@@ -3,7 +3,7 @@ import { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import type { KubeObject } from "../kubernetes/resource.ts";
 import { answering } from "../kubernetes/testing.ts";
-import { parentOf, serviceOf, snapshotOf, user } from "../resources/controlplane/fixtures.ts";
+import { parentOf, serviceOf, snapshotOf, user } from "../resources/controlplane/iofog/fixtures.ts";
 import { locateController, type LocateOptions } from "./locate_controller.ts";
 
 const unroutable = {

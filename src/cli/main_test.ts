@@ -7,7 +7,7 @@ import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { answering } from "../kubernetes/testing.ts";
 import type { Transport } from "../kubernetes/transport.ts";
-import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/definition.ts";
+import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
 import { version } from "../version.ts";
 import { kubeconfig, program, token, type World } from "./testing.ts";
 

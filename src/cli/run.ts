@@ -2,7 +2,7 @@
 
 import type { Resource } from "../kubernetes/resource.ts";
 import { isOptional, keyOf } from "../operator/store.ts";
-import { ControlPlane } from "../resources/controlplane/definition.ts";
+import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";

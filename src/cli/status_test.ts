@@ -6,8 +6,8 @@ import { Deployment } from "../kubernetes/generated/apps_v1.ts";
 import { Pod, Service } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import type { Condition } from "../operator/definition.ts";
-import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/definition.ts";
-import { parentOf, snapshotOf, user } from "../resources/controlplane/fixtures.ts";
+import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
+import { parentOf, snapshotOf, user } from "../resources/controlplane/iofog/fixtures.ts";
 import { draw, type Picture } from "./status.ts";
 import { password, program } from "./testing.ts";
 

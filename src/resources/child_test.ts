@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { revisionAnnotations, secretData, secretValues } from "./child.ts";
-import { secretOf, snapshotOf } from "./controlplane/fixtures.ts";
+import { secretOf, snapshotOf } from "./controlplane/iofog/fixtures.ts";
 
 Deno.test("secretData() keeps empty values, and secretValues() reads every text back", () => {
   const values = { empty: "", plain: "text", unicode: "grün €" };

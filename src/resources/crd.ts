@@ -8,7 +8,7 @@
  */
 
 import { z } from "zod";
-import { controlPlaneSchema } from "./controlplane/schema.ts";
+import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
 
 /** The part of `apiextensions.k8s.io/v1` JSONSchemaProps that our CRDs use. */
 export type StructuralSchema = {

@@ -4,7 +4,7 @@
 
 import type { z } from "zod";
 import { controlPlaneCrd, type CustomResourceDefinition, type JsonSchema, jsonSchemaOf } from "./crd.ts";
-import { controlPlaneSchema } from "./controlplane/schema.ts";
+import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
 
 /** `docs/reference.md`. */
 export function referenceMarkdown(): string {

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError } from "../../src/kubernetes/errors.ts";
 import { Event } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import {
   conditionOf,

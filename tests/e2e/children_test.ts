@@ -11,7 +11,7 @@ import {
   ServiceAccount,
 } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, NAME, registeredToken, scenario, type Scene } from "./harness.ts";
 import { eventually, pause } from "./waiting.ts";

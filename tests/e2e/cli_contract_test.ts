@@ -11,7 +11,7 @@ import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { Namespace, Pod, Service, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { Condition } from "../../src/operator/definition.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { findBinaries, startProcess, type SupervisedProcess } from "../cluster/mod.ts";
 import { registerSecret } from "../secrets.ts";
 import { watchConditions } from "./condition_history.ts";

@@ -1,7 +1,7 @@
 /** Every status that a ControlPlane ever had, in order. */
 
 import type { Condition } from "../../src/operator/definition.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { type ControlPlaneObject, NAME, type Scene, stateOf } from "./harness.ts";
 
 /** What was seen; ends when disposed of. */

@@ -13,7 +13,7 @@ import {
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { servedSchema } from "../../src/operator/served_schema.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { startCluster } from "../cluster/mod.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf, installCrd, scenario, Scene } from "./harness.ts";

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Namespace, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, NAME, scenario, type Scene, untilGarbageIsCollected } from "./harness.ts";
 import { eventually, pause } from "./waiting.ts";

@@ -9,7 +9,7 @@ import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import type { Service } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
-import { controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
+import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, scenario, type Scene } from "./harness.ts";
 import { disturbance, type Leaf, leavesOf } from "./leaves.ts";

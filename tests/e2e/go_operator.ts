@@ -13,7 +13,7 @@ import { Namespace, Secret, Service, ServiceAccount } from "../../src/kubernetes
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition } from "../../src/operator/definition.ts";
-import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { goCertificates, type SecretValues } from "../golden/go_certificates.ts";
 import { readRecording, type RecordedCall, type RecordingName } from "../golden/recordings.ts";
 import type { ControlPlaneObject, Json, Scene } from "./harness.ts";

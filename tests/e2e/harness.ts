@@ -22,7 +22,7 @@ import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { servedSchema } from "../../src/operator/served_schema.ts";
-import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import {
   type AuditEvent,
   auditEvents,

@@ -8,7 +8,7 @@ import { PersistentVolumeClaim, Pod, Secret } from "../../src/kubernetes/generat
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import config from "../../deno.json" with { type: "json" };
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { startCluster } from "../cluster/mod.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
 import { type Json, NAME, Scene } from "./harness.ts";

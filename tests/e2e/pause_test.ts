@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Event } from "../../src/kubernetes/generated/core_v1.ts";
 import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf, describeStatus, NAME, present, scenario, type Scene, stateOf } from "./harness.ts";
 import { eventually, pause, timed } from "./waiting.ts";
 

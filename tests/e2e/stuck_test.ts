@@ -12,7 +12,7 @@ import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { machine } from "../../src/cli/environment.ts";
 import { parseCommandLine } from "../../src/cli/flags.ts";
 import { status } from "../../src/cli/status.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { secretData } from "../../src/resources/child.ts";
 import { makeCa } from "../../src/resources/pki.ts";
 import { kubeconfigForServiceAccount } from "../cluster/mod.ts";

@@ -5,7 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { PersistentVolumeClaim, Pod, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, ObjectMeta } from "../../src/kubernetes/resource.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { type RecordingName, recordingNames, titleOf } from "../golden/recordings.ts";
 import { watchConditions } from "./condition_history.ts";
 import {

@@ -6,7 +6,7 @@
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
+import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf } from "../e2e/harness.ts";
 import type { Trial } from "./trial.ts";
 

@@ -8,7 +8,7 @@ import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { makeLeaf, RENEWAL_MS } from "../../src/resources/pki.ts";
 import { type Json, NAME, newPassword } from "../e2e/harness.ts";
 import { eventually } from "../e2e/waiting.ts";

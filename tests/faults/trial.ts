@@ -15,7 +15,7 @@ import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Namespace, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { connectCluster, type PlayedKubelet, playKubelet, type SharedCluster } from "../cluster/mod.ts";
 import { writeKubeconfig } from "../cluster/mod.ts";
 import { type Controller, startController } from "../controller/controller.ts";

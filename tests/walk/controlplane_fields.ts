@@ -6,7 +6,7 @@
 import { systemClock } from "../../src/clock.ts";
 import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { jsonSchemaOf } from "../../src/resources/crd.ts";
-import { controlPlaneSchema } from "../../src/resources/controlplane/schema.ts";
+import { controlPlaneSchema } from "../../src/resources/controlplane/iofog/schema.ts";
 import { type Json, merged, present } from "../json.ts";
 import type { Shape } from "./arbitrary.ts";
 import { type Field, fieldsOf } from "./fields.ts";

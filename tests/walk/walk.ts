@@ -13,7 +13,7 @@ import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Pod } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import type { JsonSchema } from "../../src/resources/crd.ts";
-import { ControlPlane } from "../../src/resources/controlplane/definition.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf, type ControlPlaneObject, NAME, type Scene } from "../e2e/harness.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { registerSecret, SHORTEST_SECRET } from "../secrets.ts";

@@ -12,8 +12,8 @@ import type { DeploymentStrategy } from "../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Service, ServiceAccount } from "../../kubernetes/generated/core_v1.ts";
 import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { type PolicyRule, Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
-import type { Images } from "./images.ts";
-import type { ControlPlaneSpec, ServiceType } from "./schema.ts";
+import type { Images } from "./iofog/images.ts";
+import type { ControlPlaneSpec, ServiceType } from "./iofog/schema.ts";
 
 /** All that a component is built from. */
 export interface Inputs {

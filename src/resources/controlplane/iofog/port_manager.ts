@@ -3,15 +3,15 @@
  * (as ioFog operator 3.2.0 makes them).
  */
 
-import type { Child } from "../../operator/definition.ts";
-import { applied, revisionAnnotations, secretData, secretValues } from "../child.ts";
-import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
-import { podTemplate } from "../pods.ts";
-import * as component from "./component.ts";
-import type { Inputs, Waiting } from "./component.ts";
+import type { Child } from "../../../operator/definition.ts";
+import { applied, revisionAnnotations, secretData, secretValues } from "../../child.ts";
+import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
+import { podTemplate } from "../../pods.ts";
+import * as component from "../component.ts";
+import type { Inputs, Waiting } from "../component.ts";
 import { decodePassword } from "./password.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 import { ROUTER } from "./router.ts";
 
 /** Name of the Deployment (the Port Manager looks for it), of the ServiceAccount, and value of the label `name`. */

@@ -6,18 +6,18 @@
  * try to the next, so that a status is written once and not with each try.
  */
 
-import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import {
   type ContainerStateTerminated,
   type ContainerStatus,
   PersistentVolumeClaim,
   Pod,
-} from "../../kubernetes/generated/core_v1.ts";
-import type { Inputs } from "./component.ts";
+} from "../../../kubernetes/generated/core_v1.ts";
+import type { Inputs } from "../component.ts";
 import { SQLITE_CLAIM } from "./claim.ts";
 import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 import { ROUTER } from "./router.ts";
 import { isSqlite } from "./schema.ts";
 

@@ -5,16 +5,16 @@
  * told by port, and by address where one is known.
  */
 
-import type { Child } from "../../operator/definition.ts";
+import type { Child } from "../../../operator/definition.ts";
 import {
   NetworkPolicy,
   type NetworkPolicyEgressRule,
   type NetworkPolicyPeer,
   type NetworkPolicyPort,
-} from "../../kubernetes/generated/networking_v1.ts";
-import { applied } from "../child.ts";
-import * as component from "./component.ts";
-import type { Inputs } from "./component.ts";
+} from "../../../kubernetes/generated/networking_v1.ts";
+import { applied } from "../../child.ts";
+import * as component from "../component.ts";
+import type { Inputs } from "../component.ts";
 import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import { ROUTER, ROUTER_PORTS } from "./router.ts";

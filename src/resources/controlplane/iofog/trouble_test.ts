@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { assess } from "./desired.ts";
 import { contextOf, NAMESPACE, snapshotOf, user } from "./fixtures.ts";
 import { type Trouble, troubleOf } from "./trouble.ts";

@@ -6,29 +6,29 @@
  * no message holds a password or token.
  */
 
-import type { Clock } from "../../clock.ts";
-import type { ControllerClient } from "../../controller/client.ts";
+import type { Clock } from "../../../clock.ts";
+import type { ControllerClient } from "../../../controller/client.ts";
 import {
   ControllerError,
   isAccountExists,
   isInvalidCredentials,
   isOldPasswordIncorrect,
-} from "../../controller/errors.ts";
-import type { Credentials } from "../../controller/session.ts";
+} from "../../../controller/errors.ts";
+import type { Credentials } from "../../../controller/session.ts";
 import type {
   ExternalChild,
   ExternalObject,
   ExternalState,
   Parent,
   Snapshot,
-} from "../../operator/definition.ts";
-import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
-import { markerKind } from "../../operator/inventory.ts";
-import type { ExternalWrite } from "../../operator/write.ts";
+} from "../../../operator/definition.ts";
+import { type ExternalBackend, ExternalError } from "../../../operator/external.ts";
+import { markerKind } from "../../../operator/inventory.ts";
+import type { ExternalWrite } from "../../../operator/write.ts";
 import { establishedEmail, facts } from "./desired.ts";
 import { ACCEPTED, DEFAULT_ROUTER, REFUSED, USER } from "./external.ts";
 import type { RouterEndpoint } from "./router.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 import { parseSpec } from "./schema.ts";
 
 /** Where a Controller is, or why it cannot be said; the message tells what to do. */

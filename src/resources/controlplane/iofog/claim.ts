@@ -4,13 +4,13 @@
  * What the spec last asked for is written on the claim: somebody else may have made it larger, and meant it.
  */
 
-import type { Child, Problem } from "../../operator/definition.ts";
-import { PersistentVolumeClaim } from "../../kubernetes/generated/core_v1.ts";
-import { applied } from "../child.ts";
-import { canonicalQuantity, compareQuantities } from "../quantity.ts";
-import * as component from "./component.ts";
-import type { Inputs } from "./component.ts";
-import * as reasons from "./reasons.ts";
+import type { Child, Problem } from "../../../operator/definition.ts";
+import { PersistentVolumeClaim } from "../../../kubernetes/generated/core_v1.ts";
+import { applied } from "../../child.ts";
+import { canonicalQuantity, compareQuantities } from "../../quantity.ts";
+import * as component from "../component.ts";
+import type { Inputs } from "../component.ts";
+import * as reasons from "../reasons.ts";
 import { isSqlite } from "./schema.ts";
 
 /** Name of the claim that holds the sqlite database, and of the volume. */

@@ -3,8 +3,8 @@
  * children that they end up in.
  */
 
-import type { Failure } from "../../operator/definition.ts";
-import { inTermsOfSettings } from "../pods.ts";
+import type { Failure } from "../../../operator/definition.ts";
+import { inTermsOfSettings } from "../../pods.ts";
 
 /** Fields of the spec about the pods of each Deployment. */
 const SETTINGS: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
-import { makeCa, makeLeaf } from "../pki.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import { makeCa, makeLeaf } from "../../pki.ts";
 import { assess, desired } from "./desired.ts";
 import {
   childName,

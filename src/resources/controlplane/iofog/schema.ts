@@ -9,13 +9,13 @@
  */
 
 import { z } from "zod";
-import type { Problem } from "../../operator/definition.ts";
-import { podSettings } from "../pods.ts";
-import { compareQuantities } from "../quantity.ts";
-import { quantity } from "../kubernetes_shape.ts";
+import type { Problem } from "../../../operator/definition.ts";
+import { podSettings } from "../../pods.ts";
+import { compareQuantities } from "../../quantity.ts";
+import { quantity } from "../../kubernetes_shape.ts";
 import { defaultImages, isImage } from "./images.ts";
 import { decodePassword } from "./password.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 
 /** The types of Service that can expose a part of the control plane. */
 export const serviceTypes = ["LoadBalancer", "NodePort", "ClusterIP"] as const;

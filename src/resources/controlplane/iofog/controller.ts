@@ -3,13 +3,13 @@
  * (as ioFog operator 3.2.0 makes them).
  */
 
-import type { Child } from "../../operator/definition.ts";
-import { applied, revisionAnnotations, secretData } from "../child.ts";
-import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
-import { type EnvVar, Secret } from "../../kubernetes/generated/core_v1.ts";
-import { podTemplate } from "../pods.ts";
-import * as component from "./component.ts";
-import type { Inputs } from "./component.ts";
+import type { Child } from "../../../operator/definition.ts";
+import { applied, revisionAnnotations, secretData } from "../../child.ts";
+import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
+import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
+import { podTemplate } from "../../pods.ts";
+import * as component from "../component.ts";
+import type { Inputs } from "../component.ts";
 import { claimChildren, SQLITE_CLAIM } from "./claim.ts";
 import { armVariant } from "./images.ts";
 import { CONTROLLER_API_PORT, isSqlite } from "./schema.ts";

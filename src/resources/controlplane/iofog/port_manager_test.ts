@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { assess, desired, facts } from "./desired.ts";
 import { contextOf, externalOf, objectOf, secretOf, snapshotOf, user } from "./fixtures.ts";
 

@@ -15,10 +15,10 @@ import {
   readRecording,
   type Recording,
   recordingNames,
-} from "../../../tests/golden/recordings.ts";
-import type { Child, DesiredContext } from "../../operator/definition.ts";
-import type { KubeObject } from "../../kubernetes/resource.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
+} from "../../../../tests/golden/recordings.ts";
+import type { Child, DesiredContext } from "../../../operator/definition.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { desired } from "./desired.ts";
 import * as fixtures from "./fixtures.ts";
 import type { Images } from "./images.ts";
@@ -78,7 +78,7 @@ for (const name of recordingNames) {
 }
 
 Deno.test("docs/differences.md has a line for each difference from the recordings", async () => {
-  const text = await Deno.readTextFile(new URL("../../../docs/differences.md", import.meta.url));
+  const text = await Deno.readTextFile(new URL("../../../../docs/differences.md", import.meta.url));
   // The planted id is a call, which only the integration suite sees.
   const missing = [...meant.map(({ key }) => key), "planted-id"].filter((key) =>
     !text.includes(`\`${key}\``)

@@ -3,8 +3,8 @@
  * (as ioFog operator 3.2.0 makes them).
  */
 
-import type { Child } from "../../operator/definition.ts";
-import type { Inputs } from "./component.ts";
+import type { Child } from "../../../operator/definition.ts";
+import type { Inputs } from "../component.ts";
 import { decodePassword } from "./password.ts";
 import { previousPassword } from "./port_manager.ts";
 import { routerEndpoint } from "./router.ts";

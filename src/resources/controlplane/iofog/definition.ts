@@ -3,7 +3,7 @@
  * say what should be and how that is told.
  */
 
-import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
+import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import {
   ConfigMap,
   PersistentVolumeClaim,
@@ -11,18 +11,18 @@ import {
   Secret,
   Service,
   ServiceAccount,
-} from "../../kubernetes/generated/core_v1.ts";
-import { NetworkPolicy } from "../../kubernetes/generated/networking_v1.ts";
-import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
-import { Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
-import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
-import type { Definition, Parent } from "../../operator/definition.ts";
+} from "../../../kubernetes/generated/core_v1.ts";
+import { NetworkPolicy } from "../../../kubernetes/generated/networking_v1.ts";
+import { PodDisruptionBudget } from "../../../kubernetes/generated/policy_v1.ts";
+import { Role, RoleBinding } from "../../../kubernetes/generated/rbac_v1.ts";
+import type { KubeObject, Resource } from "../../../kubernetes/resource.ts";
+import type { Definition, Parent } from "../../../operator/definition.ts";
 import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import { ROUTER } from "./router.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
-import { structural } from "../crd.ts";
-import { decodeBase64 } from "../child.ts";
+import { structural } from "../../crd.ts";
+import { decodeBase64 } from "../../child.ts";
 import { desired, inventoryName, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { decodePassword } from "./password.ts";

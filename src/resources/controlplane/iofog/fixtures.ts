@@ -11,8 +11,8 @@ import type {
   KindState,
   Parent,
   Snapshot,
-} from "../../operator/definition.ts";
-import { apiVersionOf, type KubeObject } from "../../kubernetes/resource.ts";
+} from "../../../operator/definition.ts";
+import { apiVersionOf, type KubeObject } from "../../../kubernetes/resource.ts";
 
 export const NAMESPACE = "iofog";
 /** 2026-01-01T00:00:00Z. */

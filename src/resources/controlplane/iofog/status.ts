@@ -13,16 +13,16 @@ import type {
   Failure,
   StatusContext,
   StatusDraft,
-} from "../../operator/definition.ts";
-import { secretValues } from "../child.ts";
-import { inspectCertificate } from "../pki.ts";
-import type { Inputs, Waiting } from "./component.ts";
+} from "../../../operator/definition.ts";
+import { secretValues } from "../../child.ts";
+import { inspectCertificate } from "../../pki.ts";
+import type { Inputs, Waiting } from "../component.ts";
 import { CONTROLLER } from "./controller.ts";
 import { assess, type Assessment } from "./desired.ts";
 import { DEFAULT_ROUTER, USER } from "./external.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 import { ROUTER_CA, ROUTER_LEAVES } from "./certificates.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 import { ROUTER } from "./router.ts";

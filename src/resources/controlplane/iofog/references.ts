@@ -5,11 +5,11 @@
  * `kubectl create secret --from-file` leaves it, is no part of it. Messages name the Secret, never what is in it.
  */
 
-import type { Problem, Snapshot } from "../../operator/definition.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
-import { decodeBase64, encodeBase64 } from "../child.ts";
-import type { CertificateData } from "../pki.ts";
-import * as reasons from "./reasons.ts";
+import type { Problem, Snapshot } from "../../../operator/definition.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
+import { decodeBase64, encodeBase64 } from "../../child.ts";
+import type { CertificateData } from "../../pki.ts";
+import * as reasons from "../reasons.ts";
 import { type AcceptedSpec, type ControlPlaneSpec, isSqlite, PASSWORD_LENGTH } from "./schema.ts";
 
 /** A value in a Secret, and the field that names it. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { user } from "./fixtures.ts";
 import { type AcceptedSpec, parseSpec } from "./schema.ts";
-import type { Problem } from "../../operator/definition.ts";
+import type { Problem } from "../../../operator/definition.ts";
 
 const database = {
   provider: "mysql",

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
-import type { AppliedChild } from "../../operator/definition.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import type { AppliedChild } from "../../../operator/definition.ts";
 import { desired } from "./desired.ts";
 import { childName, contextOf, NAMESPACE, snapshotOf, user } from "./fixtures.ts";
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
-import type { Snapshot } from "../../operator/definition.ts";
-import { registerSecret } from "../../../tests/secrets.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import type { Snapshot } from "../../../operator/definition.ts";
+import { registerSecret } from "../../../../tests/secrets.ts";
 import { controlPlaneDefinition } from "./definition.ts";
 import { assess, desired, secretNames } from "./desired.ts";
 import { contextOf, externalOf, NAMESPACE, objectOf, parentOf, snapshotOf, user } from "./fixtures.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 
 const PASSWORD = registerSecret("Aus-dem-Secret-9");
 const { password: _, ...nobody } = user;

@@ -6,9 +6,9 @@
  * only read; where it cannot be used, what stands in our Secrets is kept.
  */
 
-import type { Child, GeneratedChild } from "../../operator/definition.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
-import { manifest, secretData, secretValues } from "../child.ts";
+import type { Child, GeneratedChild } from "../../../operator/definition.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
+import { manifest, secretData, secretValues } from "../../child.ts";
 import {
   type CertificateData,
   examineCa,
@@ -19,10 +19,10 @@ import {
   makeCa,
   makeLeaf,
   RENEWAL_MS,
-} from "../pki.ts";
-import * as component from "./component.ts";
-import type { Inputs, Waiting, Warning } from "./component.ts";
-import * as reasons from "./reasons.ts";
+} from "../../pki.ts";
+import * as component from "../component.ts";
+import type { Inputs, Waiting, Warning } from "../component.ts";
+import * as reasons from "../reasons.ts";
 import { type Found, readCertificateSecret } from "./references.ts";
 
 /** Common name of the authority, and name of its Secret. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
-import { registerSecret } from "../../../tests/secrets.ts";
-import { type CertificateData, makeCa, makeLeaf } from "../pki.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import { registerSecret } from "../../../../tests/secrets.ts";
+import { type CertificateData, makeCa, makeLeaf } from "../../pki.ts";
 import { assess, desired } from "./desired.ts";
 import { contextOf, generatedOf, NOW, secretOf, serviceOf, snapshotOf, user } from "./fixtures.ts";
 import { status } from "./status.ts";

@@ -5,19 +5,19 @@
  * Pure apart from the thunks that make keys. A spec that is accepted never makes anything here throw.
  */
 
-import type { Desired, DesiredContext, Parent, Problem, Snapshot } from "../../operator/definition.ts";
-import { readInventory } from "../../operator/inventory.ts";
-import { Secret } from "../../kubernetes/generated/core_v1.ts";
+import type { Desired, DesiredContext, Parent, Problem, Snapshot } from "../../../operator/definition.ts";
+import { readInventory } from "../../../operator/inventory.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { certificateWarnings } from "./certificates.ts";
-import * as component from "./component.ts";
-import type { Inputs, Waiting, Warning } from "./component.ts";
+import * as component from "../component.ts";
+import type { Inputs, Waiting, Warning } from "../component.ts";
 import { storageProblems } from "./claim.ts";
 import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
 import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import { networkPolicies } from "./network_policies.ts";
 import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
-import * as reasons from "./reasons.ts";
+import * as reasons from "../reasons.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
 import { routerChildren, type RouterEndpoint, routerEndpoint, routerWaiting } from "./router.ts";
 import { CONTROLLER_API_PORT, ownSecrets, parseSpec } from "./schema.ts";

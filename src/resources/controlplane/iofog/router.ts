@@ -3,14 +3,14 @@
  * `certificates.ts`.
  */
 
-import type { Child, Snapshot } from "../../operator/definition.ts";
-import { applied } from "../child.ts";
-import { Deployment } from "../../kubernetes/generated/apps_v1.ts";
-import { podTemplate } from "../pods.ts";
+import type { Child, Snapshot } from "../../../operator/definition.ts";
+import { applied } from "../../child.ts";
+import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
+import { podTemplate } from "../../pods.ts";
 import { certificateSecrets, certificatesWaiting, ROUTER_LEAVES } from "./certificates.ts";
-import * as component from "./component.ts";
-import type { Inputs, Waiting } from "./component.ts";
-import * as reasons from "./reasons.ts";
+import * as component from "../component.ts";
+import type { Inputs, Waiting } from "../component.ts";
+import * as reasons from "../reasons.ts";
 import type { ControlPlaneSpec } from "./schema.ts";
 
 /** Name of the Deployment, Service and ServiceAccount, and value of the label `name`. */

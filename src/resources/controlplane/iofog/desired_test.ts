@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { KubeObject } from "../../kubernetes/resource.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { assess, desired, secretNames } from "./desired.ts";
 import {
   childName,
