@@ -58,7 +58,7 @@ const podSettings = {
     sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }],
   },
   securityContext: { privileged: false, capabilities: { add: ["NET_BIND_SERVICE"], drop: ["ALL"] } },
-  priorityClassName: "high",
+  priorityClassName: "system-cluster-critical",
 };
 
 const specs: readonly [what: string, spec: Record<string, unknown>][] = [

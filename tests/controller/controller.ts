@@ -40,7 +40,7 @@ export interface ControllerOptions {
   readonly realm?: Realm | undefined;
 }
 
-/** A request that came in, in a form to compare with `shared/golden`. Holds passwords and tokens: in memory only. */
+/** A request that came in, in a form to compare with the recordings in `tests/golden`. Holds passwords and tokens: in memory only. */
 export interface ReceivedRequest {
   readonly method: string;
   /** With `/api/v3`, without query. */

@@ -213,8 +213,9 @@ scenario(
       ] as const
     ) {
       await putSecret(scene, "other-ca", await known(makeCa("my-ca", Date.now())));
-      await putSecret(scene, "my-leaf", data);
+      // Before the certificate, which may be a good one for the spec before.
       await scene.change({ certificates });
+      await putSecret(scene, "my-leaf", data);
       const told = await scene.until(
         "the bad certificate to be told",
         (object) => message.test(conditionOf(object, "CertificatesUsable")?.message ?? ""),

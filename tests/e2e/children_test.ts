@@ -67,47 +67,53 @@ scenario("a claim that is deleted while pods use it is made again once they are 
   await scene.untilReady();
 });
 
-scenario("a child without its owner is taken back, one without its mark is a conflict", async (scene) => {
-  const { namespace } = scene;
-  scene.operate();
-  const { metadata: { uid } } = await scene.create();
-  await scene.untilReady();
-  const children = await scene.children();
-  for (const { resource, name } of children) {
-    const patch = { metadata: { ownerReferences: null } };
-    await scene.client.patch(resource, { namespace, name }, { type: "merge", patch });
-  }
-  for (const { resource, name, object } of children) {
-    await eventually(
-      `${titleOf(object)} to be owned again`,
-      () => scene.get(resource, name),
-      ({ metadata }) => metadata?.ownerReferences?.[0]?.uid === uid,
-    );
-  }
+scenario(
+  "a child without its owner is taken back, one without any trace of us is a conflict",
+  async (scene) => {
+    const { namespace } = scene;
+    scene.operate();
+    const { metadata: { uid } } = await scene.create();
+    await scene.untilReady();
+    const children = await scene.children();
+    for (const { resource, name } of children) {
+      const patch = { metadata: { ownerReferences: null } };
+      await scene.client.patch(resource, { namespace, name }, { type: "merge", patch });
+    }
+    for (const { resource, name, object } of children) {
+      await eventually(
+        `${titleOf(object)} to be owned again`,
+        () => scene.get(resource, name),
+        ({ metadata }) => metadata?.ownerReferences?.[0]?.uid === uid,
+      );
+    }
 
-  const target = { namespace, name: "controller-s2s-tokens" };
-  const annotations = { "iofog.org/owner-uid": null };
-  const token = registeredToken();
-  await scene.client.patch(Secret, target, {
-    type: "merge",
-    patch: { metadata: { ownerReferences: null, annotations }, data: { "proxy-broker-token": btoa(token) } },
-  });
-  const refused = await scene.until(
-    "a conflict",
-    (object) => conditionOf(object, "Stalled")?.status === "True",
-  );
-  assertEquals(conditionOf(refused, "Ready")?.status, "False");
-  assertEquals(conditionOf(refused, "Stalled")?.reason, "Conflict");
-  assertMatch(
-    conditionOf(refused, "Stalled")?.message ?? "",
-    /Secret controller-s2s-tokens exists and is not ours; delete or rename it so that it can be made for ControlPlane iofog/,
-  );
-  await pause(1_000);
-  assertEquals((await scene.get(Secret, target.name)).data, { "proxy-broker-token": btoa(token) });
-  await scene.client.delete(Secret, target);
-  await scene.untilReady();
-  assertEquals((await scene.get(Secret, target.name)).data, { "proxy-broker-token": "" });
-});
+    const target = { namespace, name: "controller-s2s-tokens" };
+    const annotations = { "iofog.org/owner-uid": null };
+    const token = registeredToken();
+    await scene.client.patch(Secret, target, {
+      type: "merge",
+      patch: {
+        metadata: { ownerReferences: null, annotations, managedFields: [{}] },
+        data: { "proxy-broker-token": btoa(token) },
+      },
+    });
+    const refused = await scene.until(
+      "a conflict",
+      (object) => conditionOf(object, "Stalled")?.status === "True",
+    );
+    assertEquals(conditionOf(refused, "Ready")?.status, "False");
+    assertEquals(conditionOf(refused, "Stalled")?.reason, "Conflict");
+    assertMatch(
+      conditionOf(refused, "Stalled")?.message ?? "",
+      /Secret controller-s2s-tokens exists and is not ours; delete or rename it so that it can be made for ControlPlane iofog/,
+    );
+    await pause(1_000);
+    assertEquals((await scene.get(Secret, target.name)).data, { "proxy-broker-token": btoa(token) });
+    await scene.client.delete(Secret, target);
+    await scene.untilReady();
+    assertEquals((await scene.get(Secret, target.name)).data, { "proxy-broker-token": "" });
+  },
+);
 
 scenario("F12 a child that belongs to somebody else is left to them", async (scene) => {
   const { namespace } = scene;

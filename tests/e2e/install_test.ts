@@ -1,7 +1,14 @@
 /** From a new ControlPlane to `ready`, beside what the Go operator made of the same one (tests/golden). */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ConfigMap, Event, type Node, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import {
+  ConfigMap,
+  Event,
+  type Node,
+  PersistentVolumeClaim,
+  Secret,
+  Service,
+} from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, ObjectMeta } from "../../src/kubernetes/resource.ts";
 import {
   decodedData,
@@ -55,10 +62,10 @@ scenario("conditions tell what is awaited, in the order that iofogctl reads them
     return missing?.map(({ type }) => type).join() === "PortManagerAvailable";
   });
   const ready = waiting.status?.conditions?.find(({ type }) => type === "ready");
-  assertEquals([ready?.status, ready?.reason], ["False", "PodsUnavailable"]);
+  assertEquals([ready?.status, ready?.reason], ["False", "Unschedulable"]);
   assertMatch(
     ready?.message ?? "",
-    /^Deployment port-manager has 0 of 1 pods available.*kubectl -n .* describe pods/,
+    /^Deployment port-manager: no node takes its pod.*spec\.pods\.portManager$/,
   );
   release();
   // What `kubectl wait --for=condition=ready` waits for: it does not mind upper and lower case.
@@ -182,7 +189,7 @@ scenario(
   },
 );
 
-/** Our children in the form of the recordings (shared/golden/README.md). */
+/** Our children in the form of the recordings in tests/golden. */
 async function childrenAsRecorded(scene: Scene): Promise<readonly unknown[]> {
   const { data } = await scene.get(Secret, "router-ca");
   const ca = decodedData(data ?? {})["tls.crt"] ?? "";
@@ -212,6 +219,10 @@ function normalisedMetadata(metadata: ObjectMeta): unknown {
 
 function normalised(object: KubeObject): object {
   const { status: _, ...rest } = object as KubeObject & { status?: unknown };
+  if (object.kind === PersistentVolumeClaim.kind) {
+    const { volumeName: _, ...spec } = (object as PersistentVolumeClaim).spec ?? {};
+    return { ...rest, spec };
+  }
   if (object.kind !== Service.kind) return rest;
   const { spec } = object as Service;
   const { clusterIP, clusterIPs: _ips, healthCheckNodePort: _port, ports, ...kept } = spec ?? {};

@@ -185,7 +185,7 @@ scenario("probes and metrics answer as the README says, and each line of the log
   for (const name of names) {
     assertMatch(text, new RegExp(`^# TYPE ${name} `, "m"));
   }
-  assertMatch(text, /^iofog_operator_controlplane_ready\{.*\} 1$/m);
+  assertMatch(text, /^iofog_operator_condition\{.*type="Ready"\} 1$/m);
   assertMatch(text, /^leader_election_master_status\{.*\} 1$/m);
   assertEquals(await operator.stop(), 0);
   for (const line of operator.lines) {

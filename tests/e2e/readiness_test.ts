@@ -43,7 +43,9 @@ scenario("a component that loses its pods lowers ready, one after the other", as
   const { text } = await operator.read("/metrics");
   assertMatch(
     text,
-    new RegExp(`iofog_operator_controlplane_ready\\{namespace="${namespace}",name="iofog"\\} 1`),
+    new RegExp(
+      `iofog_operator_condition\\{kind="ControlPlane",namespace="${namespace}",name="iofog",type="Ready"\\} 1`,
+    ),
   );
 });
 
@@ -58,10 +60,7 @@ scenario(
     await scene.change({ images: { router: "example.org/router:9" } });
     await scene.until(
       "the router not to be ready",
-      (object) =>
-        /^Deployment router has \d of 1 pods updated/.test(
-          conditionOf(object, "RouterAvailable")?.message ?? "",
-        ),
+      (object) => conditionOf(object, "RouterAvailable")?.reason === "Unschedulable",
     );
     assertEquals((await scene.get(Deployment, "router")).status?.availableReplicas, 1);
     release();

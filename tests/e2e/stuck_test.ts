@@ -99,6 +99,7 @@ scenario(
     const { client, kubelet, namespace } = scene;
     scene.operateHere((_, proceed) => proceed());
     const isController = { namespace, name: /^controller-/ };
+    const giveVolumes = kubelet.storage.hold({ namespace });
 
     await test.step("an object of somebody else is in the way", async () => {
       await client.create(ServiceAccount, { metadata: { namespace, name: "port-manager" } });
@@ -153,6 +154,7 @@ scenario(
       );
       await deletePods(scene, "controller");
       await expectTold(scene, { reason: "ClaimPending", part: "ControllerAvailable" });
+      giveVolumes();
       release();
       await scene.untilReady();
     });

@@ -17,7 +17,7 @@ scenario(`nothing is written while pods do not start for ${waitSeconds} seconds`
     "only pods to be awaited",
     (object) =>
       conditionOf(object, "RouterRegistered")?.status === "True" &&
-      conditionOf(object, "Ready")?.reason === "PodsUnavailable",
+      conditionOf(object, "Ready")?.reason === "Unschedulable",
   );
   await pause(2_000);
   const waitsFrom = Date.now();

@@ -25,6 +25,8 @@ export function walkFrom(base: string): void {
       for (const [index, name] of ["controller", "router"].entries()) {
         scene.kubelet.cloud.assign({ namespace, name }, { ip: `192.0.2.${index + 1}` });
       }
+      // A claim that has its volume grows and cannot go back: `storage_test.ts` shows that.
+      scene.kubelet.storage.hold({ namespace });
       await makeSecrets(scene);
       await scene.create(changes);
       await scene.untilReady();
