@@ -1,5 +1,5 @@
 /**
- * What an HTTP answer of the Controller means: a JSON value, nothing, or a `ControllerError`.
+ * What an HTTP answer of the Controller, or of Keycloak, means: a JSON value, nothing, or a `ControllerError`.
  *
  * JSON is parsed only where the Content-Type says so: unknown routes, malformed bodies and oversized ones are answered
  * in HTML, and so is whatever a proxy in between has to say (seen on Controller 3.0.4).
@@ -22,16 +22,22 @@ export interface Answer {
  *
  * @param subject What was asked, for messages, e.g. `PUT /router`.
  * @param secrets Values that no message may show, should the Controller echo them.
+ * @param system Who should have answered.
  * @throws ControllerError for anything but a usable success.
  */
-export function readAnswer(answer: Answer, subject: string, secrets: readonly string[]): unknown {
+export function readAnswer(
+  answer: Answer,
+  subject: string,
+  secrets: readonly string[],
+  system = "Controller",
+): unknown {
   const { status, text } = answer;
   const isJson = /^application\/(.+\+)?json\b/i.test(answer.contentType);
   const value = isJson ? parse(text) : undefined;
   if (status >= 400 && isRecord(value)) throw refusal(value, status, subject, secrets);
-  if (status >= 300) throw badResponse(subject, status, unusable(answer));
+  if (status >= 300) throw badResponse(subject, status, unusable(answer, system));
   if (text === "") return undefined;
-  if (value === undefined) throw badResponse(subject, status, unusable(answer));
+  if (value === undefined) throw badResponse(subject, status, unusable(answer, system));
   return value;
 }
 
@@ -49,12 +55,14 @@ function refusal(
   // 3.7.3 answers 401 and 403 as {"error": ..., "message"?: ...} (from its sources).
   const unnamed = status === 401 ? "Unauthorized" : status === 403 ? "Forbidden" : "Error";
   const code = typeof value.name === "string" && value.name !== "" ? value.name : unnamed;
-  const said = [value.message, value.error].find((text) => typeof text === "string" && text !== "");
+  const said = [value.message, value.error_description, value.error]
+    .find((text) => typeof text === "string" && text !== "");
   const detail = presentable(typeof said === "string" ? said : "", secrets);
   return new ControllerError(`${subject}: ${code}${detail === "" ? "" : `: ${detail}`}`, {
     status,
     code: presentable(code, secrets),
     detail,
+    oauthError: typeof value.error === "string" ? presentable(value.error, secrets) : undefined,
   });
 }
 
@@ -69,10 +77,10 @@ function presentable(text: string, secrets: readonly string[]): string {
   return shown.length <= maxDetail ? shown : `${shown.slice(0, maxDetail)}…`;
 }
 
-function unusable({ status, contentType, text }: Answer): string {
-  if (status >= 300 && status < 400) return `redirected with ${status}, which a Controller does not do`;
+function unusable({ status, contentType, text }: Answer, system: string): string {
+  if (status >= 300 && status < 400) return `redirected with ${status}, which a ${system} does not do`;
   const kind = contentType.split(";")[0]?.trim() || "no content type";
-  const which = status >= 400 ? "not from a Controller's API; check the address" : "not complete JSON";
+  const which = status >= 400 ? `not from a ${system}'s API; check the address` : "not complete JSON";
   return `${status} with ${kind} of ${text.length} characters, ${which}`;
 }
 

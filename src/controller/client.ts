@@ -6,26 +6,10 @@
  * Dialect: Controller 3.0.4.
  */
 
-import type { z } from "zod";
-import { badResponse } from "./answer.ts";
-import { isNotFound } from "./errors.ts";
-import {
-  configSchema,
-  type ControllerStatus,
-  type DefaultRouter,
-  type Profile,
-  profileSchema,
-  routerSchema,
-  type SignedUp,
-  signUpSchema,
-  statusSchema,
-} from "./schemas.ts";
+import { type CallOptions, type CommonCalls, createCommonCalls, createRequests } from "./calls.ts";
+import { type Profile, profileSchema, type SignedUp, signUpSchema } from "./schemas.ts";
 import { type Credentials, Session } from "./session.ts";
-import {
-  type ControllerRequest,
-  type ControllerTransportOptions,
-  createControllerTransport,
-} from "./transport.ts";
+import { type ControllerTransportOptions, createControllerTransport } from "./transport.ts";
 
 /** What sign-up wants: names of at least 3 characters, a password of at least 8. */
 export interface SignUp extends Credentials {
@@ -33,23 +17,8 @@ export interface SignUp extends Credentials {
   readonly lastName: string;
 }
 
-/** The default router as it is written; ports are 1 to 65535. */
-export interface RouterAddress {
-  readonly host: string;
-  readonly messagingPort: number;
-  readonly edgeRouterPort: number;
-  readonly interRouterPort: number;
-}
-
-/** What every function takes last. */
-export interface CallOptions {
-  readonly abortSignal?: AbortSignal | undefined;
-}
-
 /** One Controller, and one user's session at it. */
-export interface ControllerClient {
-  /** Needs no login. */
-  status(options?: CallOptions): Promise<ControllerStatus>;
+export interface ControllerClient extends CommonCalls {
   /** Needs no login. Throws an error for which `isAccountExists` holds where the e-mail has an account. */
   signUp(user: SignUp, options?: CallOptions): Promise<SignedUp>;
   /** Remembers the credentials when they work. Otherwise `isInvalidCredentials` holds, and the ones before stay. */
@@ -69,15 +38,6 @@ export interface ControllerClient {
     change: { readonly oldPassword: string; readonly newPassword: string },
     options?: CallOptions,
   ): Promise<void>;
-  /** The default router, undefined until it has been set. */
-  router(options?: CallOptions): Promise<DefaultRouter | undefined>;
-  /** Creates or replaces it; the Controller would set ports that are left out to its defaults, so none is. */
-  setRouter(router: RouterAddress, options?: CallOptions): Promise<void>;
-  /** A value of the Controller's key-value store, undefined where the key is not there. */
-  config(key: string, options?: CallOptions): Promise<string | undefined>;
-  setConfig(key: string, value: string, options?: CallOptions): Promise<void>;
-  /** Closes connections; requests under way are aborted. */
-  close(): void;
 }
 
 /**
@@ -88,14 +48,10 @@ export interface ControllerClient {
 export function createControllerClient(options: ControllerTransportOptions): ControllerClient {
   const transport = createControllerTransport(options);
   const session = new Session(transport);
-  const bare = async <T>(schema: z.ZodType<T>, request: ControllerRequest) =>
-    parsed(schema, request, await transport.performRequest(request));
-  const read = async <T>(schema: z.ZodType<T>, request: ControllerRequest) =>
-    parsed(schema, request, await session.send(request));
-  const write = async (request: ControllerRequest) => void await session.send(request);
-
+  const requests = createRequests(transport, session);
+  const { bare, read, write } = requests;
   return {
-    status: (call) => bare(statusSchema, { ...call, method: "GET", route: "/status" }),
+    ...createCommonCalls(requests, transport),
 
     signUp: ({ firstName, lastName, email, password }, call) =>
       bare(signUpSchema, {
@@ -121,47 +77,5 @@ export function createControllerClient(options: ControllerTransportOptions): Con
         bodyJson: { oldPassword, newPassword },
         secrets: [oldPassword, newPassword],
       }, newPassword),
-
-    router: (call) => found(read(routerSchema, { ...call, method: "GET", route: "/router" })),
-
-    setRouter: ({ host, messagingPort, edgeRouterPort, interRouterPort }, call) =>
-      write({
-        ...call,
-        method: "PUT",
-        route: "/router",
-        templated: true,
-        bodyJson: { host, messagingPort, edgeRouterPort, interRouterPort },
-      }),
-
-    config: async (key, call) => {
-      const parameters = { key };
-      const entry = await found(
-        read(configSchema, { ...call, method: "GET", route: "/config/:key", parameters }),
-      );
-      return entry?.value;
-    },
-
-    setConfig: (key, value, call) =>
-      write({ ...call, method: "PUT", route: "/config", templated: true, bodyJson: { key, value } }),
-
-    close: () => transport.close(),
   };
-}
-
-function parsed<T>(schema: z.ZodType<T>, request: ControllerRequest, answer: unknown): T {
-  const result = schema.safeParse(answer);
-  if (result.success) return result.data;
-  // The paths only: a value may be a secret.
-  const paths = result.error.issues.map((issue) => issue.path.join(".") || "the body").join(", ");
-  throw badResponse(`${request.method} ${request.route}`, 200, `missing or of another type: ${paths}`);
-}
-
-async function found<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    // By name: the HTML 404 of a proxy or of another server must not look as if nothing were set.
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,8 @@
 /**
  * The Controller's answers, checked where they come in. Unknown properties are dropped, missing ones are an error.
  *
- * Source: the sources of Controller 3.0.4, checked against a running 3.0.4.
+ * Source: the sources of Controller 3.0.4, checked against a running 3.0.4; of 3.7.3 its sources and answers recorded
+ * from a running one.
  */
 
 import { z } from "zod";
@@ -44,3 +45,83 @@ export type DefaultRouter = z.infer<typeof routerSchema>;
 
 /** `GET /config/:key`. */
 export const configSchema = z.object({ key: z.string(), value: z.string() });
+
+const port = z.number();
+
+/** `GET /nats/hub`; 3.7. */
+export const natsHubSchema = z.object({
+  host: z.string(),
+  serverPort: port,
+  clusterPort: port,
+  leafPort: port,
+  mqttPort: port,
+  httpPort: port,
+});
+export type NatsHub = z.infer<typeof natsHubSchema>;
+
+const text = z.string().min(1);
+
+/** `GET /nats/bootstrap`; 3.7. Holds secrets. */
+export const natsBootstrapSchema = z.object({
+  operatorJwt: text,
+  operatorPublicKey: text,
+  /** Secret. */
+  operatorSeed: text,
+  systemAccountJwt: text,
+  systemAccountPublicKey: text,
+  /** Secret: a creds file of the system account's user `admin-hub`. */
+  sysUserCredsBase64: text,
+});
+export type NatsBootstrap = z.infer<typeof natsBootstrapSchema>;
+
+const natsAccountSchema = z.object({
+  name: z.string(),
+  /** Also its name in the bundle, before `.jwt`. */
+  publicKey: text,
+  jwt: text,
+  isSystem: z.boolean().optional(),
+  /** An edge node's own system account, which the hub does not serve. */
+  isLeafSystem: z.boolean().optional(),
+});
+export type NatsAccount = z.infer<typeof natsAccountSchema>;
+
+/** `GET /nats/accounts`; 3.7. */
+export const natsAccountsSchema = z.object({ accounts: z.array(natsAccountSchema) });
+
+const listedAuthoritySchema = z.object({ name: z.string(), subject: z.string(), valid_to: z.string() });
+export type ListedAuthority = z.infer<typeof listedAuthoritySchema>;
+
+/** `GET /certificates/ca`; 3.7. */
+export const certificateAuthoritiesSchema = z.object({ cas: z.array(listedAuthoritySchema) });
+
+/** `GET /certificates/ca/:name`; 3.7. The private key that it also has is dropped. */
+export const certificateAuthoritySchema = z.object({
+  name: z.string(),
+  data: z.object({ certificate: z.string() }),
+});
+
+/** An authority as the Controller has it. */
+export interface ImportedAuthority {
+  readonly name: string;
+  readonly certificatePem: string;
+}
+
+/** Keycloak's token endpoint. */
+export const tokenSchema = z.object({
+  access_token: text,
+  /** Seconds. */
+  expires_in: z.number().positive(),
+});
+
+/** What is in Keycloak's tokens, as far as it may explain why one is refused. */
+export const tokenClaimsSchema = z.object({
+  iss: z.string().optional(),
+  aud: z.union([z.string(), z.array(z.string())]).optional(),
+  /** Seconds since the epoch. */
+  exp: z.number().optional(),
+});
+
+/** Keycloak's `GET /admin/realms/:realm/clients`. */
+export const keycloakClientsSchema = z.array(
+  z.object({ id: text, clientId: z.string(), rootUrl: z.string().nullish() }),
+);

@@ -1,5 +1,5 @@
 /**
- * Carries requests to one Controller: the only file of this layer that calls `fetch`.
+ * Carries requests to one Controller, or to the Keycloak that it trusts: the only file of this layer that calls `fetch`.
  *
  * Guarantees: every request ends (deadline, the caller's signal, `close()`); at most `concurrency` are under way; every
  * body is read to its end or cancelled; redirects are not followed (they would take the token elsewhere); every failure
@@ -26,7 +26,10 @@ export interface ControllerRequest {
   readonly route: string;
   /** Values for the route's parameters, unescaped and not empty. */
   readonly parameters?: Readonly<Record<string, string>> | undefined;
+  readonly query?: Readonly<Record<string, string>> | undefined;
   readonly bodyJson?: unknown;
+  /** Sent encoded as a form, instead of `bodyJson`. */
+  readonly form?: Readonly<Record<string, string>> | undefined;
   /** Whether the Controller renders the body's strings as Liquid templates; then they are escaped. */
   readonly templated?: boolean | undefined;
   /** The whole value of the header. */
@@ -53,9 +56,21 @@ export type FetchFunction = (
   init: RequestInit & { client: Deno.HttpClient },
 ) => Promise<Response>;
 
+/** Which system is at the other end: what its messages call it, and where its API begins. */
+interface System {
+  readonly name: string;
+  /** Path that every route is below of; may stand at the end of the address, or be left out. */
+  readonly path: string;
+}
+
 /** How a transport behaves. */
-export interface ControllerTransportOptions {
+export interface ControllerTransportOptions extends TransportOptions {
   /** `http` or `https`, with or without `/api/v3`, e.g. `http://controller.iofog.svc.cluster.local:51121`. */
+  readonly baseUrl: string;
+}
+
+/** How a transport behaves, whatever is at its other end. */
+export interface TransportOptions {
   readonly baseUrl: string;
   /** Certificate authorities to trust besides the public ones. */
   readonly caPem?: string | undefined;
@@ -85,14 +100,24 @@ export interface ControllerTransport {
  * `caPem` is no certificate.
  */
 export function createControllerTransport(options: ControllerTransportOptions): ControllerTransport {
-  return new FetchTransport(options);
+  return new FetchTransport(options, { name: "Controller", path: "/api/v3" });
+}
+
+/**
+ * The same for a Keycloak, whose routes begin at its own address, e.g. `https://keycloak.example.com/auth/`.
+ *
+ * @throws TypeError as above
+ */
+export function createKeycloakTransport(options: TransportOptions): ControllerTransport {
+  return new FetchTransport(options, { name: "Keycloak", path: "" });
 }
 
 class FetchTransport implements ControllerTransport {
   readonly #base: string;
   readonly #readClient: Deno.HttpClient;
   readonly #writeClient: Deno.HttpClient;
-  readonly #options: ControllerTransportOptions;
+  readonly #options: TransportOptions;
+  readonly #system: System;
   readonly #clock: Clock;
   readonly #fetch: FetchFunction;
   readonly #deadlineMs: number;
@@ -100,12 +125,13 @@ class FetchTransport implements ControllerTransport {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  constructor(options: ControllerTransportOptions) {
-    const base = baseOf(options.baseUrl);
-    this.#base = base.href;
-    this.#readClient = createClient(base, options.caPem, 4);
-    this.#writeClient = createClient(base, options.caPem, 0);
+  constructor(options: TransportOptions, system: System) {
+    const base = baseOf(options.baseUrl, system);
+    this.#base = base.href.replace(/\/$/, "");
+    this.#readClient = createClient(base, options.caPem, 4, system);
+    this.#writeClient = createClient(base, options.caPem, 0, system);
     this.#options = options;
+    this.#system = system;
     this.#clock = options.clock ?? systemClock;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
     this.#deadlineMs = options.deadlineMs ?? 10_000;
@@ -121,7 +147,8 @@ class FetchTransport implements ControllerTransport {
       await this.#takeTurn(signal);
       try {
         const answer = await this.#send(request, path, subject, signal);
-        return readAnswer(answer, subject, [request.authorization ?? "", ...(request.secrets ?? [])]);
+        const secrets = [request.authorization ?? "", ...(request.secrets ?? [])];
+        return readAnswer(answer, subject, secrets, this.#system.name);
       } finally {
         this.#giveTurn();
       }
@@ -178,10 +205,13 @@ class FetchTransport implements ControllerTransport {
       headers.set("content-type", "application/json");
       init.body = JSON.stringify(request.templated ? escapeLiquid(request.bodyJson) : request.bodyJson);
     }
+    // Sets its own content type.
+    if (request.form !== undefined) init.body = new URLSearchParams(request.form);
+    const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
     const startedAt = this.#clock.monotonic();
     let status = 0;
     try {
-      const response = await this.#fetch(`${this.#base}${path}`, init);
+      const response = await this.#fetch(`${this.#base}${path}${query}`, init);
       status = response.status;
       const text = await untilAborted(response.text(), signal).catch(() => {
         throw badResponse(subject, status, `${status}, cut off`);
@@ -223,19 +253,25 @@ class FetchTransport implements ControllerTransport {
   }
 }
 
-function baseOf(baseUrl: string): URL {
+function baseOf(baseUrl: string, { name, path }: System): URL {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError("the Controller's address must be an http or https URL, e.g. http://host:51121");
+    throw new TypeError(`the ${name}'s address must be an http or https URL, e.g. http://host:51121`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw new TypeError("the Controller's address must not hold credentials, a query or a fragment");
+    throw new TypeError(`the ${name}'s address must not hold credentials, a query or a fragment`);
   }
-  url.pathname = `${url.pathname.replace(/\/+$/, "").replace(/\/api\/v3$/, "")}/api/v3`;
+  const prefix = url.pathname.replace(/\/+$/, "");
+  url.pathname = path !== "" && prefix.endsWith(path) ? prefix : `${prefix}${path}`;
   return url;
 }
 
-function createClient(base: URL, caPem: string | undefined, poolMaxIdlePerHost: number): Deno.HttpClient {
+function createClient(
+  base: URL,
+  caPem: string | undefined,
+  poolMaxIdlePerHost: number,
+  { name }: System,
+): Deno.HttpClient {
   const host = base.hostname.replace(/^\[|\]$/g, "");
   const isLoopback = host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
   const options: Deno.CreateHttpClientOptions = {
@@ -248,7 +284,7 @@ function createClient(base: URL, caPem: string | undefined, poolMaxIdlePerHost: 
   if (isLoopback && base.protocol === "http:") {
     options.proxy = { transport: "tcp", hostname: host, port: Number(base.port || 80) };
   }
-  const problem = "the Controller's CA is not usable PEM; it must hold BEGIN CERTIFICATE blocks";
+  const problem = `the ${name}'s CA is not usable PEM; it must hold BEGIN CERTIFICATE blocks`;
   // Deno takes text without any block for an empty list.
   if (caPem !== undefined && !caPem.includes("-----BEGIN CERTIFICATE-----")) throw new TypeError(problem);
   try {

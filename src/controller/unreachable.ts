@@ -1,11 +1,9 @@
-/** Says why a connection to the Controller failed and what to do about it, from what Deno's fetch says. */
+/** Says why a connection to the Controller or Keycloak failed and what to do about it, from what Deno's fetch says. */
 
 import { ControllerError } from "./errors.ts";
 
-/** What Deno says (part of it), what that means, and the remedy. */
-const causes: readonly (readonly [RegExp, string])[] = [
-  [/Connection refused/, "connection refused; check that the Controller runs, and its port"],
-  [/dns error/, "its name cannot be resolved; check the address and DNS"],
+/** What Deno says (part of it), what that means, and the remedy; of what is about a certificate, and of the rest. */
+const untrusted: readonly (readonly [RegExp, string])[] = [
   [/UnknownIssuer/, "its certificate is from an unknown authority; trust that authority's certificate"],
   [
     /CaUsedAsEndEntity/,
@@ -14,6 +12,10 @@ const causes: readonly (readonly [RegExp, string])[] = [
   [/not valid for name/, "its certificate is for other names; use one of those as the address"],
   [/Expired|NotValidYet/, "its certificate is not valid now; renew it, or set this machine's clock"],
   [/invalid peer certificate/, "its certificate cannot be verified"],
+];
+const unreachable: readonly (readonly [RegExp, string])[] = [
+  [/Connection refused/, "connection refused; check that it runs, and its port"],
+  [/dns error/, "its name cannot be resolved; check the address and DNS"],
   [/InvalidContentType|corrupt message/, "it does not speak TLS; check http or https in the address"],
   [/unreachable|timed out/i, "there is no route to it; check the network, HTTPS_PROXY and NO_PROXY"],
   [/NotCapable|Requires net access/, "this process may not use the network there; run it with --allow-net"],
@@ -22,10 +24,12 @@ const causes: readonly (readonly [RegExp, string])[] = [
 /** The `ControllerError` for a failure of `fetch` on a request to `server`. */
 export function failedConnection(cause: unknown, subject: string, server: string): ControllerError {
   const text = describeFailure(cause);
-  const known = causes.find(([pattern]) => pattern.test(text))?.[1] ?? "the connection broke";
+  const about = (known: typeof untrusted) => known.find(([pattern]) => pattern.test(text))?.[1];
+  const certificate = about(untrusted);
+  const known = certificate ?? about(unreachable) ?? "the connection broke";
   return new ControllerError(`${subject}: cannot use ${server}: ${known}`, {
     status: 0,
-    code: "Unreachable",
+    code: certificate === undefined ? "Unreachable" : "Untrusted",
     cause,
   });
 }

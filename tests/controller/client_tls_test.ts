@@ -25,7 +25,9 @@ async function statusFrom(pair: KeyPair, caPem: string | undefined, host = "127.
   try {
     return await client.status();
   } catch (error) {
-    if (error instanceof ControllerError && error.code === "Unreachable") return error.message;
+    if (error instanceof ControllerError && ["Unreachable", "Untrusted"].includes(error.code)) {
+      return error.message;
+    }
     throw error;
   } finally {
     client.close();
