@@ -34,6 +34,7 @@ interface Document {
 }
 
 const otherTest = "another test runs it";
+const runByCi = "`.ci/run` runs it";
 const noContainer = "no container runs";
 const noDocker = "there is no Docker and no registry";
 
@@ -44,7 +45,7 @@ const documents: Readonly<Record<string, Document>> = {
     notRun: {
       "npx -y deno@2.9.6 task dev      # a private cluster on this machine with the operator and a control plane in it":
         otherTest,
-      "npx -y deno@2.9.6 task test     # every test, on a real API server": "it is what runs this",
+      "npx -y deno@2.9.6 task test     # the tests, on a real API server": "it is what runs this",
       "npx -y deno@2.9.6 task dev": otherTest,
       "npx -y deno@2.9.6 task compile                     # dist/iofog-operator, for this machine":
         "it downloads Deno's runtime",
@@ -82,8 +83,12 @@ const documents: Readonly<Record<string, Document>> = {
     notRun: {
       "deno task ok      # format, lint, types, layers, generated files, unit tests: before every commit":
         otherTest,
-      "deno task test    # all of the tests, on a real API server, and the secret scan: before every pull request":
+      "deno task test    # the tests, on a real API server, and the secret scan: before every pull request":
         "it is what runs this",
+      "deno task walk    # each field of a control plane that is ready changed to all that it takes, and back":
+        runByCi,
+      "deno task faults  # each scenario with a crash at each write and a stale answer to each list (docs/faults.md)":
+        runByCi,
       "deno task test tests/e2e/install_test.ts      # one file or folder": "it is what runs this",
       "deno task test becomes ready                  # tests with these words in their name":
         "it is what runs this",
@@ -120,7 +125,10 @@ const collector = collectSecrets(connectCluster(cluster, { userAgent: "secret-sc
 });
 registerSecret(cluster.adminToken);
 
-Deno.test("every document with commands is in the table of what is run", async () => {
+/** The collector follows the cluster through all of this file. */
+const besideCollector = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test("every document with commands is in the table of what is run", besideCollector, async () => {
   const paths = ["README.md", "CONTRIBUTING.md"];
   for await (const { name } of Deno.readDir(`${ROOT}docs`)) {
     if (name.endsWith(".md")) paths.push(`docs/${name}`);
@@ -136,9 +144,7 @@ Deno.test("every document with commands is in the table of what is run", async (
 });
 
 for (const [path, { given, notRun = {} }] of Object.entries(documents)) {
-  // The collector follows the cluster through all of this file.
-  const options = { name: `every command of ${path} works`, sanitizeOps: false, sanitizeResources: false };
-  Deno.test(options, async () => {
+  Deno.test(`every command of ${path} works`, besideCollector, async () => {
     const blocks = commandBlocks(await Deno.readTextFile(`${ROOT}${path}`));
     const script = stage[given] + scriptOf(path, blocks, notRun);
     await using scene = await Scene.open({ cluster, isNamespaceMade: false });

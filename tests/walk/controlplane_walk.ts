@@ -10,7 +10,8 @@ import { bases, fields, makeSecrets, walks } from "./controlplane_fields.ts";
 import { walkField, watchAvailability } from "./walk.ts";
 
 /**
- * A test that walks all fields of one base. Each base has a file of its own, so that they run side by side.
+ * A test that walks all fields of one base. Each base has a file of its own, so that they run side by side:
+ * `deno task walk`, since it takes as long as half of all other tests.
  *
  * @param base A name in `bases`.
  */
