@@ -7,7 +7,7 @@ import type { Parent, Snapshot } from "../operator/definition.ts";
 import type { ControllerLocation } from "../resources/controlplane/iofog/backend.ts";
 import { loadBalancerAddress } from "../resources/controlplane/component.ts";
 import { CONTROLLER } from "../resources/controlplane/iofog/controller.ts";
-import { CONTROLLER_API_PORT } from "../resources/controlplane/iofog/schema.ts";
+import { CONTROLLER_API_PORT } from "../resources/controlplane/fields.ts";
 
 export interface LocateOptions {
   /** What `--controller-url` says. */

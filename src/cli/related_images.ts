@@ -4,7 +4,8 @@
  */
 
 import { ConfigError } from "../kubernetes/connection_config.ts";
-import { isImage, type SiteImages } from "../resources/controlplane/iofog/images.ts";
+import { isImage } from "../resources/controlplane/images.ts";
+import type { SiteImages } from "../resources/controlplane/iofog/images.ts";
 
 /** Variable, the image that it replaces, and what the help says of it. */
 export const relatedImages = [

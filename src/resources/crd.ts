@@ -3,7 +3,7 @@
  *
  * Guarantees: the schemas are structural (apiextensions.k8s.io/v1), every field has a description, and the same zod
  * schema gives the same YAML. What a structural schema cannot say fails here, at build time, with the path of the
- * field. Limits and defaults of the zod schema are left out on purpose: see controlplane/schema.ts. Defaults are told in
+ * field. Limits and defaults of the zod schema are left out on purpose: see controlplane/fields.ts. Defaults are told in
  * the description.
  */
 

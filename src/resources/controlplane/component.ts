@@ -1,9 +1,9 @@
 /**
- * What the three components of a control plane have in common: what they are built from, and the objects that differ
- * only in a name.
+ * What the components of a control plane of either flavour have in common: what they are built from, and the objects
+ * that differ only in a name.
  *
- * Names, labels, selectors and ports are a contract with the CLIs, the Port Manager and existing clusters (selectors
- * cannot be changed); they are those of ioFog operator 3.2.0.
+ * Names, labels, selectors and ports are a contract with the CLIs, with what the Controllers make, and with existing
+ * clusters (selectors cannot be changed): each flavour gives its own.
  */
 
 import type { Child, Snapshot } from "../../operator/definition.ts";
@@ -12,29 +12,26 @@ import type { DeploymentStrategy } from "../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Service, ServiceAccount } from "../../kubernetes/generated/core_v1.ts";
 import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { type PolicyRule, Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
-import type { Images } from "./iofog/images.ts";
-import type { ControlPlaneSpec, ServiceType } from "./iofog/schema.ts";
+import type { ServiceType } from "./fields.ts";
 
-/** All that a component is built from. */
-export interface Inputs {
+/** What a component of either flavour is built from; each adds its spec and its images. */
+export interface Surroundings {
+  /** Of the custom resource. */
+  readonly name: string;
   readonly namespace: string;
   /** Of the custom resource. */
   readonly uid: string;
-  readonly spec: ControlPlaneSpec;
-  /** Images for what the spec leaves open. */
-  readonly images: Images;
   readonly snapshot: Snapshot;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Another text whenever the user's password may be another. */
-  readonly passwordVersion: string;
-  /** Whether the Controller accepted the password of this very version. */
-  readonly passwordProved: boolean;
 }
+
+/** Labels of an object, or of pods and so the selector of what selects them. */
+export type Labels = Readonly<Record<string, string>>;
 
 /** Something that is not there yet: what waits for it, why, and what to do. */
 export interface Waiting {
-  /** `controller`, `router` or `port-manager`. */
+  /** Such as `controller` or `router`. */
   readonly component: string;
   /** A constant of `reasons.ts`. */
   readonly reason: string;
@@ -49,53 +46,79 @@ export interface Warning {
 }
 
 /** Metadata of a child with a fixed name. */
-export function metaOf(inputs: Inputs, name: string, labels?: Readonly<Record<string, string>>): ChildMeta {
-  return { name, namespace: inputs.namespace, ...(labels && { labels: { ...labels } }) };
+export function metaOf({ namespace }: Surroundings, name: string, labels?: Labels): ChildMeta {
+  return { name, namespace, ...(labels && { labels: { ...labels } }) };
 }
 
 /** The identity of a component's pods, with the Secret to pull images with. */
-export function serviceAccount(inputs: Inputs, name: string): Child {
-  const { pullSecret } = inputs.spec.images;
+export function serviceAccount(
+  inputs: Surroundings,
+  name: string,
+  { labels, pullSecret }: { readonly labels?: Labels; readonly pullSecret?: string | undefined },
+): Child {
   return applied(
     ServiceAccount,
-    metaOf(inputs, name),
+    metaOf(inputs, name, labels),
     pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] },
   );
 }
 
 /** A Role, and its binding to the ServiceAccount of the same name. */
-export function permissions(inputs: Inputs, name: string, rules: PolicyRule[]): Child[] {
+export function permissions(
+  inputs: Surroundings,
+  name: string,
+  rules: PolicyRule[],
+  labels?: Labels,
+): Child[] {
   return [
-    applied(Role, metaOf(inputs, name), { rules }),
-    applied(RoleBinding, metaOf(inputs, name), {
+    applied(Role, metaOf(inputs, name, labels), { rules }),
+    applied(RoleBinding, metaOf(inputs, name, labels), {
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
       subjects: [{ kind: "ServiceAccount", name }],
     }),
   ];
 }
 
-/** A port of a Service: where it listens, and where that leads to in the pod. */
+/** A port of a Service: what it is called, where it listens, and where that leads to in the pod. */
 export interface ServicePort {
+  readonly name: string;
   readonly port: number;
   readonly targetPort: number;
 }
 
-/** A Service whose ports are named `<name>0`, `<name>1`, ... */
+/** How a Service is reached. */
+export interface Exposure {
+  readonly type: ServiceType;
+  /** Address to ask of the cloud. */
+  readonly address?: string | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** @default `Local` with a LoadBalancer, and the API server's for the others */
+  readonly externalTrafficPolicy?: "Local" | "Cluster" | undefined;
+}
+
+/** A Service in front of the pods with `labels`, which it carries itself. */
 export function service(
-  inputs: Inputs,
+  inputs: Surroundings,
   name: string,
-  labels: Readonly<Record<string, string>>,
-  exposure: { readonly type: ServiceType; readonly address?: string | undefined },
+  labels: Labels,
+  { address, annotations, externalTrafficPolicy, type }: Exposure,
   ports: readonly ServicePort[],
 ): Child {
-  const loadBalanced = exposure.type === "LoadBalancer";
-  return applied(Service, metaOf(inputs, name, labels), {
+  const loadBalanced = type === "LoadBalancer";
+  const policy = type === "ClusterIP"
+    ? undefined
+    : externalTrafficPolicy ?? (loadBalanced ? "Local" : undefined);
+  const metadata = {
+    ...metaOf(inputs, name, labels),
+    ...(annotations && { annotations: { ...annotations } }),
+  };
+  return applied(Service, metadata, {
     spec: {
-      type: exposure.type,
-      ...(loadBalanced && { externalTrafficPolicy: "Local" }),
-      ...(loadBalanced && exposure.address !== undefined && { loadBalancerIP: exposure.address }),
+      type,
+      ...(policy !== undefined && { externalTrafficPolicy: policy }),
+      ...(loadBalanced && address !== undefined && { loadBalancerIP: address }),
       selector: { ...labels },
-      ports: ports.map((port, index) => ({ name: `${name}${index}`, protocol: "TCP" as const, ...port })),
+      ports: ports.map((port) => ({ protocol: "TCP" as const, ...port })),
     },
   });
 }
@@ -104,11 +127,16 @@ export function service(
  * The budget of a component's pods, if the spec asks for any: one of them may be evicted at a time. A single pod may
  * be, too, or no node could be drained.
  */
-export function disruptionBudget(inputs: Inputs, name: string): Child[] {
+export function disruptionBudget(
+  inputs: Surroundings & { readonly spec: { readonly podDisruptionBudgets: { readonly enabled: boolean } } },
+  name: string,
+  selector: Labels,
+  labels?: Labels,
+): Child[] {
   if (!inputs.spec.podDisruptionBudgets.enabled) return [];
   return [
-    applied(PodDisruptionBudget, metaOf(inputs, name), {
-      spec: { maxUnavailable: 1, selector: { matchLabels: { name } } },
+    applied(PodDisruptionBudget, metaOf(inputs, name, labels), {
+      spec: { maxUnavailable: 1, selector: { matchLabels: { ...selector } } },
     }),
   ];
 }

@@ -3,7 +3,7 @@
  */
 
 /** A field of the spec has a wrong type, is missing, or breaks a limit. */
-export const INVALID_SPEC = "InvalidSpec";
+export { INVALID_SPEC } from "../parse_spec.ts";
 /** The e-mail of a user that exists in the Controller was changed. */
 export const EMAIL_CHANGED = "EmailChanged";
 /** A LoadBalancer Service has no address yet. */

@@ -21,7 +21,8 @@ import {
   RENEWAL_MS,
 } from "../../pki.ts";
 import * as component from "../component.ts";
-import type { Inputs, Waiting, Warning } from "../component.ts";
+import type { Waiting, Warning } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import * as reasons from "../reasons.ts";
 import { type Found, readCertificateSecret } from "./references.ts";
 

@@ -9,9 +9,9 @@ import { PersistentVolumeClaim } from "../../../kubernetes/generated/core_v1.ts"
 import { applied } from "../../child.ts";
 import { canonicalQuantity, compareQuantities } from "../../quantity.ts";
 import * as component from "../component.ts";
-import type { Inputs } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import * as reasons from "../reasons.ts";
-import { isSqlite } from "./schema.ts";
+import { isSqlite } from "../fields.ts";
 
 /** Name of the claim that holds the sqlite database, and of the volume. */
 export const SQLITE_CLAIM = "controller-sqlite";

@@ -9,10 +9,10 @@ import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { podTemplate } from "../../pods.ts";
 import * as component from "../component.ts";
-import type { Inputs } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { claimChildren, SQLITE_CLAIM } from "./claim.ts";
 import { armVariant } from "./images.ts";
-import { CONTROLLER_API_PORT, isSqlite } from "./schema.ts";
+import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 
 /** Name of the Deployment, Service and ServiceAccount, and value of the label `name`. */
 export const CONTROLLER = "controller";
@@ -34,13 +34,13 @@ const SQLITE_PATHS = [
 export function controllerChildren(inputs: Inputs): Child[] {
   const sqlite = isSqlite(inputs.spec.database);
   return [
-    component.serviceAccount(inputs, CONTROLLER),
+    component.serviceAccount(inputs, CONTROLLER, inputs.spec.images),
     databaseSecret(inputs),
     tokensSecret(inputs),
     ...claimChildren(inputs),
     controllerService(inputs),
     controllerDeployment(inputs, sqlite),
-    ...component.disruptionBudget(inputs, CONTROLLER),
+    ...component.disruptionBudget(inputs, CONTROLLER, labels),
   ];
 }
 
@@ -68,8 +68,8 @@ function tokensSecret(inputs: Inputs): Child {
 function controllerService(inputs: Inputs): Child {
   return component.service(inputs, CONTROLLER, labels, inputs.spec.services.controller, [
     // iofogctl finds the node port of the API by this number.
-    { port: CONTROLLER_API_PORT, targetPort: CONTROLLER_API_PORT },
-    { port: 80, targetPort: inputs.spec.controller.ecnViewerPort },
+    { name: `${CONTROLLER}0`, port: CONTROLLER_API_PORT, targetPort: CONTROLLER_API_PORT },
+    { name: `${CONTROLLER}1`, port: 80, targetPort: inputs.spec.controller.ecnViewerPort },
   ]);
 }
 

@@ -10,7 +10,8 @@ import { readInventory } from "../../../operator/inventory.ts";
 import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { certificateWarnings } from "./certificates.ts";
 import * as component from "../component.ts";
-import type { Inputs, Waiting, Warning } from "../component.ts";
+import type { Waiting, Warning } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { storageProblems } from "./claim.ts";
 import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
@@ -20,7 +21,8 @@ import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "../reasons.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
 import { routerChildren, type RouterEndpoint, routerEndpoint, routerWaiting } from "./router.ts";
-import { CONTROLLER_API_PORT, ownSecrets, parseSpec } from "./schema.ts";
+import { CONTROLLER_API_PORT } from "../fields.ts";
+import { ownSecrets, parseSpec } from "./schema.ts";
 
 /** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
 export function secretNames(parent: Parent): readonly string[] {
@@ -78,6 +80,7 @@ export function assess(
   }
   const passwordVersion = versionOf(parent, resolved.spec.user.passwordSecretRef, snapshot);
   const inputs: Inputs = {
+    name: parent.metadata.name,
     namespace: parent.metadata.namespace,
     uid: parent.metadata.uid,
     spec: { ...resolved.spec, images: { ...site, ...resolved.spec.images } },

@@ -4,7 +4,7 @@
  */
 
 import type { Child } from "../../../operator/definition.ts";
-import type { Inputs } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { decodePassword } from "./password.ts";
 import { previousPassword } from "./port_manager.ts";
 import { routerEndpoint } from "./router.ts";

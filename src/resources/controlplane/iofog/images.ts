@@ -24,18 +24,6 @@ export const defaultImages: Images = {
   proxy: "iofog/proxy:3.0.0",
 };
 
-const NAME = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-const HOST =
-  "(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\\[[0-9a-fA-F:]+\\])";
-const IMAGE = new RegExp(
-  `^(?:${HOST}(?::[0-9]+)?/)?${NAME}(?:/${NAME})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?$`,
-);
-
-/** Whether `text` names an image as a kubelet understands it, with a tag, a digest, both or none. */
-export function isImage(text: string): boolean {
-  return text.length <= 512 && IMAGE.test(text);
-}
-
 /**
  * The ARM image of the same release: `-arm` before the tag, e.g. `registry:5000/proxy-arm:3.0.0`. An image without a
  * tag, or with a digest, is returned as it is: a digest names one exact image.

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { armVariant, isImage } from "./images.ts";
+import { isImage } from "../images.ts";
+import { armVariant } from "./images.ts";
 
 const cases: readonly [image: string, variant: string][] = [
   ["iofog/proxy:3.0.0", "iofog/proxy-arm:3.0.0"],

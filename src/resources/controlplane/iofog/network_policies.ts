@@ -14,11 +14,11 @@ import {
 } from "../../../kubernetes/generated/networking_v1.ts";
 import { applied } from "../../child.ts";
 import * as component from "../component.ts";
-import type { Inputs } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import { ROUTER, ROUTER_PORTS } from "./router.ts";
-import { CONTROLLER_API_PORT, isSqlite } from "./schema.ts";
+import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 
 /** Where API servers listen: policies see the address behind Service `kubernetes`, whose port is not known here. */
 const API_SERVER_PORTS = [443, 6443, 8443];

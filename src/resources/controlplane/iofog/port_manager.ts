@@ -9,7 +9,8 @@ import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { podTemplate } from "../../pods.ts";
 import * as component from "../component.ts";
-import type { Inputs, Waiting } from "../component.ts";
+import type { Waiting } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { decodePassword } from "./password.ts";
 import * as reasons from "../reasons.ts";
 import { ROUTER } from "./router.ts";
@@ -23,7 +24,7 @@ const labels = { name: PORT_MANAGER };
 /** Every child of the component, in the order of need. */
 export function portManagerChildren(inputs: Inputs): Child[] {
   return [
-    component.serviceAccount(inputs, PORT_MANAGER),
+    component.serviceAccount(inputs, PORT_MANAGER, inputs.spec.images),
     ...component.permissions(inputs, PORT_MANAGER, [{
       apiGroups: ["", "apps"],
       resources: ["deployments", "services", "pods", "configmaps"],
@@ -31,7 +32,7 @@ export function portManagerChildren(inputs: Inputs): Child[] {
     }]),
     credentialsSecret(inputs),
     portManagerDeployment(inputs),
-    ...component.disruptionBudget(inputs, PORT_MANAGER),
+    ...component.disruptionBudget(inputs, PORT_MANAGER, labels),
   ];
 }
 

@@ -10,7 +10,8 @@ import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { decodeBase64, encodeBase64 } from "../../child.ts";
 import type { CertificateData } from "../../pki.ts";
 import * as reasons from "../reasons.ts";
-import { type AcceptedSpec, type ControlPlaneSpec, isSqlite, PASSWORD_LENGTH } from "./schema.ts";
+import { isSqlite } from "../fields.ts";
+import { type AcceptedSpec, type ControlPlaneSpec, PASSWORD_LENGTH } from "./schema.ts";
 
 /** A value in a Secret, and the field that names it. */
 interface ValueReference {

@@ -9,7 +9,8 @@ import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { podTemplate } from "../../pods.ts";
 import { certificateSecrets, certificatesWaiting, ROUTER_LEAVES } from "./certificates.ts";
 import * as component from "../component.ts";
-import type { Inputs, Waiting } from "../component.ts";
+import type { Waiting } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import * as reasons from "../reasons.ts";
 import type { ControlPlaneSpec } from "./schema.ts";
 
@@ -52,16 +53,16 @@ export function routerEndpoint(spec: ControlPlaneSpec, snapshot: Snapshot): Rout
 /** Every child of the component, in the order of need. */
 export function routerChildren(inputs: Inputs): Child[] {
   return [
-    component.serviceAccount(inputs, ROUTER),
+    component.serviceAccount(inputs, ROUTER, inputs.spec.images),
     ...component.permissions(inputs, ROUTER, [
       { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
     ]),
     component.service(inputs, ROUTER, labels, { type: inputs.spec.services.router.type }, [
-      ...ROUTER_PORTS.map((port) => ({ port, targetPort: port })),
+      ...ROUTER_PORTS.map((port, index) => ({ name: `${ROUTER}${index}`, port, targetPort: port })),
     ]),
     ...certificateSecrets(inputs, routerEndpoint(inputs.spec, inputs.snapshot)?.host),
     routerDeployment(inputs),
-    ...component.disruptionBudget(inputs, ROUTER),
+    ...component.disruptionBudget(inputs, ROUTER, { name: ROUTER }),
   ];
 }
 

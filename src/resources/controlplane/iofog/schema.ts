@@ -9,26 +9,32 @@
  */
 
 import { z } from "zod";
-import type { Problem } from "../../../operator/definition.ts";
+import { checkSpec, type ParsedSpec } from "../../parse_spec.ts";
 import { podSettings } from "../../pods.ts";
-import { compareQuantities } from "../../quantity.ts";
-import { quantity } from "../../kubernetes_shape.ts";
-import { defaultImages, isImage } from "./images.ts";
+import {
+  checkDatabase,
+  checkReplicas,
+  CONTROLLER_API_PORT,
+  controllerReplicas,
+  databaseRequired,
+  databaseShape,
+  deletionPolicy,
+  image,
+  isHost,
+  optional,
+  port,
+  secretFields,
+  serviceType,
+  statusShape,
+  storage,
+  text,
+} from "../fields.ts";
+import { defaultImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
-import * as reasons from "../reasons.ts";
-
-/** The types of Service that can expose a part of the control plane. */
-export const serviceTypes = ["LoadBalancer", "NodePort", "ClusterIP"] as const;
-export type ServiceType = typeof serviceTypes[number];
-
-/** Where the Controller's API listens in its pod and on its Service. */
-export const CONTROLLER_API_PORT = 51121;
 
 /** Fewest characters of a user's names and password: what `POST /user/signup` of Controller 3.0.4 accepts. */
 const NAME_LENGTH = 3;
 export const PASSWORD_LENGTH = 8;
-
-const text = (description: string) => z.string().optional().meta({ description });
 
 function userName(which: string) {
   return z.string()
@@ -48,36 +54,7 @@ export const ownSecrets: readonly string[] = [
   "router-amqps",
 ];
 
-const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
-function nameOf(kind: string) {
-  return z.string().refine((name) => name.length <= 253 && OBJECT_NAME.test(name), {
-    error: `must be the name of a ${kind}: at most 253 lower case letters, digits, - and .`,
-  });
-}
-
-const secretName = nameOf("Secret")
-  .refine((name) => !ownSecrets.includes(name), {
-    error: `must not be one of ${ownSecrets.join(", ")}, which the operator writes itself`,
-  });
-
-const secretKey = z.strictObject({
-  name: secretName.meta({ description: "Name of the Secret, in the namespace of the control plane." }),
-  key: z.string()
-    .refine((key) => /^[-._a-zA-Z0-9]{1,253}$/.test(key), {
-      error: "must be a key of a Secret: at most 253 letters, digits, -, _ and .",
-    })
-    .meta({ description: "Key in the Secret's `data`." }),
-});
-
-/** A value that is kept in a Secret; `plain` is the field that it wins over. */
-function secretRef(what: string, plain: string) {
-  return secretKey.optional().meta({
-    description:
-      `${what} in a Secret, followed when it changes. The value is taken literally, without one line break at its ` +
-      `end, and wins over \`${plain}\`.`,
-  });
-}
+const secrets = secretFields(ownSecrets);
 
 const userFields = z.strictObject({
   name: userName("First name"),
@@ -94,7 +71,7 @@ const userFields = z.strictObject({
     `Password of the user, base64-encoded. Text that is not valid base64 is taken literally. At least ${PASSWORD_LENGTH} ` +
       "characters once decoded. Needed where `passwordSecretRef` is not set.",
   ),
-  passwordSecretRef: secretRef("Password of the user", "password"),
+  passwordSecretRef: secrets.ref("Password of the user", "password"),
 });
 
 const user = userFields.superRefine(({ password, passwordSecretRef }, context) => {
@@ -108,69 +85,15 @@ const user = userFields.superRefine(({ password, passwordSecretRef }, context) =
   if (message !== undefined) context.addIssue({ code: "custom", path: ["password"], message });
 }).meta({ description: "The user that the Controller is operated as; signed up when it does not exist." });
 
-function port(description: string) {
-  return z.int()
-    .refine((value) => value >= 1 && value <= 65535, { error: "must be a port from 1 to 65535" })
-    .meta({ description });
-}
-
-const databaseFields = z.strictObject({
-  provider: text("Database provider, passed to the Controller: empty or `sqlite` for the embedded database."),
-  host: text(
-    "Host name of an external database. Empty: sqlite on a PersistentVolumeClaim, with a single Controller.",
-  ),
-  port: port("Port of the external database.").optional(),
-  user: text("User of the external database."),
-  password: text("Password of the external database, as plain text."),
-  passwordSecretRef: secretRef("Password of the external database", "password"),
-  databaseName: text("Name of the database on that host."),
-});
-
-type Database = z.output<typeof databaseFields>;
-
-const database = databaseFields.superRefine(checkDatabase).meta({
+const database = z.strictObject(
+  databaseShape(secrets.ref("Password of the external database", "password")),
+).superRefine(checkDatabase).meta({
   description:
     "The Controller's database; left out or empty: embedded sqlite. Where it is given, so are the host, port, user, " +
     "password and name.",
   // The Go operator's CRD wants them to be there, and the password, but not to have a value.
-  required: ["databaseName", "host", "port", "provider", "user"],
+  required: databaseRequired,
 });
-
-/** Whether the Controller keeps its data in the embedded sqlite, on a claim. An empty host is the switch, as in Go. */
-export function isSqlite(database: Database): boolean {
-  return database.host === undefined;
-}
-
-function checkDatabase(database: Database, context: z.RefinementCtx): void {
-  const embedded = database.provider === undefined
-    ? Object.values(database).every((value) => value === undefined)
-    : database.provider.toLowerCase() === "sqlite";
-  if (embedded) {
-    if (database.host === undefined) return;
-    context.addIssue({
-      code: "custom",
-      path: ["host"],
-      message: "must be empty with provider sqlite, which has no host",
-    });
-    return;
-  }
-  const missing = (["provider", "host", "port", "user", "password", "databaseName"] as const)
-    .filter((field) => database[field] === undefined)
-    .filter((field) => field !== "password" || database.passwordSecretRef === undefined);
-  if (missing.length === 0) return;
-  context.addIssue({
-    code: "custom",
-    message: `lacks ${
-      missing.join(", ")
-    }: an external database needs all six fields; leave all out for sqlite`,
-  });
-}
-
-function isHost(value: string): boolean {
-  return value.length <= 253 &&
-    (/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(value) ||
-      /^[0-9A-Fa-f]*:[0-9A-Fa-f:.]+$/.test(value));
-}
 
 const proxyIngress = (protocol: string) =>
   z.strictObject({
@@ -200,18 +123,6 @@ const ingresses = z.strictObject({
   description: "Addresses of what forwards traffic into the cluster; the operator does not create it.",
 });
 
-function serviceType(description: string) {
-  return z.string()
-    .transform((written, context): ServiceType => {
-      const type = serviceTypes.find((known) => known.toLowerCase() === written.toLowerCase());
-      if (type !== undefined) return type;
-      context.addIssue({ code: "custom", message: `must be one of ${serviceTypes.join(", ")}` });
-      return z.NEVER;
-    })
-    .prefault("LoadBalancer")
-    .meta({ description: `${description}: ${serviceTypes.join(", ")}.` });
-}
-
 const services = z.strictObject({
   controller: z.strictObject({
     type: serviceType("Type of Service `controller`"),
@@ -226,14 +137,6 @@ const services = z.strictObject({
     address: text("Not used; see spec.ingresses."),
   }).prefault({}).meta({ description: "Not used; iofogctl writes it." }),
 }).prefault({}).meta({ description: "How the Services of the control plane are exposed." });
-
-const image = (description: string) =>
-  z.string()
-    .refine(isImage, {
-      error: "must be an image such as registry.example.com/name:tag or name@sha256:digest",
-    })
-    .optional()
-    .meta({ description });
 
 const images = z.strictObject({
   pullSecret: text("Name of a Secret of type kubernetes.io/dockerconfigjson to pull all images with."),
@@ -268,17 +171,11 @@ const controller = z.strictObject({
   portAllocatorHost: text("Host of a port allocator."),
   proxyBrokerUrl: text("URL of a proxy broker."),
   proxyBrokerToken: text("Token for the proxy broker; kept in Secret `controller-s2s-tokens`."),
-  proxyBrokerTokenSecretRef: secretRef("Token for the proxy broker", "proxyBrokerToken"),
+  proxyBrokerTokenSecretRef: secrets.ref("Token for the proxy broker", "proxyBrokerToken"),
 }).prefault({}).meta({ description: "Settings of the Controller." });
 
 const replicas = z.strictObject({
-  controller: z.int32()
-    .refine((value) => value >= 1, { error: "must be at least 1" })
-    .optional()
-    .meta({
-      description:
-        "Number of Controller pods, only 1 with sqlite. Left out: 1 at first, then whatever an autoscaler sets.",
-    }),
+  controller: controllerReplicas,
   portManager: z.int32()
     .refine((value) => value >= 1, { error: "must be at least 1" })
     .default(1)
@@ -293,25 +190,16 @@ const replicas = z.strictObject({
     .meta({ description: "Number of router pods: only 1, since its pods have no identity of their own." }),
 }).prefault({}).meta({ description: "Numbers of pods." });
 
-function certificateSecret(description: string) {
-  return z.strictObject({
-    name: secretName.meta({
-      description:
-        "Name of the Secret, of type kubernetes.io/tls or Opaque, in the namespace of the control plane.",
-    }),
-  }).optional().meta({ description });
-}
-
 const certificates = z.strictObject({
-  caSecret: certificateSecret(
+  caSecret: secrets.certificate(
     "A certificate authority of your own, with `tls.crt` and an RSA key in `tls.key`: the router's certificates are " +
       "signed by it, and made again when it changes. The Secret is only read.",
   ),
-  routerAmqpsSecret: certificateSecret(
+  routerAmqpsSecret: secrets.certificate(
     "A certificate of your own for the router, with `tls.crt`, `tls.key` and, where there is one, `ca.crt`: copied " +
       "into Secret `router-amqps`, again when it changes. The Secret is only read.",
   ),
-  routerInternalSecret: certificateSecret("The same for Secret `router-internal`."),
+  routerInternalSecret: secrets.certificate("The same for Secret `router-internal`."),
 }).prefault({}).meta({ description: "Certificates of your own. What is left out is made by the operator." });
 const pods = z.strictObject({
   controller: podSettings("the Controller", ["name"]),
@@ -320,28 +208,6 @@ const pods = z.strictObject({
 }).prefault({}).meta({
   description: "Scheduling, resources and security of the pods, component by component.",
 });
-
-const storage = z.strictObject({
-  size: quantity(
-    "Size of the claim `controller-sqlite`. It can grow only. Default: 1Gi, and as it is once it is there.",
-  )
-    .refine((size) => compareQuantities(size, "0") > 0, { error: "must be more than 0" })
-    .optional(),
-  storageClassName: nameOf("StorageClass").optional().meta({
-    description:
-      "StorageClass of the claim. It cannot change once there is a volume. Default: the cluster's.",
-  }),
-}).prefault({}).meta({
-  description: "Where the embedded sqlite database is kept; not used with an external one.",
-});
-
-/** What becomes of the claim with the sqlite database when the custom resource is deleted. */
-export const deletionPolicies = ["Delete", "Retain"] as const;
-
-const optional = (description: string) =>
-  z.strictObject({
-    enabled: z.boolean().default(false).meta({ description: "Whether there are any." }),
-  }).prefault({}).meta({ description });
 
 const spec = z.strictObject({
   user,
@@ -354,11 +220,7 @@ const spec = z.strictObject({
   certificates,
   pods,
   storage,
-  deletionPolicy: z.enum(deletionPolicies).default("Delete").meta({
-    description:
-      "What becomes of the claim with the sqlite database when the ControlPlane is deleted. A retained one is used again " +
-      "by a ControlPlane of the same name.",
-  }),
+  deletionPolicy,
   podDisruptionBudgets: optional(
     "PodDisruptionBudgets of the components: at most one pod of each may be evicted at a time.",
   ),
@@ -366,48 +228,10 @@ const spec = z.strictObject({
     "NetworkPolicies that let through only what the components need: see docs/network-policies.md.",
   ),
 })
-  .superRefine((value, context) => {
-    if (!isSqlite(value.database) || (value.replicas.controller ?? 1) <= 1) return;
-    context.addIssue({
-      code: "custom",
-      path: ["replicas", "controller"],
-      message:
-        "must be 1 with the embedded sqlite, which only one Controller can write to: set it to 1, or give an " +
-        "external database in spec.database",
-    });
-  })
+  .superRefine(checkReplicas)
   .meta({ description: "The control plane as it should be." });
 
-const condition = z.strictObject({
-  type: z.string().meta({ description: "What the condition tells about." }),
-  status: z.enum(["True", "False", "Unknown"]).meta({ description: "Whether it holds." }),
-  reason: z.string().meta({ description: "One word for why." }),
-  message: z.string().meta({ description: "What it waits for, and what to do." }),
-  lastTransitionTime: z.string().meta({ description: "When the status last changed.", format: "date-time" }),
-  observedGeneration: z.int().optional().meta({
-    description: "Generation of the spec that it was found for.",
-  }),
-}).meta({ description: "One condition." });
-
-const status = z.strictObject({
-  conditions: z.array(condition).optional().meta({
-    description:
-      "The state of the control plane. While it comes up `deploying` is the first that is True, then `ready`.",
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["type"],
-  }),
-  observedGeneration: z.int().optional().meta({
-    description: "Generation of the spec that this status is about.",
-  }),
-  controllerVersion: text("Version that the Controller reports."),
-  controllerAddress: text(
-    "Host name or IP address of the Controller outside of the cluster, where one is known.",
-  ),
-  controllerEndpoint: text(
-    "URL of the Controller's API: outside of the cluster where an address is known, else inside.",
-  ),
-  routerAddress: text("Host name or IP address under which the router is registered for agents."),
-}).meta({ description: "The control plane as it is." });
+const status = z.strictObject(statusShape).meta({ description: "The control plane as it is." });
 
 /** The custom resource without `apiVersion`, `kind` and `metadata`. */
 export const controlPlaneSchema = z.strictObject({
@@ -425,130 +249,7 @@ export type ControlPlaneSpec = Omit<AcceptedSpec, "user"> & {
 };
 export type ControlPlaneStatus = z.output<typeof status>;
 
-/** What a spec says, or why it cannot be accepted. Paths of fields start with `spec`. */
-export type ParsedSpec =
-  & {
-    /** Paths of fields that this version does not know, e.g. `spec.images.kubelet`. */
-    readonly unknownFields: readonly string[];
-  }
-  & ({ readonly spec: AcceptedSpec } | { readonly problems: readonly Problem[] });
-
 /** Checks `raw`, the `spec` of a ControlPlane as it was read. Never throws; messages never hold a value. */
-export function parseSpec(raw: unknown): ParsedSpec {
-  const oversized = oversizedProblem(raw);
-  if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
-  const given = withoutUnset(raw ?? {}, NESTING);
-  const unknown = (spec.safeParse(given).error?.issues ?? []).flatMap((issue) =>
-    issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : []
-  );
-  const unknownFields = unknown.map(pathText).sort();
-  const known = unknown.reduce(withoutPath, given);
-  const result = spec.safeParse(known);
-  if (result.success) return { spec: result.data, unknownFields };
-  const problems = result.error.issues.map((issue): Problem => ({
-    reason: reasons.INVALID_SPEC,
-    field: pathText(issue.path),
-    message: issueMessage(issue, known),
-  }));
-  return { problems, unknownFields };
-}
-
-/**
- * Characters that a spec may have as JSON: far more than one of use has, and less than would make a Deployment, or the
- * environment of a container, that nobody takes.
- */
-const LARGEST_SPEC = 100_000;
-
-function oversizedProblem(raw: unknown): Problem | undefined {
-  const size = sizeOf(raw);
-  if (size <= LARGEST_SPEC) return undefined;
-  let [path, value] = [["spec"], raw];
-  while (isRecord(value)) {
-    const [largest] = Object.entries(value).sort(([, one], [, other]) => sizeOf(other) - sizeOf(one));
-    if (largest === undefined || sizeOf(largest[1]) < size / 2) break;
-    path = [...path, largest[0]];
-    value = largest[1];
-  }
-  return {
-    reason: reasons.INVALID_SPEC,
-    field: path.join("."),
-    message: `is too large: the whole spec has ${size} characters, and may have ${LARGEST_SPEC}. Shorten it`,
-  };
-}
-
-function sizeOf(value: unknown): number {
-  return JSON.stringify(value ?? null).length;
-}
-
-/** Levels of objects below `spec` in which empty values mean "not set": deeper, in parts of a pod, they mean something. */
-const NESTING = 3;
-
-/** Without what is not set; null is never set, however deep. */
-function withoutUnset(value: unknown, levels: number): unknown {
-  if (Array.isArray(value)) return value.map((item) => withoutUnset(item, 0));
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, field]) => field !== null && (levels < 1 || (field !== "" && field !== 0)))
-      .map(([name, field]) => [name, withoutUnset(field, levels - 1)]),
-  );
-}
-
-function withoutPath(value: unknown, path: readonly PropertyKey[]): unknown {
-  const [head, ...rest] = path;
-  if (Array.isArray(value)) {
-    return value.map((item, index) => index === head ? withoutPath(item, rest) : item);
-  }
-  if (!isRecord(value) || typeof head !== "string") return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([name]) => name !== head || rest.length > 0)
-      .map(([name, field]) => [name, name === head ? withoutPath(field, rest) : field]),
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, key) => typeof key === "number" ? `${text}[${key}]` : `${text}.${String(key)}`,
-    "spec",
-  );
-}
-
-function issueMessage(issue: z.core.$ZodIssue, input: unknown): string {
-  if (issue.code === "too_big" || issue.code === "too_small") {
-    return "is not a number that the field can hold";
-  }
-  const found = issue.path.reduce(
-    (value: unknown, key) =>
-      Array.isArray(value) ? value[Number(key)] : isRecord(value) ? value[String(key)] : undefined,
-    input,
-  );
-  if (issue.code === "invalid_value") {
-    return found === undefined
-      ? "is required, but missing or empty"
-      : `must be one of ${issue.values.map(String).join(", ")}`;
-  }
-  if (issue.code !== "invalid_type") return issue.message;
-  if (found === undefined) return "is required, but missing or empty";
-  return `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}, not ${foundType(found)}`;
-}
-
-const TYPE_WORDS: Readonly<Record<string, string>> = {
-  string: "text",
-  number: "a whole number",
-  int: "a whole number",
-  boolean: "true or false",
-  array: "a list",
-  object: "an object",
-  record: "an object",
-};
-
-function foundType(found: unknown): string {
-  if (Array.isArray(found)) return "a list";
-  if (typeof found === "number") return Number.isInteger(found) ? "a number" : "a fraction";
-  return typeof found === "boolean" ? "true or false" : TYPE_WORDS[typeof found] ?? typeof found;
+export function parseSpec(raw: unknown): ParsedSpec<AcceptedSpec> {
+  return checkSpec(spec, raw);
 }

@@ -16,7 +16,8 @@ import type {
 } from "../../../operator/definition.ts";
 import { secretValues } from "../../child.ts";
 import { inspectCertificate } from "../../pki.ts";
-import type { Inputs, Waiting } from "../component.ts";
+import type { Waiting } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { CONTROLLER } from "./controller.ts";
 import { assess, type Assessment } from "./desired.ts";
 import { DEFAULT_ROUTER, USER } from "./external.ts";

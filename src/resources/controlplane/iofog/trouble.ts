@@ -13,13 +13,13 @@ import {
   PersistentVolumeClaim,
   Pod,
 } from "../../../kubernetes/generated/core_v1.ts";
-import type { Inputs } from "../component.ts";
+import type { Inputs } from "./inputs.ts";
 import { SQLITE_CLAIM } from "./claim.ts";
 import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import * as reasons from "../reasons.ts";
 import { ROUTER } from "./router.ts";
-import { isSqlite } from "./schema.ts";
+import { isSqlite } from "../fields.ts";
 
 /** What is wrong and what to do. */
 export interface Trouble {
