@@ -32,6 +32,9 @@ export class FakeBackend implements ExternalBackend {
   before: (what: string) => unknown = () => {};
   reachable = true;
   unread: readonly string[] = [];
+  /** The id that is planted in it. */
+  marker: string | undefined = undefined;
+  #made = 0;
 
   async observe(
     _parent: Parent,
@@ -44,17 +47,26 @@ export class FakeBackend implements ExternalBackend {
     }
     const asked = [...this.objects.values()]
       .filter(({ kind, name }) => children.some((child) => child.kind === kind && child.name === name));
-    return observed(structuredClone(asked), { unread: this.unread });
+    return observed(structuredClone(asked), { unread: this.unread, marker: this.marker });
   }
 
-  async write(_parent: Parent, { child, verb }: ExternalWrite): Promise<void> {
+  find(wanted: readonly { readonly kind: string; readonly name: string }[], marker: string) {
+    const found = wanted.map(({ kind, name }) => this.objects.get(`${kind} ${name}`))
+      .filter((object) => object !== undefined);
+    return Promise.resolve(marker === this.marker ? found : undefined);
+  }
+
+  async write(_parent: Parent | undefined, { child, verb }: ExternalWrite): Promise<void> {
     const what = `${verb} ${child.kind} ${child.name}`;
     this.asked.push(what);
     await this.before(what);
+    const before = this.objects.get(`${child.kind} ${child.name}`);
+    if (verb === "delete") return void this.objects.delete(`${child.kind} ${child.name}`);
     this.objects.set(`${child.kind} ${child.name}`, {
       kind: child.kind,
       name: child.name,
-      fields: { ...child.fields },
+      fields: { ...before?.fields, ...child.fields },
+      ...(child.singleton ? {} : { id: before?.id ?? `${child.name}-${++this.#made}` }),
     });
   }
 }

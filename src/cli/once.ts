@@ -41,7 +41,10 @@ function notHeld({ name, holder, problem }: LeaseHolder): string {
  */
 export async function readEverything(assembly: Assembly, signal: AbortSignal): Promise<void> {
   const { client, engine, namespace } = assembly;
-  for (const { definition: { resource } } of engine.managed) {
+  const needed = engine.managed.map(({ definition }) => definition).filter((each) =>
+    each.optionalKind !== true
+  );
+  for (const { resource } of needed) {
     try {
       await client.list(resource, { namespace, metadataOnly: true }, { signal });
     } catch (error) {
@@ -54,7 +57,7 @@ export async function readEverything(assembly: Assembly, signal: AbortSignal): P
   }
   await engine.store.listAll(signal);
   const snapshot = engine.store.snapshot();
-  for (const { definition } of engine.managed) {
+  for (const definition of needed) {
     const state = snapshot.kind(definition.resource);
     if (state.phase === "failed") throw new CommandError(state.message);
   }

@@ -7,6 +7,7 @@
  */
 
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
+import type { ExternalWrite } from "./write.ts";
 
 /** Whether the objects of one kind are known. */
 export type KindState =
@@ -40,6 +41,10 @@ export interface ExternalObject {
   readonly kind: string;
   readonly name: string;
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What the external system calls this very object, where it has such a name: another one of the same name has another. */
+  readonly id?: string | undefined;
+  /** Keys (`keyOfExternal`) of what goes with it when it is deleted. */
+  readonly contains?: readonly string[] | undefined;
 }
 
 /** What is known of the external system on behalf of one custom resource. */
@@ -54,6 +59,8 @@ export interface ExternalState {
   readonly objects: readonly ExternalObject[];
   /** Kinds that could not be read yet, such as before a login: nothing is planned for them. */
   readonly unread?: readonly string[] | undefined;
+  /** The id that is planted in the system: what shares an inventory is written only where it is that of the inventory. */
+  readonly marker?: string | undefined;
   /** Facts that only `status` reads, e.g. the version of the system. */
   readonly facts: Readonly<Record<string, string>>;
 }
@@ -107,6 +114,13 @@ export interface ExternalChild {
   readonly secretsVersion?: string;
   /** Taken over where it exists, never deleted. */
   readonly singleton: boolean;
+  /** Why it cannot be written yet, or not at all; whatever there is stays as it is meanwhile. */
+  readonly blocked?: { readonly reason: string; readonly message: string } | undefined;
+  /**
+   * What becomes of it when its custom resource is deleted. Left out: deleted, unless it holds something that is not
+   * deleted with it.
+   */
+  readonly deletionPolicy?: "Delete" | "Retain" | undefined;
 }
 
 export type Child = AppliedChild | GeneratedChild | ExternalChild;
@@ -173,6 +187,8 @@ export interface StatusContext extends DesiredContext {
   readonly lostFields: readonly string[];
   /** What the operator's Role does not allow and is done without; one sentence each, with the remedy. */
   readonly restrictions: readonly string[];
+  /** What of deleted custom resources is kept in the external system; one sentence each, with the remedy. */
+  readonly kept?: readonly string[] | undefined;
 }
 
 /** A condition before the engine gives it its times. */
@@ -220,6 +236,12 @@ export interface Definition {
   secretNames(parent: Parent): readonly string[];
   /** Name of the ConfigMap that records what was made in the external system; see `inventory.ts`. */
   readonly inventoryName?: string;
+  /** Name of the inventory of another definition, in whose external system this one keeps objects too. */
+  readonly sharedInventoryName?: string;
+  /** Whether custom resources of this kind need not be served, or be allowed to be listed. */
+  readonly optionalKind?: boolean;
+  /** Puts the writes to the external system into an order that loses nothing; may add to them. */
+  arrange?(writes: readonly ExternalWrite[]): readonly ExternalWrite[];
   /** The `openAPIV3Schema` of our own CRD, to be held against the one that is served. */
   readonly crdSchema: object;
   /** Whether more than one object of this kind per namespace is refused (the oldest wins). */

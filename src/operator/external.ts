@@ -5,7 +5,7 @@
  * single writes. It has a lane of its own: a system that takes 30 s to answer never delays a repair in Kubernetes.
  */
 
-import type { ExternalChild, ExternalState, Parent, Snapshot } from "./definition.ts";
+import type { ExternalChild, ExternalObject, ExternalState, Parent, Snapshot } from "./definition.ts";
 import type { ExternalWrite } from "./write.ts";
 
 /** Reads and writes the objects of one kind of custom resource in its external system. */
@@ -13,7 +13,8 @@ export interface ExternalBackend {
   /**
    * What exists, on behalf of `parent`. Never throws: what cannot be reached is a state.
    *
-   * @param children What is desired: which kinds to look for, and the credentials to look with.
+   * @param children What is desired, and what is recorded for the parent besides: which kinds to look for, and the
+   *   credentials to look with.
    */
   observe(
     parent: Parent,
@@ -21,8 +22,26 @@ export interface ExternalBackend {
     snapshot: Snapshot,
     signal: AbortSignal,
   ): Promise<ExternalState>;
-  /** @throws ExternalError */
-  write(parent: Parent, write: ExternalWrite, snapshot: Snapshot, signal: AbortSignal): Promise<void>;
+  /**
+   * What exists of `wanted`, on behalf of custom resources that are gone; undefined while it cannot be said, or where
+   * `marker` is not planted. Without it, nothing is deleted for them.
+   */
+  find?(
+    wanted: readonly { readonly kind: string; readonly name: string }[],
+    marker: string,
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<readonly ExternalObject[] | undefined>;
+  /**
+   * @param parent Undefined for what belonged to a custom resource that is gone.
+   * @throws ExternalError
+   */
+  write(
+    parent: Parent | undefined,
+    write: ExternalWrite,
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** A write to the external system failed. */

@@ -3,22 +3,37 @@
  * looks again.
  */
 
-import { isStatus } from "../kubernetes/errors.ts";
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
+import type { Resource } from "../kubernetes/resource.ts";
 import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
 import { sameJson } from "./compare.ts";
 import type { Definition, ExternalChild, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
-import { type InventoryEntry, readInventory, withConfirmed, withEntries, withIntents } from "./inventory.ts";
-import { type LaneContext, mayWriteFor, type PassResult, refresh } from "./lane.ts";
-import type { ParentPlan } from "./plan.ts";
+import {
+  changedShards,
+  indexed,
+  type InventoryChange,
+  type InventoryEntry,
+  inventoryNameOf,
+  keyOfExternal,
+  readInventory,
+  shardsOf,
+  withConfirmed,
+  withIntents,
+} from "./inventory.ts";
+import { type LaneContext, type Managed, mayWriteFor, type PassResult, refresh } from "./lane.ts";
+import { deletionsOf, type ParentPlan, recordedFor } from "./plan.ts";
 import { unsettled } from "./progress.ts";
 import { describeChild, describeTarget, type ExternalWrite } from "./write.ts";
 
 /** See the module. */
 export class ExternalLane {
   readonly #context: LaneContext;
+  /** For each kind of which most custom resources are gone, since when, in monotonic milliseconds. */
+  readonly #doubtedSince = new Map<string, number>();
 
   constructor(context: LaneContext) {
     this.#context = context;
@@ -31,42 +46,67 @@ export class ExternalLane {
     let settled = true;
     for (const { definition, backend } of this.#context.options.managed) {
       if (backend === undefined) continue;
-      for (const each of this.#context.planner.all(definition)) {
-        const children = each.desired.children.filter((child) => child.type === "external");
-        if (each.parent.metadata.deletionTimestamp !== undefined || children.length === 0) continue;
-        const { kind = "", metadata: { name } } = each.parent;
-        const attributes = { "iofog.lane": "external", "k8s.object.kind": kind, "k8s.object.name": name };
-        const result = await inSpan(
-          "pass",
-          attributes,
-          () => this.#convergeParent(definition, backend, each.parent, children, signal),
-        );
-        writes += result.writes;
-        again ||= result.again;
-        settled &&= result.settled;
-      }
+      const planned = this.#active(definition);
+      if (planned.length === 0) continue;
+      const attributes = {
+        "iofog.lane": "external",
+        "k8s.object.kind": definition.resource.kind,
+        "iofog.parents": planned.length,
+      };
+      const result = await inSpan(
+        "pass",
+        attributes,
+        () => this.#convergeKind(definition, backend, planned, signal),
+      );
+      writes += result.writes;
+      again ||= result.again;
+      settled &&= result.settled;
     }
-    return { writes, again, settled };
+    const pruned = await this.#prune(signal);
+    return { writes: writes + pruned, again: again || pruned > 0, settled };
+  }
+
+  /** The plans of one kind with something in the external system, wanted or recorded. */
+  #active(definition: Definition): readonly ParentPlan[] {
+    return this.#context.planner.all(definition).filter(({ parent, desired }) =>
+      parent.metadata.deletionTimestamp === undefined &&
+      desired.children.some(({ type }) => type === "external")
+    );
   }
 
   /** Looks at the external systems without writing anything. */
   async observe(signal: AbortSignal): Promise<void> {
     for (const { definition, backend } of this.#context.options.managed) {
       if (backend === undefined) continue;
-      for (const { parent, desired } of this.#context.planner.all(definition)) {
-        const children = desired.children.filter((child) => child.type === "external");
-        if (children.length > 0) await this.#look(definition, backend, parent, children, signal);
+      for (const each of this.#active(definition)) {
+        await this.#look(definition, backend, each, signal);
       }
     }
+  }
+
+  /** What to look for: what is wanted, and what is recorded besides. */
+  #lookedFor(definition: Definition, { parent, desired }: ParentPlan): readonly ExternalChild[] {
+    const wanted = desired.children.filter((child) => child.type === "external");
+    const inventory = readInventory(this.#context.store.snapshot(), definition);
+    if (inventory === undefined) return wanted;
+    const keys = new Set(wanted.map(keyOfExternal));
+    const recorded = recordedFor(inventory, parent).filter((entry) => !keys.has(keyOfExternal(entry)));
+    return [
+      ...wanted,
+      ...recorded.filter(({ singleton }) => !singleton).map(({ kind, name }) =>
+        ({ type: "external", kind, name, fields: {}, singleton: false }) as const
+      ),
+    ];
   }
 
   async #look(
     definition: Definition,
     backend: ExternalBackend,
-    parent: Parent,
-    children: readonly ExternalChild[],
+    planned: ParentPlan,
     signal: AbortSignal,
   ): Promise<void> {
+    const { parent } = planned;
+    const children = this.#lookedFor(definition, planned);
     for (const child of children) {
       for (const secret of Object.values(child.secrets ?? {})) this.#context.options.redactor.learn(secret);
     }
@@ -80,40 +120,48 @@ export class ExternalLane {
     if (this.#context.store.setExternal(uid, { ...state, ...message })) this.#context.changed(uid);
   }
 
-  async #convergeParent(
+  /** All custom resources of one kind: one look and one record in the inventory for all that is written. */
+  async #convergeKind(
     definition: Definition,
     backend: ExternalBackend,
-    parent: Parent,
-    children: readonly ExternalChild[],
+    looked: readonly ParentPlan[],
     signal: AbortSignal,
   ): Promise<PassResult> {
-    const { uid } = parent.metadata;
-    const look = () => this.#look(definition, backend, parent, children, signal);
-    await look();
-    const planned = this.#context.planner.one(definition, uid);
-    const observed = this.#context.store.snapshot().external(uid).phase === "observed";
-    if (planned === undefined || signal.aborted || !observed) {
-      return { writes: 0, again: false, settled: false };
-    }
-    const wanted = planned.desired.children.filter((child) => child.type === "external");
-    const looked = new Set(children.map(describeChild));
-    if (!wanted.every((child) => looked.has(describeChild(child)))) {
-      // More is wanted by now than was looked for.
-      return { writes: 0, again: true, settled: false };
-    }
-    this.#context.progress.note(planned);
-    if (planned.paused) return { writes: 0, again: false, settled: true };
-    if (planned.external.length > 0) {
-      const done = await this.#writeExternals(definition, backend, planned, signal);
-      if (done.length > 0) {
-        await look();
-        this.#noteUnchanged(planned.parent, this.#context.planner.one(definition, uid), done);
+    for (const each of looked) await this.#look(definition, backend, each, signal);
+    if (signal.aborted) return { writes: 0, again: false, settled: false };
+    let again = false;
+    let settled = true;
+    const ready: ParentPlan[] = [];
+    for (const before of looked) {
+      const planned = this.#context.planner.one(definition, before.parent.metadata.uid);
+      const { phase } = this.#context.store.snapshot().external(before.parent.metadata.uid);
+      if (planned === undefined || phase !== "observed") {
+        settled = false;
+        continue;
       }
-      return { writes: done.length, again: done.length > 0, settled: false };
+      const seen = new Set(this.#lookedFor(definition, before).map(keyOfExternal));
+      if (!this.#lookedFor(definition, planned).every((child) => seen.has(keyOfExternal(child)))) {
+        // More is wanted by now than was looked for.
+        again = true;
+        settled = false;
+        continue;
+      }
+      this.#context.progress.note(planned);
+      if (!planned.paused) ready.push(planned);
     }
-    const settled = wanted.filter((child) => planned.settled.includes(describeChild(child)));
-    await this.#confirm(definition, parent, settled, signal);
-    return { writes: 0, again: false, settled: settled.length === wanted.length };
+    const open = ready.filter(({ external }) => external.length > 0);
+    const done = open.length === 0 ? [] : await this.#writeAll(definition, backend, open, signal);
+    let writes = 0;
+    for (const { planned, carried } of done) {
+      writes += carried.length;
+      await this.#look(definition, backend, planned, signal);
+      const after = this.#context.planner.one(definition, planned.parent.metadata.uid);
+      this.#noteUnchanged(planned.parent, after, carried);
+    }
+    const quiet = ready.filter(({ external }) => external.length === 0);
+    for (const planned of quiet) settled &&= isSettled(planned);
+    await this.#confirm(definition, quiet, signal);
+    return { writes, again: again || writes > 0, settled: settled && open.length === 0 };
   }
 
   /** Notes what is in the external system as it was before, although writing it succeeded. */
@@ -131,33 +179,73 @@ export class ExternalLane {
     }
   }
 
-  async #writeExternals(
+  /** Records what is about to be made for all of `open`, and makes it. */
+  async #writeAll(
     definition: Definition,
     backend: ExternalBackend,
-    planned: ParentPlan,
+    open: readonly ParentPlan[],
     signal: AbortSignal,
-  ): Promise<readonly ExternalWrite[]> {
-    const { clock, log, metrics } = this.#context.options;
-    const { parent } = planned;
-    if (!mayWriteFor(this.#context, parent) || this.#context.halt.active) return [];
+  ): Promise<readonly { readonly planned: ParentPlan; readonly carried: readonly ExternalWrite[] }[]> {
+    const plans = oldestFirst(open).filter(({ parent }) => mayWriteFor(this.#context, parent));
+    if (plans.length === 0 || this.#context.halt.active) return [];
     const inventory = readInventory(this.#context.store.snapshot(), definition);
     // The Kubernetes lane makes the inventory first.
-    if (definition.inventoryName !== undefined && (inventory?.id ?? "") === "") return [];
+    if (inventoryNameOf(definition) !== undefined && (inventory?.id ?? "") === "") return [];
+    const taken = new Set<string>();
+    const batch = plans.map((planned) => ({
+      planned,
+      // Of two that want the same, the younger hears next time whose it is.
+      external: planned.external.filter((write) => {
+        const key = keyOfExternal(write.child);
+        const free = write.verb !== "create" || !taken.has(key);
+        taken.add(key);
+        return free;
+      }),
+    }));
     if (inventory !== undefined) {
-      const intents = withIntents(inventory, parent, planned.external);
-      const failure = await this.#writeInventory(definition, intents, signal, clock.uuid());
+      const put = withIntents(
+        inventory,
+        batch.flatMap(({ planned: { parent }, external }) => external.map((write) => ({ parent, write }))),
+      );
+      const failure = await this.#writeInventory(
+        definition,
+        { put },
+        signal,
+        this.#context.options.clock.uuid(),
+      );
       if (failure !== undefined) {
-        this.#failBatch(planned, failure);
+        for (const planned of plans) this.#failBatch(planned, failure);
         return [];
       }
     }
+    const done = [];
+    for (const { planned, external } of batch) {
+      done.push({ planned, carried: await this.#writeExternals(backend, planned, external, signal) });
+    }
+    return done.filter(({ carried }) => carried.length > 0);
+  }
+
+  async #writeExternals(
+    backend: ExternalBackend,
+    planned: ParentPlan,
+    external: readonly ExternalWrite[],
+    signal: AbortSignal,
+  ): Promise<readonly ExternalWrite[]> {
+    const { log, metrics } = this.#context.options;
+    const { parent } = planned;
     const done: ExternalWrite[] = [];
-    for (const write of planned.external) {
+    for (const write of external) {
       if (!mayWriteFor(this.#context, parent) || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
       const kind = write.child.kind;
       const drift = this.#context.progress.isDrift(write, planned);
-      const reason = write.observed === undefined ? "missing" : drift ? "drift" : "change";
+      const reason = write.verb === "delete"
+        ? "unwanted"
+        : write.observed === undefined
+        ? "missing"
+        : drift
+        ? "drift"
+        : "change";
       try {
         await inSpan(
           "write",
@@ -168,7 +256,7 @@ export class ExternalLane {
         metrics.wrote({ world: "external", verb: write.verb, kind, reason, result: "ok" });
         if (drift) metrics.driftRepaired(kind);
         this.#context.progress.written(parent, target);
-        log.info(drift ? "repaired" : write.verb === "create" ? "created" : "updated", {
+        log.info(drift ? "repaired" : pastOf[write.verb], {
           world: "external",
           kind,
           name: write.child.name,
@@ -177,8 +265,12 @@ export class ExternalLane {
         this.#context.reporter.event(
           parent,
           "Normal",
-          drift ? "Repaired" : "Registered",
-          write.verb === "create" ? `Registered ${target}` : `Updated ${target} (${write.paths.join(", ")})`,
+          drift ? "Repaired" : write.verb === "delete" ? "Deleted" : "Registered",
+          write.verb === "create"
+            ? `Registered ${target}`
+            : write.verb === "delete"
+            ? `Deleted ${target}`
+            : `Updated ${target} (${write.paths.join(", ")})`,
         );
       } catch (error) {
         if (!(error instanceof ExternalError)) throw error;
@@ -211,51 +303,252 @@ export class ExternalLane {
     this.#context.changed(parent.metadata.uid);
   }
 
-  /** Records in the inventory what now stands as desired. */
-  async #confirm(
-    definition: Definition,
-    parent: Parent,
-    children: readonly ExternalChild[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const inventory = readInventory(this.#context.store.snapshot(), definition);
+  /** Records in the inventory what now stands as desired, and forgets what is gone. */
+  async #confirm(definition: Definition, plans: readonly ParentPlan[], signal: AbortSignal): Promise<void> {
+    const snapshot = this.#context.store.snapshot();
+    const inventory = readInventory(snapshot, definition);
     if (inventory === undefined || !this.#context.options.mayWrite() || this.#context.halt.active) return;
-    const entries = withConfirmed(inventory, parent, children);
-    if (entries === undefined) return;
-    const failure = await this.#writeInventory(definition, entries, signal);
+    const claims = plans.flatMap(({ parent, desired, settled }) => {
+      const stands = new Set(settled);
+      const { objects } = snapshot.external(parent.metadata.uid);
+      const found = new Map(objects.map((object) => [keyOfExternal(object), object]));
+      return desired.children
+        .filter((child) => child.type === "external")
+        .filter((child) => stands.has(describeChild(child)))
+        .map((child) => ({ parent, child, observed: found.get(keyOfExternal(child)) }));
+    });
+    const put = withConfirmed(inventory, claims);
+    const drop = plans.flatMap(({ forgotten }) => forgotten);
+    if (put.length + drop.length === 0) return;
+    const failure = await this.#writeInventory(definition, { put, drop }, signal);
     if (failure !== undefined) {
       this.#context.options.log.debug("inventory not confirmed", { error: failure });
+    }
+  }
+
+  /**
+   * Deletes what is recorded for custom resources that are gone and that no other wants, as their deletion policy says;
+   * returns how many deletions succeeded. Never where it is not sure that they are gone, or that what is looked at is
+   * the system that the inventory is about.
+   */
+  async #prune(signal: AbortSignal): Promise<number> {
+    const { managed } = this.#context.options;
+    let count = 0;
+    const sharing = new Map<string, Managed[]>();
+    for (const each of managed) {
+      const name = each.definition.sharedInventoryName;
+      if (name !== undefined) sharing.set(name, [...sharing.get(name) ?? [], each]);
+    }
+    for (const group of sharing.values()) count += await this.#pruneGroup(group, signal);
+    return count;
+  }
+
+  async #pruneGroup(group: readonly Managed[], signal: AbortSignal): Promise<number> {
+    const { client, log, metrics, mayWrite } = this.#context.options;
+    const snapshot = this.#context.store.snapshot();
+    const [definition] = group.map(({ definition }) => definition);
+    const backend = group.find(({ backend }) => backend?.find !== undefined)?.backend;
+    if (definition === undefined || backend?.find === undefined || !mayWrite() || this.#context.halt.active) {
+      return 0;
+    }
+    const inventory = readInventory(snapshot, definition);
+    if (inventory === undefined || inventory.id === "") return 0;
+    const living = new Set(
+      this.#context.options.managed.flatMap(({ definition: { resource } }) =>
+        snapshot.list(resource).map(({ metadata }) => metadata?.uid)
+      ),
+    );
+    const orphans = inventory.entries.filter(({ parentUid, singleton }) =>
+      !singleton && !living.has(parentUid)
+    );
+    if (orphans.length === 0) {
+      this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", []);
+      return 0;
+    }
+    const listed = new Set(
+      group.map(({ definition: { resource } }) => resource)
+        .filter((resource) =>
+          snapshot.kind(resource).phase === "synced" && !this.#isDoubtful(resource, orphans)
+        )
+        .map(({ kind, group }) => `${kind}.${group}`),
+    );
+    const wanted = new Set(
+      group.flatMap(({ definition }) => this.#context.planner.all(definition))
+        .flatMap(({ desired }) =>
+          desired.children.map((child) => child.type === "external" ? keyOfExternal(child) : "")
+        ),
+    );
+    const gone = orphans
+      .filter(({ owner = "" }) => listed.has(owner.split("/")[0] ?? ""))
+      .filter((entry) => !wanted.has(keyOfExternal(entry)));
+    if (gone.length === 0) return 0;
+    const objects = await backend.find(gone, inventory.id, snapshot, signal);
+    if (objects === undefined || signal.aborted) return 0;
+    const retained = gone.filter(({ deletionPolicy }) => deletionPolicy === "Retain");
+    const { deletions, forgotten } = deletionsOf(gone.filter((entry) => !retained.includes(entry)), objects);
+    const dropped = [...retained, ...forgotten];
+    const given = new Set(gone.filter((entry) => !retained.includes(entry)).map(keyOfExternal));
+    let count = 0;
+    if (deletions.length > 0 && await this.#isTerminating(client, signal)) return 0;
+    if (deletions.length > 0) {
+      const failure = await this.#writeInventory(
+        definition,
+        { put: [], drop: dropped },
+        signal,
+        this.#context.options.clock.uuid(),
+      );
+      if (failure !== undefined) return 0;
+    } else if (dropped.length > 0) await this.#writeInventory(definition, { put: [], drop: dropped }, signal);
+    const removed: InventoryEntry[] = [];
+    const held: string[] = [];
+    for (const write of inDeletionOrder(deletions, group)) {
+      if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
+      const target = describeTarget(write);
+      const entry = indexed(inventory).get(keyOfExternal(write.child));
+      const inside = (write.observed?.contains ?? []).filter((key) => !given.has(key));
+      if (entry?.deletionPolicy !== "Delete" && inside.length > 0) {
+        const message =
+          `${target} is kept although ${entry?.owner ?? "its custom resource"} was deleted, since it ` +
+          `still holds ${inside.slice(0, 3).join(", ")}${
+            inside.length > 3 ? ", ..." : ""
+          }: remove that first`;
+        held.push(message);
+        this.#context.reporter.sayOnce(
+          `held ${target}`,
+          () => log.warn("not deleted", { object: target, message }),
+        );
+        continue;
+      }
+      try {
+        await backend.write(undefined, write, snapshot, signal);
+      } catch (error) {
+        if (!(error instanceof ExternalError)) throw error;
+        held.push(`${target} is not deleted: ${error.message}`);
+        this.#context.reporter.sayOnce(
+          `held ${target}`,
+          () => log.warn("not deleted", { object: target, detail: error.message }),
+        );
+        continue;
+      }
+      count++;
+      this.#context.reporter.over(`held ${target}`);
+      metrics.wrote({
+        world: "external",
+        verb: "delete",
+        kind: write.child.kind,
+        reason: "unwanted",
+        result: "ok",
+      });
+      log.info("deleted", { world: "external", kind: write.child.kind, name: write.child.name });
+      if (entry !== undefined) removed.push(entry);
+      const within = new Set(write.observed?.contains ?? []);
+      removed.push(...gone.filter((each) => within.has(keyOfExternal(each))));
+    }
+    if (removed.length > 0) await this.#writeInventory(definition, { put: [], drop: removed }, signal);
+    this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", held);
+    return count;
+  }
+
+  /**
+   * Whether so many custom resources of a kind are gone at once, without a watch having told of it, that the list that
+   * lacks them is not believed before another one agrees.
+   */
+  #isDoubtful(resource: Resource, orphans: readonly InventoryEntry[]): boolean {
+    const { clock, log, resyncMs } = this.#context.options;
+    const kind = `${resource.kind}.${resource.group}`;
+    const missing = new Set(
+      orphans.filter(({ owner = "" }) => owner.startsWith(`${kind}/`)).map(({ parentUid }) => parentUid),
+    );
+    const untold = [...missing].filter((uid) => !this.#context.store.wasDeleted(uid)).length;
+    if (untold < 5 || untold <= this.#context.store.list(resource).length) {
+      this.#doubtedSince.delete(kind);
+      this.#context.reporter.over(`doubt ${kind}`);
+      return false;
+    }
+    const since = this.#doubtedSince.get(kind) ?? clock.monotonic();
+    this.#doubtedSince.set(kind, since);
+    // By then the list has been taken again.
+    if (clock.monotonic() - since > 2 * resyncMs) return false;
+    this.#context.reporter.sayOnce(
+      `doubt ${kind}`,
+      () =>
+        log.warn("most custom resources of a kind are gone: nothing is deleted before another list agrees", {
+          reason: "PruneGuard",
+          kind: resource.kind,
+          gone: untold,
+        }),
+    );
+    return true;
+  }
+
+  /** Custom resources vanish one by one while their namespace is deleted: then nothing is deleted for them. */
+  async #isTerminating(client: KubernetesClient, signal: AbortSignal): Promise<boolean> {
+    const { clock, namespace } = this.#context.options;
+    const metadata = { namespace, name: `probe-${clock.uuid()}` };
+    try {
+      await client.create(ConfigMap, { metadata }, { dryRun: true, signal });
+      return false;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return true;
     }
   }
 
   /** Returns why it could not be stored; undefined when it was. */
   async #writeInventory(
     definition: Definition,
-    entries: readonly InventoryEntry[],
+    change: InventoryChange,
     signal: AbortSignal,
     batch?: string,
   ): Promise<unknown> {
     const { client, identity, metrics } = this.#context.options;
-    const name = definition.inventoryName ?? "";
-    const configMap = this.#context.store.snapshot().get(ConfigMap, name);
-    if (configMap === undefined) return new Error(`ConfigMap ${name} does not exist`);
-    try {
-      const stored = await client.replace(ConfigMap, withEntries(configMap, entries, batch), {
-        fieldManager: identity.fieldManager,
-        signal,
-      });
-      metrics.wrote({
-        world: "kubernetes",
-        verb: "update",
-        kind: "ConfigMap",
-        reason: "inventory",
-        result: "ok",
-      });
-      this.#context.store.observe(ConfigMap, stored);
-      return undefined;
-    } catch (error) {
-      if (isStatus(error, 409) || isStatus(error, 404)) await refresh(this.#context, ConfigMap, name, signal);
-      return error;
+    const name = inventoryNameOf(definition) ?? "";
+    const shards = shardsOf(this.#context.store.snapshot(), definition);
+    if (shards.length === 0) return new Error(`ConfigMap ${name} does not exist`);
+    for (const shard of changedShards(shards, change, batch)) {
+      const isNew = shard.metadata?.resourceVersion === undefined;
+      try {
+        const how = { fieldManager: identity.fieldManager, signal };
+        const stored = isNew
+          ? await client.create(ConfigMap, shard, how)
+          : await client.replace(ConfigMap, shard, how);
+        metrics.wrote({
+          world: "kubernetes",
+          verb: isNew ? "create" : "update",
+          kind: "ConfigMap",
+          reason: "inventory",
+          result: "ok",
+        });
+        this.#context.store.observe(ConfigMap, stored);
+      } catch (error) {
+        const name = shard.metadata?.name ?? "";
+        if (isStatus(error, 409) || isStatus(error, 404)) {
+          await refresh(this.#context, ConfigMap, name, signal);
+        }
+        return error;
+      }
     }
+    return undefined;
   }
+}
+
+const pastOf = { create: "created", update: "updated", delete: "deleted" } as const;
+
+function isSettled({ desired, settled }: ParentPlan): boolean {
+  const stands = new Set(settled);
+  return desired.children.every((child) => child.type !== "external" || stands.has(describeChild(child)));
+}
+
+function oldestFirst(plans: readonly ParentPlan[]): readonly ParentPlan[] {
+  const age = ({ parent: { metadata } }: ParentPlan) => `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
+  return plans.toSorted((one, other) => age(one).localeCompare(age(other)));
+}
+
+/** Backwards: what was made last goes first. */
+function inDeletionOrder(
+  deletions: readonly ExternalWrite[],
+  group: readonly Managed[],
+): readonly ExternalWrite[] {
+  const arrange = group.find(({ definition }) => definition.arrange !== undefined)?.definition.arrange;
+  return arrange?.(deletions) ?? deletions;
 }

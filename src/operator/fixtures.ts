@@ -197,7 +197,9 @@ export function planInput(
     answers: () => new Map(),
     lostFields: [],
     restrictions: [],
+    kept: [],
     uuid: () => "uuid",
+    isLiving: (uid) => snapshot.byUid(Widget, uid) !== undefined,
     ...more,
   };
 }

@@ -83,9 +83,14 @@ export async function refresh(
 }
 
 /** Whether this process may write, and nobody has paused this custom resource since the plan was made. */
-export function mayWriteFor({ options, store }: LaneContext, { kind, metadata }: Parent): boolean {
+export function mayWriteFor(
+  { options, store }: LaneContext,
+  { apiVersion = "", kind, metadata }: Parent,
+): boolean {
   const { identity, managed, mayWrite } = options;
-  const resource = managed.find(({ definition }) => definition.resource.kind === kind)?.definition.resource;
+  const [group] = apiVersion.split("/");
+  const resource = managed.map(({ definition }) => definition.resource)
+    .find((each) => each.kind === kind && each.group === group);
   const live = resource && store.snapshot().get(resource, metadata.name);
   return mayWrite() && (live === undefined || !isPaused(live, identity));
 }

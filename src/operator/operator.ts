@@ -55,7 +55,8 @@ export interface Operator {
 export function createOperator(options: OperatorOptions): Operator {
   const { client, clock, component, log, managed, metrics, namespace, redactor, resyncMs, stopping } =
     options;
-  const leases = managed.map(({ definition }) => createLease(options, definition.leaseName));
+  const leaseNames = new Set(managed.map(({ definition }) => definition.leaseName));
+  const leases = [...leaseNames].map((name) => createLease(options, name));
   const events = new EventRecorder({
     client,
     clock,

@@ -52,6 +52,16 @@ export function isPaused(parent: KubeObject, identity: Identity): boolean {
   return parent.metadata?.annotations?.[pauseAnnotation(identity)] === "true";
 }
 
+/** Annotation of a custom resource that lets it take over what somebody else made in the external system. */
+export function adoptAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/adopt`;
+}
+
+/** Whether `parent` may take over what exists in the external system and is recorded for nobody. */
+export function mayAdopt(parent: KubeObject, identity: Identity): boolean {
+  return parent.metadata?.annotations?.[adoptAnnotation(identity)] === "true";
+}
+
 /**
  * Field manager of patches that correct what no apply can. What it owns the server would keep for ever, so an apply
  * takes it over, and its entry in managedFields is removed.

@@ -18,21 +18,34 @@ import type {
   Desired,
   DesiredContext,
   ExternalChild,
+  ExternalObject,
   Failure,
   GeneratedChild,
   Parent,
   Snapshot,
   StatusDraft,
 } from "./definition.ts";
-import { inventoryChild, markerChild, readInventory } from "./inventory.ts";
+import {
+  indexed,
+  type Inventory,
+  inventoryChild,
+  type InventoryEntry,
+  inventoryNameOf,
+  isRecorded,
+  keyOfExternal,
+  markerChild,
+  readInventory,
+} from "./inventory.ts";
 import { appliedFields, extract, fieldsAt, migrated, obsoleteFields } from "./managed_fields.ts";
 import {
+  adoptAnnotation,
   correctionManager,
   hasLostMark,
   type Identity,
   isChildOf,
   isPaused,
   isPredecessors,
+  mayAdopt,
   ownerAnnotation,
   ownerNameAnnotation,
   ownerReference,
@@ -80,8 +93,12 @@ export interface PlanInput {
   readonly lostFields: readonly string[];
   /** What the operator's Role does not allow and is done without. */
   readonly restrictions: readonly string[];
+  /** What of deleted custom resources is kept in the external system whose inventory this kind has. */
+  readonly kept: readonly string[];
   /** Makes an id; called while writing only. */
   readonly uuid: () => string;
+  /** Whether a custom resource, of whatever kind, with this uid is there. */
+  readonly isLiving: (uid: string) => boolean;
 }
 
 /** What to do for one parent. */
@@ -92,6 +109,8 @@ export interface ParentPlan {
   /** In waves: what stands in one wave can be written in parallel. */
   readonly waves: readonly (readonly KubernetesWrite[])[];
   readonly external: readonly ExternalWrite[];
+  /** What the inventory records for the parent although it is gone and wanted no more. */
+  readonly forgotten: readonly InventoryEntry[];
   /** What cannot be written now, and why. */
   readonly failures: readonly Failure[];
   /** What was looked at and is as desired, as `describeTarget` calls it. */
@@ -112,7 +131,8 @@ export function plan(input: PlanInput): readonly ParentPlan[] {
 /** Plans for one parent. */
 export function planParent(input: PlanInput, parent: Parent): ParentPlan {
   if (parent.metadata.deletionTimestamp !== undefined) {
-    return { parent, paused: false, waves: [], external: [], failures: [], settled: [], desired: nothing };
+    const none = { waves: [], external: [], forgotten: [], failures: [], settled: [] };
+    return { parent, paused: false, ...none, desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
   const desired = refuseRival(input, parent) ??
@@ -146,6 +166,7 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
       } else note(outcome);
     }
     for (const write of obsolete(input, parent, desired.children)) note(write);
+    for (const write of obsoleteExternals(input, parent, desired.children).deletions) note(write);
   }
   const status = input.definition.status({
     ...context,
@@ -157,12 +178,17 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     }),
     lostFields: input.lostFields,
     restrictions: input.restrictions,
+    kept: input.kept,
   });
+  const externals = writes.filter((write) => write.world === "external");
   return {
     parent,
     paused,
     waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
-    external: writes.filter((write) => write.world === "external"),
+    external: input.definition.arrange?.(externals) ?? externals,
+    forgotten: desired.problems.length > 0
+      ? []
+      : obsoleteExternals(input, parent, desired.children).forgotten,
     failures,
     settled,
     status,
@@ -521,20 +547,110 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   set(next, rest, value);
 }
 
+/** Why an object is not written that exists and is recorded for nobody; its condition shows what would be changed. */
+export const notOurs = "NotOurs";
+
 function planExternal(
   input: PlanInput,
   parent: Parent,
   child: ExternalChild,
-): ExternalWrite | "unread" | "unknown" | undefined {
+): ExternalWrite | Failure | "unread" | "unknown" | undefined {
   const state = input.snapshot.external(parent.metadata.uid);
   if (state.phase !== "observed") return "unknown";
-  if (state.unread?.includes(child.kind)) return "unread";
+  if (state.unread?.includes(child.kind) || !isProved(input, parent)) return "unread";
+  const object = describeChild(child);
   const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
-  if (observed === undefined) {
-    return { world: "external", verb: "create", child, observed, paths: ["missing"] };
+  const paths = observed === undefined
+    ? ["missing"]
+    : compare(child.fields, observed.fields, () => undefined).paths;
+  if (!child.singleton) {
+    const entry = indexed(inventoryOf(input)).get(keyOfExternal(child));
+    if (entry !== undefined && entry.parentUid !== parent.metadata.uid && input.isLiving(entry.parentUid)) {
+      const message =
+        `${object} is kept by ${entry.owner ?? "another custom resource"} already: remove it from one ` +
+        "of the two";
+      return { object, reason: "Conflict", message };
+    }
+    if (observed !== undefined && !isRecorded(entry, observed) && !mayAdopt(parent, input.identity)) {
+      const change = paths.length === 0 ? "nothing would change" : `would change ${paths.join(", ")}`;
+      const message = `${object} exists and was not made by this operator (${change}): set the annotation ` +
+        `${adoptAnnotation(input.identity)}: "true" to have it taken over, or choose another name`;
+      return { object, reason: notOurs, message };
+    }
   }
-  const { paths } = compare(child.fields, observed.fields, () => undefined);
+  if (child.blocked !== undefined) return { object, ...child.blocked };
+  if (observed === undefined) return { world: "external", verb: "create", child, observed, paths };
   return paths.length === 0 ? undefined : { world: "external", verb: "update", child, observed, paths };
+}
+
+const emptyInventory: Inventory = { id: "", entries: [] };
+
+function inventoryOf({ definition, snapshot }: PlanInput): Inventory {
+  return readInventory(snapshot, definition) ?? emptyInventory;
+}
+
+/** Whether what is looked at is the system that the inventory is about. Whoever plants the id needs no proof. */
+function isProved(input: PlanInput, parent: Parent): boolean {
+  if (input.definition.sharedInventoryName === undefined) return true;
+  const { id } = inventoryOf(input);
+  return id !== "" && input.snapshot.external(parent.metadata.uid).marker === id;
+}
+
+/** What is recorded for this parent and desired no more. */
+function obsoleteExternals(
+  input: PlanInput,
+  parent: Parent,
+  children: readonly Child[],
+): { readonly deletions: readonly ExternalWrite[]; readonly forgotten: readonly InventoryEntry[] } {
+  const state = input.snapshot.external(parent.metadata.uid);
+  if (inventoryNameOf(input.definition) === undefined) return { deletions: [], forgotten: [] };
+  if (state.phase !== "observed" || !isProved(input, parent)) return { deletions: [], forgotten: [] };
+  const kept = new Set(children.map((child) => child.type === "external" ? keyOfExternal(child) : ""));
+  const surplus = recordedFor(inventoryOf(input), parent)
+    .filter((entry) => !entry.singleton && !kept.has(keyOfExternal(entry)))
+    .filter((entry) => state.unread?.includes(entry.kind) !== true);
+  return deletionsOf(surplus, state.objects);
+}
+
+/** The entries of one parent. */
+export function recordedFor(inventory: Inventory, parent: Parent): readonly InventoryEntry[] {
+  let known = byParent.get(inventory);
+  if (known === undefined) {
+    known = Map.groupBy(inventory.entries, ({ parentUid }) => parentUid);
+    byParent.set(inventory, known);
+  }
+  return known.get(parent.metadata.uid) ?? [];
+}
+
+const byParent = new WeakMap<Inventory, ReadonlyMap<string, readonly InventoryEntry[]>>();
+
+/**
+ * The deletions of what `surplus` records, and what of it is gone. What goes with something else needs no deletion of its
+ * own.
+ */
+export function deletionsOf(
+  surplus: readonly InventoryEntry[],
+  objects: readonly ExternalObject[],
+): { readonly deletions: readonly ExternalWrite[]; readonly forgotten: readonly InventoryEntry[] } {
+  const byKey = new Map(objects.map((object) => [keyOfExternal(object), object]));
+  const found = surplus.flatMap((entry) => {
+    const observed = byKey.get(keyOfExternal(entry));
+    return observed !== undefined && isRecorded(entry, observed) ? [{ entry, observed }] : [];
+  });
+  const there = new Set(found.map(({ entry }) => entry));
+  const contained = new Set(found.flatMap(({ observed }) => observed.contains ?? []));
+  return {
+    deletions: found
+      .filter(({ entry }) => !contained.has(keyOfExternal(entry)))
+      .map(({ entry: { kind, name }, observed }): ExternalWrite => ({
+        world: "external",
+        verb: "delete",
+        child: { type: "external", kind, name, fields: {}, singleton: false },
+        observed,
+        paths: ["no longer wanted"],
+      })),
+    forgotten: surplus.filter((entry) => !there.has(entry)),
+  };
 }
 
 /** Objects that were made for this parent and that nothing desires any more. */

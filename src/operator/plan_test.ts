@@ -134,6 +134,7 @@ Deno.test("F30 plan() is empty at rest, whatever others added", () => {
     paused: false,
     waves: [],
     external: [],
+    forgotten: [],
     failures: [],
     settled: ["ConfigMap a", "Thing t"],
     status: {
@@ -151,6 +152,7 @@ Deno.test("F47 plan() has nothing for a parent that is being deleted, not even a
     paused: false,
     waves: [],
     external: [],
+    forgotten: [],
     failures: [],
     settled: [],
     desired: { children: [], problems: [] },

@@ -36,6 +36,8 @@ export class Planner {
   /** False where the API server refuses `blockOwnerDeletion`. */
   #blockOwnerDeletion = true;
   #refusals = 0;
+  /** For each inventory, what of deleted custom resources is kept in the external system, and why. */
+  readonly #kept = new Map<string, readonly string[]>();
   #askAt = 0;
 
   constructor(options: PlannerOptions) {
@@ -73,6 +75,11 @@ export class Planner {
       }
     }
     return learned;
+  }
+
+  /** Notes what of deleted custom resources is kept in the external system: one sentence each, with the remedy. */
+  noteKept(inventoryName: string, sentences: readonly string[]): void {
+    this.#kept.set(inventoryName, sentences);
   }
 
   /** The same, if others are served than those that were read: somebody replaced a CRD. */
@@ -127,10 +134,11 @@ export class Planner {
   }
 
   #input(definition: Definition): PlanInput {
-    const { clock, failures, identity, progress, store } = this.#options;
+    const { clock, definitions, failures, identity, progress, store } = this.#options;
+    const snapshot = store.snapshot();
     return {
       definition,
-      snapshot: store.snapshot(),
+      snapshot,
       now: clock.now(),
       identity,
       blockOwnerDeletion: this.#blockOwnerDeletion,
@@ -138,7 +146,9 @@ export class Planner {
       answers: (parent) => progress.answers(parent),
       lostFields: this.lostFields(definition),
       restrictions: this.#restrictions(definition),
+      kept: this.#kept.get(definition.inventoryName ?? "") ?? [],
       uuid: () => clock.uuid(),
+      isLiving: (uid) => definitions.some(({ resource }) => snapshot.byUid(resource, uid) !== undefined),
     };
   }
 }

@@ -141,7 +141,9 @@ export class Reporter {
   }
 
   event(parent: Parent, type: "Normal" | "Warning", reason: string, message: string): void {
-    const definition = this.#options.definitions.find(({ resource }) => resource.kind === parent.kind);
+    const [group] = (parent.apiVersion ?? "").split("/");
+    const definition = this.#options.definitions
+      .find(({ resource }) => resource.kind === parent.kind && resource.group === group);
     if (definition === undefined) return;
     this.#options.events.record(definition.resource, parent, type, reason, message);
   }

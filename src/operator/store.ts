@@ -85,6 +85,7 @@ export class Store {
         names: new Map(),
         owned: new Map(),
         gone: new Set(),
+        deleted: new Set(),
         contentOf: new Set(),
         complete: new Set(),
       });
@@ -143,6 +144,11 @@ export class Store {
       kind: (resource) => kindOf(resource)?.state ?? { phase: "absent" },
       external: (uid) => this.#external.get(uid) ?? unobserved,
     };
+  }
+
+  /** Whether a watch told that the object with this uid was deleted, of whatever kind: not only a list that lacks it. */
+  wasDeleted(uid: string): boolean {
+    return [...this.#kinds.values()].some(({ deleted }) => deleted.has(uid));
   }
 
   /** The objects of one kind now: cheaper than a snapshot, which copies all kinds. */
@@ -336,7 +342,12 @@ export class Store {
   /** A deletion that is older than what we know is that of an earlier incarnation. */
   #gone(kind: Kind, object: KubeObject): void {
     const name = object.metadata?.name ?? "";
-    if (kind.objects.get(name)?.metadata?.uid === object.metadata?.uid) this.#remove(kind, name);
+    const uid = object.metadata?.uid ?? "";
+    if (kind.objects.get(name)?.metadata?.uid !== uid) return;
+    kind.deleted.add(uid);
+    const [oldest] = kind.deleted;
+    if (kind.deleted.size > mostGone && oldest !== undefined) kind.deleted.delete(oldest);
+    this.#remove(kind, name);
   }
 
   #remove(kind: Kind, name: string): void {
@@ -397,6 +408,8 @@ interface Kind {
    * A uid never comes back, unless etcd was restored.
    */
   readonly gone: Set<string>;
+  /** Uids of those of them whose deletion a watch told of. */
+  readonly deleted: Set<string>;
   /** Where only metadata are listed: the names of what is read in full, and of what has been so. */
   contentOf: ReadonlySet<string>;
   readonly complete: Set<string>;
@@ -429,7 +442,10 @@ export function keyOf(resource: Resource): string {
 
 /** Whether nothing is wrong with `definitions` in general where this kind is not served, or may not be listed. */
 export function isOptional(definitions: readonly Definition[], resource: Resource): boolean {
-  return definitions.some(({ optional = [] }) => optional.some((each) => keyOf(each) === keyOf(resource)));
+  return definitions.some(({ optional = [], optionalKind = false, resource: own }) =>
+    optional.some((each) => keyOf(each) === keyOf(resource)) ||
+    (optionalKind && keyOf(own) === keyOf(resource))
+  );
 }
 
 /** Resource versions of one API server are decimal numbers that grow (KEP-5504); others are never called older. */

@@ -62,7 +62,8 @@ export type KubernetesWrite =
 /** A write to the external system. */
 export interface ExternalWrite {
   readonly world: "external";
-  readonly verb: "create" | "update";
+  readonly verb: "create" | "update" | "delete";
+  /** Of a deletion, only kind and name. */
   readonly child: ExternalChild;
   readonly observed: ExternalObject | undefined;
   readonly paths: readonly string[];

@@ -1,0 +1,142 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { FakeBackend, harness, type HarnessOptions } from "../../tests/engine_harness.ts";
+import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
+import type { ExternalChild } from "./definition.ts";
+import { external, Widget } from "./fixtures.ts";
+
+/** Many custom resources that keep objects in one external system. */
+function shared(options: Partial<HarnessOptions> = {}) {
+  const backend = new FakeBackend();
+  backend.marker = "i";
+  const world = harness({
+    definition: { sharedInventoryName: "inventory", singleton: false },
+    // Its spec says which things, by name, and what is in them.
+    desired: ({ parent }) =>
+      Object.entries((parent.spec ?? {}) as Record<string, Partial<ExternalChild>>)
+        .map(([name, more]) => ({ ...external("Thing", name), singleton: false, ...more })),
+    backend,
+    ...options,
+  });
+  const { api, makeWidget } = world;
+  api.make(ConfigMap, {
+    metadata: { name: "inventory", namespace: "ns" },
+    data: { id: "i", entries: "[]" },
+  });
+  const thing = (x: number, more: Partial<ExternalChild> = {}) => ({ fields: { x }, ...more });
+  const make = (name: string, spec: Record<string, Partial<ExternalChild>>, more = {}) =>
+    makeWidget({ name, ...more }, spec as never);
+  const entries = () => {
+    const { data } = api.get(ConfigMap, "inventory") as ConfigMap;
+    return (JSON.parse(data?.["entries"] ?? "") as { name: string; owner: string; id?: string }[])
+      .map(({ name, owner, id }) => `${name} ${id} of ${owner.split("/")[1]}`);
+  };
+  const conditions = () => world.engine.plan().flatMap(({ failures }) => failures);
+  /** Passes over both worlds until nothing is left to do. */
+  const converge = async () => {
+    for (let pass = 0; pass < 9; pass++) {
+      await world.engine.store.listAll();
+      const { writes } = await world.externalPass();
+      if (writes === 0) break;
+    }
+    await world.externalPass();
+    const asked = backend.asked.filter((what) => what !== "look");
+    backend.asked.splice(0);
+    return asked;
+  };
+  return { ...world, backend, conditions, converge, entries, make, thing };
+}
+
+Deno.test("Engine keeps the objects of many custom resources, with one record for all that it makes", async () => {
+  const { api, converge, entries, make, thing } = shared();
+  make("a", { one: thing(1), two: thing(2) });
+  make("b", { three: thing(3) });
+  const before = api.writes.length;
+  assertEquals(await converge(), ["create Thing one", "create Thing two", "create Thing three"]);
+  assertEquals(entries(), ["one one-1 of a", "two two-2 of a", "three three-3 of b"]);
+  const records = api.writes.slice(before).filter(({ plural }) => plural === "configmaps").length;
+  // Once before, and once to confirm.
+  assertEquals(records, 2);
+});
+
+Deno.test("Engine deletes what a custom resource no longer wants, and what belonged to one that is gone", async () => {
+  const { api, backend, converge, entries, make, thing } = shared();
+  make("a", { one: thing(1), two: thing(2) });
+  make("b", { three: thing(3), four: thing(4, { deletionPolicy: "Retain" }) });
+  await converge();
+  api.edit(Widget, "a", (object) => (object as { spec?: unknown }).spec = { two: thing(2) });
+  assertEquals(await converge(), ["delete Thing one"]);
+  api.remove(Widget, "b");
+  assertEquals(await converge(), ["delete Thing three"]);
+  assertEquals([...backend.objects.keys()], ["Thing two", "Thing four"]);
+  assertEquals(entries(), ["two two-2 of a"]);
+});
+
+Deno.test("F53 Engine deletes nothing and makes nothing in a system that has not the inventory's id planted", async () => {
+  const { api, backend, converge, make, thing } = shared();
+  make("a", { one: thing(1) });
+  await converge();
+  api.remove(Widget, "a");
+  make("b", { two: thing(2) });
+  for (const marker of [undefined, "other"]) {
+    backend.marker = marker;
+    assertEquals(await converge(), []);
+  }
+  backend.marker = "i";
+  assertEquals(await converge(), ["create Thing two", "delete Thing one"]);
+});
+
+Deno.test("F35 Engine gives an object to the first that wants it, and tells the other whose it is", async () => {
+  const { conditions, converge, make, thing, api } = shared();
+  make("younger", { one: thing(2) }, { creationTimestamp: "2025-01-02T00:00:00Z" });
+  make("older", { one: thing(1) }, { creationTimestamp: "2025-01-01T00:00:00Z" });
+  assertEquals(await converge(), ["create Thing one"]);
+  const [failure] = conditions();
+  assertEquals(failure?.reason, "Conflict");
+  assertStringIncludes(failure?.message ?? "", "Widget.example.org/older");
+  api.remove(Widget, "older");
+  assertEquals(await converge(), ["update Thing one"]);
+});
+
+Deno.test("Engine touches nothing that somebody else made, until the custom resource says that it is to be adopted", async () => {
+  const { api, backend, conditions, converge, entries, make, thing } = shared();
+  backend.objects.set("Thing one", { kind: "Thing", name: "one", fields: { x: 5 }, id: "theirs" });
+  make("a", { one: thing(1) });
+  assertEquals(await converge(), []);
+  assertStringIncludes(conditions()[0]?.message ?? "", "would change x");
+  api.edit(Widget, "a", ({ metadata }) => (metadata!.annotations = { "example.org/adopt": "true" }));
+  assertEquals(await converge(), ["update Thing one"]);
+  assertEquals(entries(), ["one theirs of a"]);
+  // Another one of the same name is somebody else's again.
+  api.edit(Widget, "a", ({ metadata }) => (metadata!.annotations = {}));
+  backend.objects.set("Thing one", { kind: "Thing", name: "one", fields: { x: 5 }, id: "another" });
+  assertEquals(await converge(), []);
+  assertEquals(conditions()[0]?.reason, "NotOurs");
+});
+
+Deno.test("Engine keeps what still holds something that is not deleted with it, unless the policy says otherwise", async () => {
+  const { api, backend, converge, logged, make, thing } = shared();
+  make("a", { one: thing(1) });
+  make("b", { two: thing(1, { deletionPolicy: "Delete" }) });
+  await converge();
+  for (const name of ["one", "two"]) {
+    const object = backend.objects.get(`Thing ${name}`);
+    backend.objects.set(`Thing ${name}`, { ...object!, contains: ["Part p"] });
+  }
+  api.remove(Widget, "a");
+  api.remove(Widget, "b");
+  assertEquals(await converge(), ["delete Thing two"]);
+  assertStringIncludes(logged().join("\n"), "still holds Part p");
+  backend.objects.set("Thing one", { ...backend.objects.get("Thing one")!, contains: [] });
+  assertEquals(await converge(), ["delete Thing one"]);
+});
+
+Deno.test("F46 Engine waits for another list when most custom resources are gone at once without a word", async () => {
+  const { api, clock, converge, logged, make, thing } = shared();
+  for (let number = 0; number < 6; number++) make(`w${number}`, { [`t${number}`]: thing(1) });
+  await converge();
+  for (let number = 0; number < 6; number++) api.remove(Widget, `w${number}`);
+  assertEquals(await converge(), []);
+  assertStringIncludes(logged().join("\n"), "PruneGuard");
+  await clock.advance(61_000);
+  assertEquals((await converge()).length, 6);
+});
