@@ -102,7 +102,9 @@ export class Stage implements AsyncDisposable {
       answers: () => new Map(),
       lostFields: [],
       restrictions: [],
+      kept: [],
       uuid: () => systemClock.uuid(),
+      isLiving: () => false,
     });
     if (planned === undefined) throw new Error(`no ControlPlane in ${namespace}`);
     return planned;

@@ -6,7 +6,8 @@
  * Dialect: Controller 3.0.4.
  */
 
-import { type CallOptions, type CommonCalls, createCommonCalls, createRequests } from "./calls.ts";
+import { type CommonCalls, createCommonCalls } from "./calls.ts";
+import { type CallOptions, createRequests } from "./requests.ts";
 import { type Profile, profileSchema, type SignedUp, signUpSchema } from "./schemas.ts";
 import { type Credentials, Session } from "./session.ts";
 import { type ControllerTransportOptions, createControllerTransport } from "./transport.ts";

@@ -8,7 +8,7 @@
 
 import { type Clock, systemClock } from "../clock.ts";
 import { untilAborted } from "../until_aborted.ts";
-import { type CallOptions, parsed } from "./calls.ts";
+import { type CallOptions, parsed } from "./requests.ts";
 import { ControllerError, type KeycloakCode, KeycloakError, type TransportCode } from "./errors.ts";
 import { keycloakClientsSchema, tokenClaimsSchema, tokenSchema } from "./schemas.ts";
 import {

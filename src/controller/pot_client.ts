@@ -6,7 +6,8 @@
  * is checked against a schema, and what nobody needs of it, such as the private keys of authorities, is dropped there.
  */
 
-import { type CallOptions, type CommonCalls, createCommonCalls, createRequests, found } from "./calls.ts";
+import { type CommonCalls, createCommonCalls } from "./calls.ts";
+import { type CallOptions, createRequests, found } from "./requests.ts";
 import { isConflict } from "./errors.ts";
 import type { KeycloakClient } from "./keycloak.ts";
 import { PotSession } from "./pot_session.ts";

@@ -5,7 +5,7 @@
  * another Keycloak, which no repetition mends: `TokenRefused`, which says what is in the token.
  */
 
-import type { Sender } from "./calls.ts";
+import type { Sender } from "./requests.ts";
 import { ControllerError, isTokenRejected } from "./errors.ts";
 import type { KeycloakClient } from "./keycloak.ts";
 import type { ControllerRequest, ControllerTransport } from "./transport.ts";

@@ -32,6 +32,10 @@ export interface ControllerRequest {
   readonly form?: Readonly<Record<string, string>> | undefined;
   /** Whether the Controller renders the body's strings as Liquid templates; then they are escaped. */
   readonly templated?: boolean | undefined;
+  /** Whether the answer is kept, and asked for again only if it changed (ETag). */
+  readonly cached?: boolean | undefined;
+  /** Whether a GET changes something, so that it must not be sent a second time unasked. */
+  readonly isWrite?: boolean | undefined;
   /** The whole value of the header. */
   readonly authorization?: string | undefined;
   /** Values in the body that no error message may show. */
@@ -123,6 +127,7 @@ class FetchTransport implements ControllerTransport {
   readonly #deadlineMs: number;
   readonly #closing = new AbortController();
   readonly #waiting: (() => void)[] = [];
+  readonly #kept = new Map<string, { readonly etag: string; readonly answer: Answer }>();
   #free: number;
 
   constructor(options: TransportOptions, system: System) {
@@ -199,7 +204,7 @@ class FetchTransport implements ControllerTransport {
       headers,
       redirect: "manual",
       signal,
-      client: request.method === "GET" ? this.#readClient : this.#writeClient,
+      client: request.method === "GET" && request.isWrite !== true ? this.#readClient : this.#writeClient,
     };
     if (request.bodyJson !== undefined) {
       headers.set("content-type", "application/json");
@@ -208,6 +213,8 @@ class FetchTransport implements ControllerTransport {
     // Sets its own content type.
     if (request.form !== undefined) init.body = new URLSearchParams(request.form);
     const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
+    const kept = request.cached === true ? this.#kept.get(`${path}${query}`) : undefined;
+    if (kept !== undefined) headers.set("if-none-match", kept.etag);
     const startedAt = this.#clock.monotonic();
     let status = 0;
     try {
@@ -216,7 +223,13 @@ class FetchTransport implements ControllerTransport {
       const text = await untilAborted(response.text(), signal).catch(() => {
         throw badResponse(subject, status, `${status}, cut off`);
       });
-      return { status, contentType: response.headers.get("content-type") ?? "", text };
+      if (status === 304 && kept !== undefined) return kept.answer;
+      const answer = { status, contentType: response.headers.get("content-type") ?? "", text };
+      const etag = response.headers.get("etag");
+      if (request.cached === true && status === 200 && etag !== null) {
+        this.#kept.set(`${path}${query}`, { etag, answer });
+      }
+      return answer;
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw cause instanceof ControllerError ? cause : failedConnection(cause, subject, this.#base);

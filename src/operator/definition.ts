@@ -7,7 +7,6 @@
  */
 
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
-import type { ExternalWrite } from "./write.ts";
 
 /** Whether the objects of one kind are known. */
 export type KindState =
@@ -121,6 +120,16 @@ export interface ExternalChild {
    * deleted with it.
    */
   readonly deletionPolicy?: "Delete" | "Retain" | undefined;
+}
+
+/** A write to the external system. */
+export interface ExternalWrite {
+  readonly world: "external";
+  readonly verb: "create" | "update" | "delete";
+  /** Of a deletion, only kind and name. */
+  readonly child: ExternalChild;
+  readonly observed: ExternalObject | undefined;
+  readonly paths: readonly string[];
 }
 
 export type Child = AppliedChild | GeneratedChild | ExternalChild;

@@ -4,7 +4,9 @@
 
 import type { JsonPatchOperation } from "../kubernetes/client.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
-import type { Child, ExternalChild, ExternalObject } from "./definition.ts";
+import type { Child, ExternalWrite } from "./definition.ts";
+
+export type { ExternalWrite } from "./definition.ts";
 
 /** What a write changes of an object that exists; the object as it was read. */
 export interface Precondition {
@@ -58,16 +60,6 @@ export type KubernetesWrite =
     readonly verb: "delete";
     readonly precondition: Precondition;
   };
-
-/** A write to the external system. */
-export interface ExternalWrite {
-  readonly world: "external";
-  readonly verb: "create" | "update" | "delete";
-  /** Of a deletion, only kind and name. */
-  readonly child: ExternalChild;
-  readonly observed: ExternalObject | undefined;
-  readonly paths: readonly string[];
-}
 
 export type Write = KubernetesWrite | ExternalWrite;
 

@@ -1,0 +1,178 @@
+/**
+ * What a Controller holds for the edge: agents, applications with their microservices and routes, edge resources.
+ *
+ * One list per kind tells everything that can be compared; unknown properties are kept, since both dialects are read
+ * with the same shapes and each has more of them. Shapes: real answers of Controller 3.0.4 and 3.7.3.
+ */
+
+import { z } from "zod";
+import type { CallOptions, Requests } from "./requests.ts";
+import type { ControllerRequest } from "./transport.ts";
+
+const text = z.string().nullish();
+const number = z.number().nullish();
+
+const agentSchema = z.looseObject({
+  uuid: z.string(),
+  name: z.string(),
+  /** 0: not known yet, 1: x86, 2: arm. */
+  fogTypeId: z.number(),
+  isSystem: z.boolean().nullish(),
+  daemonStatus: text,
+  version: text,
+  ipAddress: text,
+  ipAddressExternal: text,
+  warningMessage: text,
+  /** Milliseconds since the epoch on the Controller's clock; 0: never. */
+  lastActive: number,
+  memoryViolation: text,
+  diskViolation: text,
+  cpuViolation: text,
+  tags: z.array(z.string()).nullish(),
+  /** Uuids, or `default-router`. */
+  upstreamRouters: z.array(z.string()).nullish(),
+  networkRouter: text,
+  edgeResources: z.array(z.looseObject({ name: z.string(), version: z.string() })).nullish(),
+});
+/** One element of `GET /iofog-list`. */
+export type AgentRow = z.infer<typeof agentSchema>;
+
+const portSchema = z.looseObject({
+  internal: z.number(),
+  external: z.number(),
+  protocol: text,
+  public: z.looseObject({}).nullish(),
+});
+
+const microserviceSchema = z.looseObject({
+  uuid: z.string(),
+  name: z.string(),
+  iofogUuid: text,
+  config: text,
+  logSize: number,
+  registryId: number,
+  catalogItemId: number,
+  images: z.array(z.looseObject({ fogTypeId: z.number(), containerImage: text })).nullish(),
+  ports: z.array(portSchema).nullish(),
+  env: z.array(z.looseObject({ key: z.string(), value: text })).nullish(),
+  cmd: z.array(z.string()).nullish(),
+  volumeMappings: z.array(z.looseObject({
+    hostDestination: z.string(),
+    containerDestination: z.string(),
+    accessMode: text,
+    type: text,
+  })).nullish(),
+  extraHosts: z.array(z.looseObject({ name: z.string(), address: text })).nullish(),
+  /** Null where its creation failed halfway. */
+  status: z.looseObject({ status: text, errorMessage: text }).nullish(),
+});
+/** A microservice as it stands in `GET /application`. */
+export type MicroserviceRow = z.infer<typeof microserviceSchema>;
+
+const applicationSchema = z.looseObject({
+  id: z.number(),
+  name: z.string(),
+  description: text,
+  isActivated: z.boolean().nullish(),
+  isSystem: z.boolean().nullish(),
+  createdAt: text,
+  microservices: z.array(microserviceSchema).nullish(),
+  routes: z.array(z.looseObject({ name: z.string(), from: z.string(), to: z.string() })).nullish(),
+});
+/** One element of `GET /application`. */
+export type ApplicationRow = z.infer<typeof applicationSchema>;
+
+const edgeResourceSchema = z.looseObject({
+  id: z.number(),
+  name: z.string(),
+  version: z.string(),
+  description: text,
+  interfaceProtocol: text,
+  orchestrationTags: z.array(z.string()).nullish(),
+  /** Not in the list; 3.7.3 never tells it. */
+  interface: z.looseObject({ endpoints: z.array(z.looseObject({ name: text })).nullish() }).nullish(),
+});
+/** One element of `GET /edgeResources`, or of `GET /edgeResource/:name`. */
+export type EdgeResourceRow = z.infer<typeof edgeResourceSchema>;
+
+const provisioningKeySchema = z.object({
+  key: z.string().min(1),
+  /** Milliseconds since the epoch. */
+  expirationTime: z.number(),
+  /** Base64 PEM of the Controller's authority; 3.7.3 only. */
+  caCert: z.string().optional(),
+});
+export type ProvisioningKey = z.infer<typeof provisioningKeySchema>;
+
+/** The calls; each ends within the deadline and throws nothing but `ControllerError`. */
+export interface EdgeCalls {
+  /** All of them, those of the system too. */
+  agents(dialect: EdgeDialect, options?: CallOptions): Promise<readonly AgentRow[]>;
+  /** With microservices and routes. */
+  applications(options?: CallOptions): Promise<readonly ApplicationRow[]>;
+  /** Without their interfaces. */
+  edgeResources(options?: CallOptions): Promise<readonly EdgeResourceRow[]>;
+  /** All versions of one, with their interfaces; 3.7.3 cannot tell. */
+  edgeResource(name: string, options?: CallOptions): Promise<readonly EdgeResourceRow[]>;
+  /** Makes a new key, and with that the one before useless. */
+  provisioningKey(uuid: string, options?: CallOptions): Promise<ProvisioningKey>;
+  /** A write; what it answers is dropped, since the lists tell. */
+  change(request: ControllerRequest): Promise<void>;
+}
+
+/** What differs between the two generations. */
+export interface EdgeDialect {
+  readonly name: "3.0" | "3.7";
+  /** Whether there are routes, public ports and `rootHostAccess`. */
+  readonly hasRoutes: boolean;
+  /** Whether system agents have a list of their own. */
+  readonly hasSystemQuery: boolean;
+  /** Whether one edge resource can be read, with its interface. */
+  readonly readsEdgeResources: boolean;
+}
+
+/** The dialect of a version, as `GET /status` tells it. */
+export function edgeDialectOf(version: string): EdgeDialect {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const isOld = major < 3 || (major === 3 && minor < 5);
+  return { name: isOld ? "3.0" : "3.7", hasRoutes: isOld, hasSystemQuery: isOld, readsEdgeResources: isOld };
+}
+
+export function createEdgeCalls({ read, write }: Requests): EdgeCalls {
+  const list = <T>(schema: z.ZodType<T>, route: string, call?: CallOptions, query?: Record<string, string>) =>
+    read(schema, { ...call, method: "GET", route, query, cached: true });
+  const fogs = z.object({ fogs: z.array(agentSchema) });
+  return {
+    agents: async (dialect, call) => {
+      const [own, system] = await Promise.all([
+        list(fogs, "/iofog-list", call),
+        dialect.hasSystemQuery ? list(fogs, "/iofog-list", call, { system: "true" }) : undefined,
+      ]);
+      return [...own.fogs, ...system?.fogs ?? []];
+    },
+    applications: async (call) =>
+      (await list(z.object({ applications: z.array(applicationSchema) }), "/application", call)).applications,
+    edgeResources: async (call) =>
+      (await list(z.object({ edgeResources: z.array(edgeResourceSchema) }), "/edgeResources", call))
+        .edgeResources,
+    edgeResource: async (name, call) => {
+      const { edgeResources } = await read(z.object({ edgeResources: z.array(edgeResourceSchema) }), {
+        ...call,
+        method: "GET",
+        route: "/edgeResource/:name",
+        parameters: { name },
+        cached: true,
+      });
+      return edgeResources;
+    },
+    provisioningKey: (uuid, call) =>
+      read(provisioningKeySchema, {
+        ...call,
+        method: "GET",
+        route: "/iofog/:uuid/provisioning-key",
+        parameters: { uuid },
+        isWrite: true,
+      }),
+    change: (request) => write(request),
+  };
+}
