@@ -13,6 +13,7 @@ import { type EnvVar, Service, ServiceAccount } from "../../kubernetes/generated
 import { PodDisruptionBudget } from "../../kubernetes/generated/policy_v1.ts";
 import { type PolicyRule, Role, RoleBinding } from "../../kubernetes/generated/rbac_v1.ts";
 import type { ServiceType } from "./fields.ts";
+import * as reasons from "./reasons.ts";
 
 /** What a component of either flavour is built from; each adds its spec and its images. */
 export interface Surroundings {
@@ -43,6 +44,19 @@ export interface Warning {
   /** A constant of `reasons.ts`. */
   readonly reason: string;
   readonly message: string;
+}
+
+/** Tells of fields that nothing reads. */
+export function unknownFieldsWarning(fields: readonly string[]): Warning[] {
+  if (fields.length === 0) return [];
+  return [{
+    reason: reasons.UNKNOWN_FIELDS,
+    message:
+      `not known and not used: ${fields.slice(0, 10).join(", ")}${
+        fields.length > 10 ? ", ..." : ""
+      }. Correct or ` +
+      "remove them",
+  }];
 }
 
 /** Metadata of a child with a fixed name. */

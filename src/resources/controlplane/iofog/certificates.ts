@@ -24,7 +24,7 @@ import * as component from "../component.ts";
 import type { Waiting, Warning } from "../component.ts";
 import type { Inputs } from "./inputs.ts";
 import * as reasons from "../reasons.ts";
-import { type Found, readCertificateSecret } from "./references.ts";
+import { type Found, readCertificateSecret } from "../references.ts";
 
 /** Common name of the authority, and name of its Secret. */
 export const ROUTER_CA = "router-ca";

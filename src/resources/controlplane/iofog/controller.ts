@@ -10,7 +10,7 @@ import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { podTemplate } from "../../pods.ts";
 import * as component from "../component.ts";
 import type { Inputs } from "./inputs.ts";
-import { claimChildren, SQLITE_CLAIM } from "./claim.ts";
+import { claimChildren, SQLITE_CLAIM } from "../claim.ts";
 import { armVariant } from "./images.ts";
 import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 

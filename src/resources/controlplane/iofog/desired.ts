@@ -12,13 +12,14 @@ import { certificateWarnings } from "./certificates.ts";
 import * as component from "../component.ts";
 import type { Waiting, Warning } from "../component.ts";
 import type { Inputs } from "./inputs.ts";
-import { storageProblems } from "./claim.ts";
+import { storageProblems } from "../claim.ts";
 import { CONTROLLER, controllerChildren } from "./controller.ts";
 import { externalChildren, USER } from "./external.ts";
 import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import { networkPolicies } from "./network_policies.ts";
 import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "../reasons.ts";
+import { pullSecretWarning } from "../references.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
 import { routerChildren, type RouterEndpoint, routerEndpoint, routerWaiting } from "./router.ts";
 import { CONTROLLER_API_PORT } from "../fields.ts";
@@ -69,7 +70,7 @@ export function assess(
 ): Assessment {
   const { parent, snapshot, now } = context;
   const parsed = parseSpec(parent.spec);
-  const unknown = unknownFieldsWarning(parsed.unknownFields);
+  const unknown = component.unknownFieldsWarning(parsed.unknownFields);
   if ("problems" in parsed) return { accepted: false, problems: parsed.problems, warnings: unknown };
   const resolved = resolveReferences(parsed.spec, snapshot);
   if ("problems" in resolved) return { accepted: false, problems: resolved.problems, warnings: unknown };
@@ -100,7 +101,7 @@ export function assess(
     waiting: [...controllerWaiting(inputs), ...routerWaiting(inputs), ...portManagerWaiting(inputs)],
     warnings: [
       ...unknown,
-      ...pullSecretWarning(inputs),
+      ...pullSecretWarning(inputs, inputs.spec.images.pullSecret),
       ...certificateWarnings(inputs, addresses.router?.host),
     ],
   };
@@ -169,39 +170,5 @@ function controllerWaiting(inputs: Inputs): Waiting[] {
     reason: reasons.ADDRESS_PENDING,
     message: `Service ${CONTROLLER} has no load balancer address yet. Where the cluster gives none, set ` +
       "spec.services.controller.type to NodePort or ClusterIP",
-  }];
-}
-
-function unknownFieldsWarning(fields: readonly string[]): Warning[] {
-  if (fields.length === 0) return [];
-  return [{
-    reason: reasons.UNKNOWN_FIELDS,
-    message:
-      `not known and not used: ${fields.slice(0, 10).join(", ")}${
-        fields.length > 10 ? ", ..." : ""
-      }. Correct or ` +
-      "remove them",
-  }];
-}
-
-function pullSecretWarning(inputs: Inputs): Warning[] {
-  const { pullSecret } = inputs.spec.images;
-  const { snapshot } = inputs;
-  if (pullSecret === undefined || snapshot.kind(Secret).phase !== "synced") return [];
-  const secret = snapshot.get(Secret, pullSecret);
-  if (secret !== undefined) {
-    const { type } = secret;
-    if (type === undefined || /^kubernetes\.io\/docker(configjson|cfg)$/.test(type)) return [];
-    return [{
-      reason: reasons.SECRET_TYPE_WRONG,
-      message:
-        `Secret ${pullSecret}, named in spec.images.pullSecret, is of type ${type}: name one of type ` +
-        "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
-    }];
-  }
-  return [{
-    reason: reasons.PULL_SECRET_MISSING,
-    message: `Secret ${pullSecret}, named in spec.images.pullSecret, is not there: create it as ` +
-      "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
   }];
 }

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { assess } from "./desired.ts";
 import { contextOf, NAMESPACE, snapshotOf, user } from "./fixtures.ts";
-import { type Trouble, troubleOf } from "./trouble.ts";
+import { type Trouble, troubleOf } from "../trouble.ts";
+import { workloadsOf } from "./status.ts";
 
 const database = {
   provider: "postgres",
@@ -72,7 +73,9 @@ function trouble(
 ): Trouble | undefined {
   const assessment = assess(contextOf({ user, ...spec }, snapshotOf([deploymentOf(name), ...objects])));
   if (!assessment.accepted) throw new Error("the spec is not accepted");
-  return troubleOf(name, assessment.inputs);
+  const workload = Object.values(workloadsOf(assessment.inputs)).find((each) => each.name === name);
+  if (workload === undefined) throw new Error(`no ${name}`);
+  return troubleOf(workload, assessment.inputs);
 }
 
 Deno.test("troubleOf() tells of an image by the words of the kubelet that stay the same", () => {
@@ -172,7 +175,7 @@ Deno.test("troubleOf() of pods that may not be created leaves out the name that 
     const objects = snapshotOf([deploymentOf("router", [condition])]);
     const assessment = assess(contextOf({ user }, objects));
     if (!assessment.accepted) throw new Error("the spec is not accepted");
-    return troubleOf("router", assessment.inputs);
+    return troubleOf(workloadsOf(assessment.inputs).router, assessment.inputs);
   };
   for (const pod of ["router-a", "router-b"]) {
     assertEquals(

@@ -4,14 +4,22 @@
  * What the spec last asked for is written on the claim: somebody else may have made it larger, and meant it.
  */
 
-import type { Child, Problem } from "../../../operator/definition.ts";
-import { PersistentVolumeClaim } from "../../../kubernetes/generated/core_v1.ts";
-import { applied } from "../../child.ts";
-import { canonicalQuantity, compareQuantities } from "../../quantity.ts";
-import * as component from "../component.ts";
-import type { Inputs } from "./inputs.ts";
-import * as reasons from "../reasons.ts";
-import { isSqlite } from "../fields.ts";
+import type { Child, Problem } from "../../operator/definition.ts";
+import { PersistentVolumeClaim } from "../../kubernetes/generated/core_v1.ts";
+import { applied } from "../child.ts";
+import { canonicalQuantity, compareQuantities } from "../quantity.ts";
+import * as component from "./component.ts";
+import { type Database, isSqlite } from "./fields.ts";
+import * as reasons from "./reasons.ts";
+
+/** What the claim is made from. */
+export interface ClaimInputs extends component.Surroundings {
+  readonly spec: {
+    readonly database: Database;
+    readonly storage: { readonly size?: string | undefined; readonly storageClassName?: string | undefined };
+    readonly deletionPolicy: "Delete" | "Retain";
+  };
+}
 
 /** Name of the claim that holds the sqlite database, and of the volume. */
 export const SQLITE_CLAIM = "controller-sqlite";
@@ -21,7 +29,7 @@ const CLASS_ANNOTATION = "iofog.org/storage-class";
 const DEFAULT_SIZE = "1Gi";
 
 /** The claim: needed with sqlite, and still owned, or retained, where a database was moved away from it. */
-export function claimChildren(inputs: Inputs): Child[] {
+export function claimChildren(inputs: ClaimInputs, labels?: component.Labels): Child[] {
   const live = liveClaim(inputs);
   const sqlite = isSqlite(inputs.spec.database);
   if (!sqlite && (live === undefined || !isOurs(live, inputs))) return [];
@@ -31,7 +39,7 @@ export function claimChildren(inputs: Inputs): Child[] {
     ...(storageClassName !== undefined && { [CLASS_ANNOTATION]: storageClassName }),
   };
   const metadata = {
-    ...component.metaOf(inputs, SQLITE_CLAIM),
+    ...component.metaOf(inputs, SQLITE_CLAIM, labels),
     ...(Object.keys(annotations).length > 0 && { annotations }),
   };
   const retained = inputs.spec.deletionPolicy === "Retain";
@@ -54,7 +62,7 @@ export function claimChildren(inputs: Inputs): Child[] {
 }
 
 /** What `spec.storage` asks of the claim that is there and that cannot be, and how to get it nevertheless. */
-export function storageProblems(inputs: Inputs): Problem[] {
+export function storageProblems(inputs: ClaimInputs): Problem[] {
   const live = liveClaim(inputs);
   if (live === undefined || !isSqlite(inputs.spec.database) || !isControlled(live)) return [];
   const { size, storageClassName } = inputs.spec.storage;
@@ -93,7 +101,7 @@ function remedy(live: PersistentVolumeClaim): string {
     `says: kubectl -n ${namespace} delete persistentvolumeclaim ${name}`;
 }
 
-function liveClaim({ snapshot }: Inputs): PersistentVolumeClaim | undefined {
+function liveClaim({ snapshot }: ClaimInputs): PersistentVolumeClaim | undefined {
   return snapshot.get(PersistentVolumeClaim, SQLITE_CLAIM);
 }
 
@@ -101,7 +109,7 @@ function isBound({ spec, status }: PersistentVolumeClaim): boolean {
   return Boolean(spec?.volumeName) || (status?.phase !== undefined && status.phase !== "Pending");
 }
 
-function isOurs({ metadata }: PersistentVolumeClaim, { uid }: Inputs): boolean {
+function isOurs({ metadata }: PersistentVolumeClaim, { uid }: ClaimInputs): boolean {
   return metadata?.annotations?.["iofog.org/owner-uid"] === uid;
 }
 

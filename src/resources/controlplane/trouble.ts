@@ -1,25 +1,39 @@
 /**
- * Why a component of a control plane is not available, and what to do about it, in one line: from its Deployment, its
- * pods, and the claim that they wait for.
+ * Why a component of a control plane is not available, and what to do about it, in one line: from its
+ * workload, its pods, and the claims that they wait for.
  *
  * The words of kubelet, scheduler and API server are kept where they tell something, without what changes from one
  * try to the next, so that a status is written once and not with each try.
  */
 
-import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
+import { Deployment, StatefulSet } from "../../kubernetes/generated/apps_v1.ts";
 import {
   type ContainerStateTerminated,
   type ContainerStatus,
   PersistentVolumeClaim,
   Pod,
-} from "../../../kubernetes/generated/core_v1.ts";
-import type { Inputs } from "./inputs.ts";
-import { SQLITE_CLAIM } from "./claim.ts";
-import { CONTROLLER } from "./controller.ts";
-import { PORT_MANAGER } from "./port_manager.ts";
-import * as reasons from "../reasons.ts";
-import { ROUTER } from "./router.ts";
-import { isSqlite } from "../fields.ts";
+} from "../../kubernetes/generated/core_v1.ts";
+import type { Surroundings } from "./component.ts";
+import { type Database, isSqlite } from "./fields.ts";
+import * as reasons from "./reasons.ts";
+
+/** What runs pods for a component, and where the spec describes them. */
+export interface Workload {
+  readonly kind: "Deployment" | "StatefulSet";
+  readonly name: string;
+  /** What `kubectl -l` finds its pods by. */
+  readonly selector: string;
+  /** Where its image is set. */
+  readonly imageField: string;
+  /** Where its pods are described. */
+  readonly podField: string;
+  /** Where the storage class of the claims that its pods wait for is set; absent where they wait for none. */
+  readonly storageClassField?: string;
+  /** Names of those claims. */
+  readonly claims?: readonly string[];
+  /** The database that its pods may fail for. */
+  readonly database?: Database;
+}
 
 /** What is wrong and what to do. */
 export interface Trouble {
@@ -41,67 +55,55 @@ export const troubles: ReadonlySet<string> = new Set([
   reasons.PODS_REFUSED,
 ]);
 
-/** Where the image of a component is set. */
-const imageFields: Readonly<Record<string, string>> = {
-  [CONTROLLER]: "spec.images.controller",
-  [ROUTER]: "spec.images.router",
-  [PORT_MANAGER]: "spec.images.portManager",
-};
-
-/** Where its pods are described. */
-const podFields: Readonly<Record<string, string>> = {
-  [CONTROLLER]: "spec.pods.controller",
-  [ROUTER]: "spec.pods.router",
-  [PORT_MANAGER]: "spec.pods.portManager",
-};
-
-/** Why Deployment `name` is not rolled out in full; undefined when it is. */
-export function troubleOf(name: string, inputs: Inputs): Trouble | undefined {
-  const deployment = inputs.snapshot.get(Deployment, name);
-  if (deployment === undefined) {
-    return { reason: reasons.PODS_UNAVAILABLE, message: `Deployment ${name} does not exist yet` };
+/** Why `workload` is not rolled out in full; undefined when it is. */
+export function troubleOf(workload: Workload, inputs: Surroundings): Trouble | undefined {
+  const { kind, name } = workload;
+  const live = kind === "Deployment"
+    ? inputs.snapshot.get(Deployment, name)
+    : inputs.snapshot.get(StatefulSet, name);
+  if (live === undefined) {
+    return { reason: reasons.PODS_UNAVAILABLE, message: `${kind} ${name} does not exist yet` };
   }
-  const lack = unavailable(name, deployment);
+  const lack = unavailable(workload, live);
   if (lack === undefined) return undefined;
-  const trouble = creationTrouble(name, deployment, inputs) ?? podTrouble(name, inputs) ??
-    claimTrouble(name, inputs);
+  const trouble = creationTrouble(workload, live, inputs) ?? podTrouble(workload, inputs) ??
+    claimTrouble(workload, inputs);
   return trouble === undefined
-    ? { reason: isJustChanged(deployment) ? reasons.JUST_CHANGED : reasons.PODS_UNAVAILABLE, message: lack }
-    : { ...trouble, message: `Deployment ${name}: ${trouble.message}` };
+    ? { reason: isJustChanged(live) ? reasons.JUST_CHANGED : reasons.PODS_UNAVAILABLE, message: lack }
+    : { ...trouble, message: `${kind} ${name}: ${trouble.message}` };
 }
 
-/** Whether a Deployment is rolled out, as `kubectl rollout status` sees it; what is missing if it is not. */
-function unavailable(name: string, deployment: Deployment): string | undefined {
-  const wanted = deployment.spec?.replicas ?? 1;
-  const {
-    updatedReplicas = 0,
-    availableReplicas = 0,
-    replicas = 0,
-    conditions = [],
-  } = deployment.status ?? {};
-  const look = `see kubectl -n ${deployment.metadata?.namespace} describe pods -l name=${name}`;
+type LiveWorkload = Deployment | StatefulSet;
+
+/** Whether it is rolled out, as `kubectl rollout status` sees it; what is missing if it is not. */
+function unavailable({ kind, name, selector }: Workload, live: LiveWorkload): string | undefined {
+  const wanted = live.spec?.replicas ?? 1;
+  const { updatedReplicas = 0, availableReplicas = 0, replicas = 0, conditions = [] } = live.status ?? {};
+  const look = `see kubectl -n ${live.metadata?.namespace} describe pods -l ${selector}`;
   const failed = conditions.find(({ type, status }) => type === "Progressing" && status === "False");
   const why = failed === undefined ? "" : ` (${failed.reason}: ${failed.message})`;
-  if (wanted === 0) return `Deployment ${name} is scaled to 0: scale it up`;
-  if (isJustChanged(deployment)) {
-    return `Deployment ${name} has just been changed`;
-  }
+  if (wanted === 0) return `${kind} ${name} is scaled to 0: scale it up`;
+  if (isJustChanged(live)) return `${kind} ${name} has just been changed`;
   if (availableReplicas < wanted) {
-    return `Deployment ${name} has ${availableReplicas} of ${wanted} pods available${why}; ${look}`;
+    return `${kind} ${name} has ${availableReplicas} of ${wanted} pods available${why}; ${look}`;
   }
   if (updatedReplicas < wanted || replicas > updatedReplicas) {
-    return `Deployment ${name} has ${updatedReplicas} of ${wanted} pods updated${why}; ${look}`;
+    return `${kind} ${name} has ${updatedReplicas} of ${wanted} pods updated${why}; ${look}`;
   }
   return undefined;
 }
 
 /** Whether its controller has not yet looked at the last change, which may also be one of an annotation. */
-function isJustChanged({ metadata, status }: Deployment): boolean {
+function isJustChanged({ metadata, status }: LiveWorkload): boolean {
   return (status?.observedGeneration ?? 0) < (metadata?.generation ?? 0);
 }
 
 /** Pods that the API server does not let the ReplicaSet create. */
-function creationTrouble(name: string, { status }: Deployment, inputs: Inputs): Trouble | undefined {
+function creationTrouble(
+  { kind, name, podField }: Workload,
+  { status }: LiveWorkload,
+  inputs: Surroundings,
+): Trouble | undefined {
   const failed = status?.conditions?.find((condition) =>
     condition.type === "ReplicaFailure" && condition.status === "True"
   );
@@ -112,7 +114,7 @@ function creationTrouble(name: string, { status }: Deployment, inputs: Inputs): 
   if (quota !== undefined) {
     const remedy = verb === "failed"
       // It wants requests or limits to be set.
-      ? `set it in ${podFields[name]}.resources`
+      ? `set it in ${podField}.resources`
       : `raise ResourceQuota ${quota}, or free what it counts`;
     return {
       reason: reasons.QUOTA_EXCEEDED,
@@ -123,30 +125,30 @@ function creationTrouble(name: string, { status }: Deployment, inputs: Inputs): 
   return {
     reason: reasons.PODS_REFUSED,
     message: `its pods cannot be created: ${said}; change what refuses them, then ` +
-      `kubectl -n ${inputs.namespace} rollout restart deployment/${name}`,
+      `kubectl -n ${inputs.namespace} rollout restart ${kind.toLowerCase()}/${name}`,
   };
 }
 
-function podTrouble(name: string, inputs: Inputs): Trouble | undefined {
+function podTrouble(workload: Workload, inputs: Surroundings): Trouble | undefined {
   const pods = inputs.snapshot.list(Pod)
-    .filter((pod) => isPodOf(pod, name) && !isReady(pod) && isAlive(pod))
+    .filter((pod) => isPodOf(pod, workload) && !isReady(pod) && isAlive(pod))
     .sort((one, other) => created(other).localeCompare(created(one)));
   for (const pod of pods) {
     const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
     for (const container of [...initContainerStatuses, ...containerStatuses]) {
-      const trouble = containerTrouble(name, container, inputs);
+      const trouble = containerTrouble(workload, container, inputs);
       if (trouble !== undefined) return trouble;
     }
-    const trouble = schedulingTrouble(name, pod, inputs);
+    const trouble = schedulingTrouble(workload, pod, inputs);
     if (trouble !== undefined) return trouble;
   }
   return undefined;
 }
 
 function containerTrouble(
-  name: string,
+  workload: Workload,
   { image, lastState, ready, state }: ContainerStatus,
-  inputs: Inputs,
+  inputs: Surroundings,
 ): Trouble | undefined {
   const { reason = "", message = "" } = state?.waiting ?? {};
   if (/^(ErrImage|ImagePullBackOff|InvalidImageName|ImageInspectError|RegistryUnavailable)/.test(reason)) {
@@ -157,23 +159,23 @@ function containerTrouble(
     );
     return {
       reason: reasons.IMAGE_PULL_FAILED,
-      message: `image ${image} cannot be pulled${said === "" ? "" : ` (${said})`}: correct ${
-        imageFields[name]
-      }, or name a Secret for its registry in spec.images.pullSecret`,
+      message: `image ${image} cannot be pulled${
+        said === "" ? "" : ` (${said})`
+      }: correct ${workload.imageField}, or name a Secret for its registry in spec.images.pullSecret`,
     };
   }
   if (/^(CreateContainer|RunContainer|.*HookError)/.test(reason)) {
     return {
       reason: reasons.CONTAINER_NOT_STARTED,
       message: `its container cannot be started (${reason}: ${oneLine(message)}): ` +
-        `see kubectl -n ${inputs.namespace} describe pods -l name=${name}`,
+        `see kubectl -n ${inputs.namespace} describe pods -l ${workload.selector}`,
     };
   }
   const ended = state?.terminated ?? lastState?.terminated;
   if (ready || ended === undefined || (ended.exitCode === 0 && reason !== "CrashLoopBackOff")) {
     return undefined;
   }
-  return crashTrouble(name, ended, inputs);
+  return crashTrouble(workload, ended, inputs);
 }
 
 /** What tells in a log line that it is about a database. */
@@ -182,20 +184,23 @@ const databaseWords =
 const refusalWords =
   /access denied|authentication failed|password|ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|refused|does not exist/i;
 
-function crashTrouble(name: string, ended: ContainerStateTerminated, inputs: Inputs): Trouble {
-  const { database } = inputs.spec;
+function crashTrouble(
+  { database, kind, name, podField }: Workload,
+  ended: ContainerStateTerminated,
+  inputs: Surroundings,
+): Trouble {
   const said = lastWords(ended.message ?? "");
   const how = `its container ends with exit code ${ended.exitCode}${
     ended.reason === undefined ? "" : ` (${ended.reason})`
   }${said === undefined ? "" : `: ${said}`}`;
-  const logs = `kubectl -n ${inputs.namespace} logs deployment/${name} --previous`;
+  const logs = `kubectl -n ${inputs.namespace} logs ${kind.toLowerCase()}/${name} --previous`;
   if (ended.reason === "OOMKilled") {
     return {
       reason: reasons.CRASH_LOOPING,
-      message: `${how}: raise ${podFields[name]}.resources.limits.memory`,
+      message: `${how}: raise ${podField}.resources.limits.memory`,
     };
   }
-  if (name !== CONTROLLER || isSqlite(database)) {
+  if (database === undefined || isSqlite(database)) {
     return { reason: reasons.CRASH_LOOPING, message: `${how}; read why: ${logs}` };
   }
   const refused = said !== undefined && databaseWords.test(said) && refusalWords.test(said);
@@ -210,51 +215,57 @@ function crashTrouble(name: string, ended: ContainerStateTerminated, inputs: Inp
   };
 }
 
-function schedulingTrouble(name: string, { status }: Pod, inputs: Inputs): Trouble | undefined {
+function schedulingTrouble(workload: Workload, { status }: Pod, inputs: Surroundings): Trouble | undefined {
   const unscheduled = status?.conditions?.find((condition) =>
     condition.type === "PodScheduled" && condition.status === "False"
   );
   if (unscheduled?.reason !== "Unschedulable") return undefined;
   const said = oneLine(unscheduled.message ?? "");
   if (/persistentvolumeclaim/i.test(said)) {
-    const trouble = claimTrouble(name, inputs);
+    const trouble = claimTrouble(workload, inputs);
     if (trouble !== undefined) return trouble;
   }
   return {
     reason: reasons.UNSCHEDULABLE,
-    message: `no node takes its pod (${said}): make room, or change ${podFields[name]}`,
+    message: `no node takes its pod (${said}): make room, or change ${workload.podField}`,
   };
 }
 
-/** A claim without a volume, which only the Controller waits for. */
-function claimTrouble(name: string, inputs: Inputs): Trouble | undefined {
-  if (name !== CONTROLLER || !isSqlite(inputs.spec.database)) return undefined;
-  const claim = inputs.snapshot.get(PersistentVolumeClaim, SQLITE_CLAIM);
-  const look = `kubectl -n ${inputs.namespace} describe pvc ${SQLITE_CLAIM}`;
-  if (claim?.status?.phase === "Lost") {
+/** A claim without a volume. */
+function claimTrouble(
+  { claims = [], storageClassField }: Workload,
+  inputs: Surroundings,
+): Trouble | undefined {
+  for (const name of claims) {
+    const claim = inputs.snapshot.get(PersistentVolumeClaim, name);
+    const look = `kubectl -n ${inputs.namespace} describe pvc ${name}`;
+    if (claim?.status?.phase === "Lost") {
+      return {
+        reason: reasons.CLAIM_LOST,
+        message:
+          `the volume of PersistentVolumeClaim ${name} is gone: bring it back, or delete the claim to ` +
+          "begin with an empty database",
+      };
+    }
+    if (claim?.status?.phase !== "Pending") continue;
+    const storageClass = claim.spec?.storageClassName;
     return {
-      reason: reasons.CLAIM_LOST,
-      message:
-        `the volume of PersistentVolumeClaim ${SQLITE_CLAIM} is gone: bring it back, or delete the claim to ` +
-        "begin with an empty database",
+      reason: reasons.CLAIM_PENDING,
+      message: storageClass === undefined
+        ? `PersistentVolumeClaim ${name} names no storage class, and the cluster has no default one: mark a ` +
+          `StorageClass as default, or name one in ${storageClassField}; see ${look}`
+        : `PersistentVolumeClaim ${name} waits for a volume of storage class ${storageClass}: see ${look}, and ` +
+          `where there is no such class correct ${storageClassField}`,
     };
   }
-  if (claim?.status?.phase !== "Pending") return undefined;
-  const storageClass = claim.spec?.storageClassName;
-  return {
-    reason: reasons.CLAIM_PENDING,
-    message: storageClass === undefined
-      ? `PersistentVolumeClaim ${SQLITE_CLAIM} names no storage class, and the cluster has no default one: mark a ` +
-        `StorageClass as default, or name one in spec.storage.storageClassName; see ${look}`
-      : `PersistentVolumeClaim ${SQLITE_CLAIM} waits for a volume of storage class ${storageClass}: see ${look}, and ` +
-        "where there is no such class correct spec.storage.storageClassName",
-  };
+  return undefined;
 }
 
-function isPodOf({ metadata }: Pod, deployment: string): boolean {
+function isPodOf({ metadata }: Pod, { kind, name }: Workload): boolean {
   const owner = metadata?.ownerReferences?.find(({ controller }) => controller === true);
+  if (kind === "StatefulSet") return owner?.kind === kind && owner.name === name;
   // The Deployment names its ReplicaSets by itself and a hash without a dash.
-  return owner?.kind === "ReplicaSet" && owner.name.slice(0, owner.name.lastIndexOf("-")) === deployment;
+  return owner?.kind === "ReplicaSet" && owner.name.slice(0, owner.name.lastIndexOf("-")) === name;
 }
 
 function isReady({ status }: Pod): boolean {
