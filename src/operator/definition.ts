@@ -261,6 +261,8 @@ export interface Definition {
    * @param parents The custom resources that there are, which may say what a Secret is for.
    */
   secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[];
+  /** What the API server says against a child, in terms that the custom resource's author knows. @default as it is said */
+  inTermsOfSpec?(failure: Failure): Failure;
   desired(context: DesiredContext): Desired;
   status(context: StatusContext): StatusDraft;
 }

@@ -43,7 +43,8 @@ export class Reporter {
     failure: Failure,
     options: { readonly retryable: boolean; readonly retryAfterMs?: number | undefined },
   ): void {
-    const clean = { ...failure, message: this.#options.redactor.clean(failure.message) };
+    const told = this.#definitionOf(parent)?.inTermsOfSpec?.(failure) ?? failure;
+    const clean = { ...told, message: this.#options.redactor.clean(told.message) };
     if (!this.#options.failures.note(parent, clean, options)) return;
     this.#options.log.warn("write failed", {
       verb: write.verb,
@@ -141,11 +142,15 @@ export class Reporter {
   }
 
   event(parent: Parent, type: "Normal" | "Warning", reason: string, message: string): void {
-    const [group] = (parent.apiVersion ?? "").split("/");
-    const definition = this.#options.definitions
-      .find(({ resource }) => resource.kind === parent.kind && resource.group === group);
+    const definition = this.#definitionOf(parent);
     if (definition === undefined) return;
     this.#options.events.record(definition.resource, parent, type, reason, message);
+  }
+
+  #definitionOf({ apiVersion, kind }: Parent): Definition | undefined {
+    return this.#options.definitions.find(({ resource }) =>
+      resource.kind === kind && resource.group === (apiVersion ?? "").split("/")[0]
+    );
   }
 
   sayOnce(key: string, say: () => void): void {

@@ -3,7 +3,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { PersistentVolumeClaim } from "../../src/kubernetes/generated/core_v1.ts";
+import { Event, PersistentVolumeClaim } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { conditionOf, type Json, scenario, type Scene } from "./harness.ts";
 import { eventually, pause } from "./waiting.ts";
@@ -170,6 +170,8 @@ scenario(
     await pause(1_500);
     const tries = (await scene.writes(askedAt)).filter((write) => write.includes("persistentvolumeclaims"));
     assertEquals(tries, [`patch persistentvolumeclaims/${CLAIM} 403`]);
+    const told = (await scene.list(Event)).filter(({ reason }) => reason === "Rejected");
+    assertEquals(told.length, 1, told.map(({ message }) => message).join("\n"));
     await scene.change({ storage: { size: null } });
     await scene.untilReady();
   },

@@ -27,6 +27,7 @@ import { desired, inventoryName, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
 import { referencedKeys } from "./references.ts";
+import { inTermsOfSpec } from "./refusals.ts";
 import { status } from "./status.ts";
 
 /** `controlplanes.iofog.org`. */
@@ -78,6 +79,7 @@ export function controlPlaneDefinition(site?: SiteImages, images?: Images): Defi
     },
     singleton: true,
     secretsIn,
+    inTermsOfSpec,
     desired: (context) => desired(context, images, site),
     status: (context) => status(context, images, site),
   };

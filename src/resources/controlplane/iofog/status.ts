@@ -21,12 +21,10 @@ import { DEFAULT_ROUTER, USER } from "./external.ts";
 import type { Images, SiteImages } from "./images.ts";
 import type { Inputs } from "./inputs.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
-import { inTermsOfSpec } from "./refusals.ts";
 import { ROUTER } from "./router.ts";
 
 /** The status that a ControlPlane should have. */
-export function status(given: StatusContext, images?: Images, site?: SiteImages): StatusDraft {
-  const context = { ...given, failures: given.failures.map(inTermsOfSpec) };
+export function status(context: StatusContext, images?: Images, site?: SiteImages): StatusDraft {
   const assessment = assess(context, images, site);
   return statusOf(context, {
     accepted: assessment.accepted,
