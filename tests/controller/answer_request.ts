@@ -5,6 +5,7 @@
 
 import { Refusal } from "./bearer.ts";
 import { htmlAnswer, type HttpAnswer, jsonAnswer } from "./http_answer.ts";
+import { findersFor } from "./finders.ts";
 import { renderBody } from "./rendering.ts";
 import type { Route, World } from "./route.ts";
 import { routes } from "./routes.ts";
@@ -45,8 +46,13 @@ async function route(request: HttpRequest, body: unknown, world: World): Promise
   const { route, parameters } = found;
   const forEtag = { method: request.method, ifNoneMatch: request.headers["if-none-match"] };
   try {
-    if (route.templated) await renderBody(body);
     const { authorization } = request.headers;
+    if (route.templated) {
+      // Who asks without a token that is known finds nothing, and is refused after this.
+      const token = world.state.tokens.find(({ token }) => token === authorization);
+      const known = world.version === "3.7.3" || token !== undefined;
+      await renderBody(body, known ? findersFor(world, token?.userId) : {});
+    }
     const query = new URLSearchParams(request.query);
     const value = await route.handle(world, {
       method: request.method,

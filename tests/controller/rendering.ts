@@ -11,9 +11,24 @@ engine.registerFilter("toNumber", parsed);
 engine.registerFilter("toBoolean", parsed);
 engine.registerFilter("toString", (value: unknown) => `${value}`);
 
+/** Filters that look something up. */
+export type Finders = Readonly<
+  Record<
+    "findAgent" | "findMicroserviceAgent" | "findApplication" | "findEdgeResource",
+    (name: unknown, version?: unknown) => unknown
+  >
+>;
+
+for (const name of ["findAgent", "findMicroserviceAgent", "findApplication", "findEdgeResource"] as const) {
+  engine.registerFilter(name, function (this: { context: Context }, value: unknown, version: unknown) {
+    const { finders } = this.context.environments as { finders?: Finders };
+    return finders?.[name](value, version);
+  });
+}
+
 /** Renders the strings in `body` in place; `self` in a template is the body, as far as it has been rendered. */
-export async function renderBody(body: unknown): Promise<void> {
-  await renderInside(body, { self: body });
+export async function renderBody(body: unknown, scope: { readonly finders?: Finders } = {}): Promise<void> {
+  await renderInside(body, { ...scope, self: body });
 }
 
 async function renderInside(container: unknown, scope: object): Promise<void> {

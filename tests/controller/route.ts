@@ -7,6 +7,7 @@
 
 import { authorized, type Realm } from "./bearer.ts";
 import type { Clock } from "../../src/clock.ts";
+import type { AgentRow } from "./edge_state.ts";
 import type { ControllerState, User } from "./state.ts";
 import { Failure } from "./validation.ts";
 
@@ -63,6 +64,41 @@ export interface Caller {
 /** For routes that know `AuthenticationError` only. */
 export const rejected: Readonly<Record<string, number>> = { AuthenticationError: 401 };
 export const rejectedOrInvalid: Readonly<Record<string, number>> = { ...rejected, ValidationError: 400 };
+export const rejectedOrMissing: Readonly<Record<string, number>> = { ...rejected, NotFoundError: 404 };
+export const rejectedInvalidOrMissing: Readonly<Record<string, number>> = {
+  ...rejectedOrInvalid,
+  NotFoundError: 404,
+};
+
+/** Now, as the rows have it: RFC 3339 with milliseconds. */
+export function timestamp({ clock }: World): string {
+  return new Date(clock.now()).toISOString();
+}
+
+/** As the Controller makes them for agents and microservices. */
+export function newUuid(version: Version): string {
+  return version === "3.0.4" ? randomText(32) : crypto.randomUUID();
+}
+
+/** Letters and digits. */
+export function randomText(length: number): string {
+  const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  return [...crypto.getRandomValues(new Uint8Array(length))].map((byte) => letters[byte % 62]).join("");
+}
+
+/**
+ * What the real one takes between looking for a name and writing the row: nothing in it keeps two requests apart, so
+ * whoever asks for the same thing at once gets it several times.
+ */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Tells an agent, when it asks next, what it has to read again. */
+export function mark(world: World, agent: AgentRow, ...changes: readonly string[]): void {
+  for (const change of changes) agent.changes[change] = true;
+  agent.changedAt = timestamp(world);
+}
 
 /**
  * Who asks, in either dialect; every handler of a route that needs a login begins with it.

@@ -5,14 +5,28 @@
  * answers that were recorded from a running one.
  */
 
+import { agentRoutes } from "./agent_routes.ts";
+import { applicationRoutes } from "./application_routes.ts";
+import { catalogRoutes } from "./catalog_routes.ts";
+import { edgeResourceRoutes } from "./edge_resource_routes.ts";
+import { microserviceRoutes } from "./microservice_routes.ts";
+import { routingRoutes } from "./routing_routes.ts";
+import { templateRoutes } from "./template_routes.ts";
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { RouterRow } from "./state.ts";
 import { userRoutes } from "./user_routes.ts";
 import { type BodySchema, Failure, type PropertySchema, validate } from "./validation.ts";
 
-/** Each path and method occurs once, so that their order decides nothing. */
+/** The first that fits answers: a fixed path stands before one with a parameter in its place. */
 export const routes: readonly Route[] = [
   ...userRoutes,
+  ...agentRoutes,
+  ...applicationRoutes,
+  ...catalogRoutes,
+  ...edgeResourceRoutes,
+  ...microserviceRoutes,
+  ...routingRoutes,
+  ...templateRoutes,
   { method: "HEAD", path: "/capabilities/edgeResources", success: 204, handle: capability },
   { method: "HEAD", path: "/capabilities/applicationTemplates", success: 204, handle: capability },
   { method: "HEAD", path: "/capabilities/nats", only: "3.7.3", success: 204, handle: capability },
@@ -41,7 +55,6 @@ export const routes: readonly Route[] = [
     handle: () => ({ isEmailActivationEnabled: false }),
   },
   { method: "GET", path: "/fog-types", success: 200, handle: () => ({ fogTypes }) },
-  { method: "GET", path: "/iofog-list", success: 200, failures: rejectedOrInvalid, handle: listAgents },
   {
     method: "GET",
     path: "/router",
@@ -108,11 +121,6 @@ function status({ clock, version, startedAt }: World) {
 /** 3.0.4 asks nobody who they are. */
 function capability(world: World, call: Call): void {
   if (world.version === "3.7.3") authenticated(world, call);
-}
-
-function listAgents(world: World, call: Call) {
-  authenticated(world, call);
-  return { fogs: [] };
 }
 
 function readRouter(world: World, call: Call) {

@@ -4,6 +4,8 @@
  * Passwords and tokens stand here in the clear: it is a stand-in for tests.
  */
 
+import { createEdgeState, type EdgeState } from "./edge_state.ts";
+
 /** A row of the Users table. */
 export interface User {
   readonly id: number;
@@ -45,7 +47,7 @@ export interface ConfigRow {
 }
 
 /** The Controller's database. */
-export interface ControllerState {
+export interface ControllerState extends EdgeState {
   users: User[];
   tokens: Token[];
   router: RouterRow | undefined;
@@ -56,5 +58,12 @@ export interface ControllerState {
 
 /** An empty database. */
 export function createState(): ControllerState {
-  return { users: [], tokens: [], router: undefined, config: [], lastIds: { users: 0, config: 0 } };
+  return {
+    users: [],
+    tokens: [],
+    router: undefined,
+    config: [],
+    lastIds: { users: 0, config: 0 },
+    ...createEdgeState(),
+  };
 }
