@@ -79,6 +79,8 @@ export interface AppliedChild {
   readonly absent?: readonly (readonly string[])[];
   /** Outlives its custom resource: it has no owner reference, and a later one of the same name takes it again. */
   readonly retained?: boolean;
+  /** Made by somebody else for us, such as a claim by a StatefulSet of ours: it is ours as long as nobody controls it. */
+  readonly adopts?: boolean;
   /**
    * A Secret that pods read through their environment: every write that changes its `data` sets a fresh revision
    * annotation in the same write, which the pod template repeats so that pods restart. Creation sets none.
@@ -94,6 +96,8 @@ export interface GeneratedChild {
   readonly object: KubeObject & {
     readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string };
   };
+  /** As of an `AppliedChild`; it may have other owner references instead. */
+  readonly retained?: boolean;
   /** Why the values that are there have to be made again; absent when they serve. */
   readonly reissue?: string | undefined;
   /** Makes the value of `data` (base64 strings). Called while writing only, never while planning. */

@@ -119,6 +119,13 @@ export function ownership(
   return { type: "foreign", owner: `${controller.kind} ${controller.name}` };
 }
 
+/** Whether nobody controls `object`, and it carries no mark of a living custom resource. */
+export function isFree(object: KubeObject, isLiving: (uid: string) => boolean, identity: Identity): boolean {
+  const controlled = object.metadata?.ownerReferences?.some(({ controller }) => controller === true) ?? false;
+  const marked = markOf(object, identity);
+  return !controlled && (marked === undefined || !isLiving(marked));
+}
+
 /** The uid of the custom resource whose mark `object` carries. */
 export function markOf(object: KubeObject, identity: Identity): string | undefined {
   return object.metadata?.annotations?.[ownerAnnotation(identity)];

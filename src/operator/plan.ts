@@ -43,6 +43,7 @@ import {
   hasLostMark,
   type Identity,
   isChildOf,
+  isFree,
   isPaused,
   isPredecessors,
   mayAdopt,
@@ -248,7 +249,9 @@ function planChild(
   }
   const isLiving = (uid: string) => input.snapshot.byUid(input.definition.resource, uid) !== undefined;
   const owner = ownership(live, input.definition.resource, parent, isLiving, input.identity);
-  if (owner.type === "foreign") {
+  const adopted = child.type === "applied" && child.adopts === true &&
+    isFree(live, isLiving, input.identity);
+  if (owner.type === "foreign" && !adopted) {
     return {
       object,
       reason: "Conflict",
@@ -319,9 +322,7 @@ function planUpdate(
   const absent = child.type === "applied"
     ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
     : [];
-  const disowned = child.type === "applied" && child.retained === true
-    ? withoutReference(live, parent.metadata.uid)
-    : [];
+  const disowned = child.retained === true ? withoutReference(live, parent.metadata.uid) : [];
   const corrected = live.metadata?.managedFields?.some((entry) =>
     entry.manager === correctionManager(fieldManager)
   );
@@ -478,7 +479,7 @@ function complete(
   const kept = child.type === "applied" && child.revisioned
     ? live?.metadata?.annotations?.[revision]
     : undefined;
-  const retained = child.type === "applied" && child.retained === true;
+  const retained = child.retained === true;
   return {
     ...child.object,
     metadata: {

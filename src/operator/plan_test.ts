@@ -528,6 +528,45 @@ Deno.test("plan() gives what is retained no owner, and takes it again for a late
   assertEquals(takenBy(widget({ name: "x" }), claim).failures.map(({ reason }) => reason), ["Conflict"]);
 });
 
+Deno.test("plan() adopts what somebody else makes for us, unless it has a controller or a living owner", () => {
+  const type = { apiVersion: "v1", kind: "PersistentVolumeClaim" };
+  const claim = applied(PersistentVolumeClaim, "c", {}, { adopts: true, retained: true });
+  const free = { ...type, metadata: { name: "c", namespace: "ns", uid: "c-uid", resourceVersion: "7" } };
+  const adopted = only(planFor([claim], [[PersistentVolumeClaim, free]]));
+  assertEquals(adopted.verb, "apply");
+  assertEquals(objectOf(adopted)?.metadata?.annotations, {
+    "example.org/owner-uid": "w-uid",
+    "example.org/owner-name": "w",
+  });
+  const controller = { apiVersion: "v1", kind: "Pod", name: "p", uid: "p", controller: true };
+  for (
+    const more of [
+      { ownerReferences: [controller] },
+      { annotations: { "example.org/owner-uid": "z-living" } },
+    ]
+  ) {
+    const live = { ...free, metadata: { ...free.metadata, ...more } };
+    const living = widget({ uid: "z-living", name: "other" });
+    const found = planFor([claim], [[PersistentVolumeClaim, live], [Widget, living]]);
+    assertEquals(found.failures.map(({ reason }) => reason), ["Conflict"]);
+  }
+});
+
+Deno.test("plan() gives generated values other owners than the parent where they are to outlive it", () => {
+  const owner = { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "c", uid: "c-uid" };
+  const made = generatedKey();
+  const metadata = { ...made.object.metadata, ownerReferences: [owner] };
+  const kept = { ...made, object: { ...made.object, metadata }, retained: true };
+  const live = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: ownedBy(w, { name: "key" }),
+  };
+  const write = only(planFor([kept], [[Secret, live]]));
+  assertEquals("before" in write && write.before, { metadata: { ownerReferences: [] } });
+  assertEquals(objectOf(write)?.metadata?.ownerReferences, [owner]);
+});
+
 Deno.test("plan() sets a fresh revision with a change of data, and keeps the revision otherwise", () => {
   const child = applied(Secret, "s", { data: { a: "1" } }, { revisioned: true });
   const metadata = ownedBy(w, { name: "s", annotations: { "example.org/revision": "r1" } });

@@ -21,7 +21,7 @@ export function applied<T extends KubeObject>(
   resource: Resource<T>,
   metadata: ChildMeta,
   body: ChildBody<T>,
-  how: Pick<AppliedChild, "absent" | "retained" | "revisioned"> = {},
+  how: Pick<AppliedChild, "absent" | "adopts" | "retained" | "revisioned"> = {},
 ): AppliedChild {
   return { type: "applied", resource, object: manifest(resource, metadata, body), ...how };
 }
