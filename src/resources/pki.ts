@@ -33,8 +33,16 @@ const KEY_ALGORITHM = {
   modulusLength: 2048,
 };
 
-/** Makes a self-signed certificate authority that is valid from `now` (milliseconds since the epoch). */
-export async function makeCa(commonName: string, now: number): Promise<CertificateData> {
+/**
+ * Makes a self-signed certificate authority that is valid from `now` (milliseconds since the epoch).
+ *
+ * @param hostNames What it is for besides signing: the PoT operator gives its authorities their own name.
+ */
+export async function makeCa(
+  commonName: string,
+  now: number,
+  hostNames: readonly string[] = [],
+): Promise<CertificateData> {
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     ...validFrom(now),
@@ -46,9 +54,18 @@ export async function makeCa(commonName: string, now: number): Promise<Certifica
       keyUsage(x509.KeyUsageFlags.keyCertSign),
       extendedKeyUsage(),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ...(hostNames.length === 0 ? [] : [alternativeNames(hostNames)]),
     ],
   });
   return { "tls.crt": pem(certificate), "tls.key": await privateKeyPem(keys.privateKey) };
+}
+
+/** How a server certificate may differ from the plainest. */
+export interface LeafShape {
+  /** @default the first name */
+  readonly commonName?: string;
+  /** Whether IP addresses are also written as host names, as the PoT operator does. @default false */
+  readonly addressesAsNames?: boolean;
 }
 
 /**
@@ -59,6 +76,7 @@ export async function makeLeaf(
   ca: CertificateData,
   names: readonly [string, ...string[]],
   now: number,
+  { commonName = names[0], addressesAsNames = false }: LeafShape = {},
 ): Promise<CertificateData> {
   const authority = new x509.X509Certificate(ca["tls.crt"] ?? "");
   const [signingKey, keys] = await Promise.all([
@@ -67,7 +85,7 @@ export async function makeLeaf(
   ]);
   const certificate = await x509.X509CertificateGenerator.create({
     ...validFrom(now),
-    subject: new x509.Name([{ CN: [names[0]] }]),
+    subject: new x509.Name([{ CN: [commonName] }]),
     // The name as it is encoded in the authority: TLS libraries compare the bytes.
     issuer: authority.subjectName,
     publicKey: keys.publicKey,
@@ -78,9 +96,7 @@ export async function makeLeaf(
       keyUsage(0),
       extendedKeyUsage(),
       await authorityKeyIdentifier(authority),
-      new x509.SubjectAlternativeNameExtension(
-        names.map((name) => ({ type: isIpAddress(name) ? "ip" as const : "dns" as const, value: name })),
-      ),
+      alternativeNames(names, addressesAsNames),
     ],
   });
   return {
@@ -88,6 +104,11 @@ export async function makeLeaf(
     "tls.key": await privateKeyPem(keys.privateKey),
     "ca.crt": ca["tls.crt"],
   };
+}
+
+/** 32 random bytes in base64: a key to encrypt with. */
+export function randomKey(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64();
 }
 
 /** Whether `data` holds a certificate authority that can sign at `now` (milliseconds since the epoch). */
@@ -118,10 +139,15 @@ export function examineLeaf(
   if (data["ca.crt"] !== ca["tls.crt"]) {
     return unusable("ca.crt is not the certificate authority that is there");
   }
-  const found = pair.names.join(", ");
+  return examineNames(pair, names, now);
+}
+
+/** Whether a certificate is for exactly `names` and not within `RENEWAL_MS` of its end at `now`. */
+export function examineNames(facts: CertificateFacts, names: readonly string[], now: number): Verdict {
+  const found = facts.names.join(", ");
   const wanted = [...new Set(names.map(canonicalName))].sort().join(", ");
   if (found !== wanted) return unusable(`its certificate is for ${found || "no name"}, not for ${wanted}`);
-  if (now >= pair.notAfter - RENEWAL_MS) return unusable(`its certificate ends ${dayOf(pair.notAfter)}`);
+  if (now >= facts.notAfter - RENEWAL_MS) return unusable(`its certificate ends ${dayOf(facts.notAfter)}`);
   return USABLE;
 }
 
@@ -171,6 +197,38 @@ export function inspectCertificate(pemText: string): CertificateFacts | undefine
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
   };
+}
+
+/** A certificate among those that something trusts. */
+export interface Trusted {
+  /** PEM text of it alone. */
+  readonly text: string;
+  /** SHA-256 of the certificate, in lower case hexadecimal digits: what openssl calls its fingerprint, without colons. */
+  readonly fingerprint: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/** The certificates in PEM texts, each once; what cannot be read is left out. */
+export function trustedIn(...pemTexts: readonly (string | undefined)[]): readonly Trusted[] {
+  const found = pemTexts.flatMap((text) =>
+    text === undefined ? [] : bundles.remember(text, () => readBundle(text))
+  );
+  return [...new Map(found.map((each) => [each.fingerprint, each])).values()];
+}
+
+function readBundle(pemText: string): readonly Trusted[] {
+  return certificatesIn(pemText).map((certificate) => ({
+    text: `${certificate.toString().trimEnd()}\n`,
+    fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    notAfter: Date.parse(certificate.validTo),
+  }));
+}
+
+/** Whether the first certificate of `pemText` was signed by that of `authority`. */
+export function isSignedWith(pemText: string, authority: string): boolean {
+  const certificate = readCertificate(pemText);
+  return certificate !== undefined && isSignedBy(pemText, certificate, authority);
 }
 
 /** Whether `name` is an IPv4 or IPv6 address. */
@@ -251,10 +309,11 @@ class Memory<T> {
 }
 
 /** More certificates than one control plane has. */
-const REMEMBERED = 16;
+const REMEMBERED = 32;
 const pairs = new Memory<Pair | string>(REMEMBERED);
 const signatures = new Memory<boolean>(REMEMBERED);
 const chains = new Memory<boolean>(REMEMBERED);
+const bundles = new Memory<readonly Trusted[]>(REMEMBERED);
 
 const USABLE: Verdict = { usable: true };
 
@@ -313,6 +372,19 @@ function validFrom(now: number): { notBefore: Date; notAfter: Date } {
 function keyUsage(more: x509.KeyUsageFlags | 0): x509.KeyUsagesExtension {
   const flags = x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment | more;
   return new x509.KeyUsagesExtension(flags, true);
+}
+
+function alternativeNames(
+  names: readonly string[],
+  addressesAsNames = false,
+): x509.SubjectAlternativeNameExtension {
+  return new x509.SubjectAlternativeNameExtension(
+    [...new Set(names)].flatMap((value) => {
+      const dns = { type: "dns" as const, value };
+      if (!isIpAddress(value)) return [dns];
+      return [...(addressesAsNames ? [dns] : []), { type: "ip" as const, value }];
+    }),
+  );
 }
 
 function extendedKeyUsage(): x509.ExtendedKeyUsageExtension {

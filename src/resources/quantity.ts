@@ -76,3 +76,8 @@ function amountOf(text: string): Amount | undefined {
 function divideUp(value: bigint, by: bigint): bigint {
   return (value + by - 1n) / by;
 }
+
+/** Whole bytes (or what else is counted) in a quantity, rounded up. */
+export function bytesOf(text: string): bigint {
+  return divideUp(amountOf(text)?.value ?? 0n, UNIT);
+}

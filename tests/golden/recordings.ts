@@ -159,10 +159,15 @@ export function decodedData(data: Readonly<Record<string, string>>): Record<stri
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, atob(value)]));
 }
 
-/** Certificates and keys in the words of the recordings; `ca` is `tls.crt` of Secret `router-ca`. */
+/**
+ * Certificates and keys in the words of the recordings.
+ *
+ * @param ca `tls.crt` of the Secret `authority`.
+ */
 export async function describedCertificates(
   values: Readonly<Record<string, string>>,
   ca: string,
+  authority = "router-ca",
 ): Promise<Record<string, string>> {
   const certificate = new x509.X509Certificate(values["tls.crt"] ?? "");
   const key = createPrivateKey(values["tls.key"] ?? "");
@@ -170,19 +175,25 @@ export async function describedCertificates(
   assert(certificate.toString("pem").length > 0 && key.asymmetricKeyDetails?.modulusLength === 2048);
   return {
     ...(values["ca.crt"] !== undefined && {
-      "ca.crt": values["ca.crt"] === ca
-        ? "<same bytes as tls.crt of Secret router-ca>"
-        : "<another certificate>",
+      "ca.crt": values["ca.crt"] !== ca
+        ? "<another certificate>"
+        : values["tls.crt"] === ca
+        ? "<same bytes as tls.crt of this Secret>"
+        : `<same bytes as tls.crt of Secret ${authority}>`,
     }),
-    "tls.crt": await describeCertificate(certificate, ca),
+    "tls.crt": await describeCertificate(certificate, ca, authority),
     "tls.key": '<PEM private key: header "RSA PRIVATE KEY" (PKCS#1), RSA 2048; matches tls.crt>',
   };
 }
 
-async function describeCertificate(certificate: x509.X509Certificate, ca: string): Promise<string> {
-  const authority = new x509.X509Certificate(ca);
-  const isAuthority = certificate.equal(authority);
-  assert(await certificate.verify({ publicKey: authority.publicKey, signatureOnly: true }));
+async function describeCertificate(
+  certificate: x509.X509Certificate,
+  ca: string,
+  authority: string,
+): Promise<string> {
+  const signer = new x509.X509Certificate(ca);
+  const isAuthority = certificate.equal(signer);
+  assert(await certificate.verify({ publicKey: signer.publicKey, signatureOnly: true }));
   const constraints = certificate.getExtension(x509.BasicConstraintsExtension);
   const usages = certificate.getExtension(x509.KeyUsagesExtension);
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
@@ -206,7 +217,7 @@ async function describeCertificate(certificate: x509.X509Certificate, ca: string
     ? "sha256WithRSAEncryption"
     : "another";
   return `<PEM certificate: subject ${certificate.subject}; issuer ${certificate.issuer}; ` +
-    `signed by ${isAuthority ? "itself" : "Secret router-ca"}; ` +
+    `signed by ${isAuthority ? "itself" : `Secret ${authority}`}; ` +
     `SANs=[${names.map((name) => `${name.type.toUpperCase()}:${name.value}`).join(", ")}]; ` +
     `basicConstraints CA=${constraints?.ca}${constraints?.critical ? " critical" : ""}; ` +
     `keyUsage${usages?.critical ? " critical" : ""}=[${

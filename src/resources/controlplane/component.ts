@@ -124,7 +124,7 @@ export function service(
     : externalTrafficPolicy ?? (loadBalanced ? "Local" : undefined);
   const metadata = {
     ...metaOf(inputs, name, labels),
-    ...(annotations && { annotations: { ...annotations } }),
+    ...(Object.keys(annotations ?? {}).length > 0 && { annotations: { ...annotations } }),
   };
   return applied(Service, metadata, {
     spec: {

@@ -14,6 +14,8 @@ export const ADDRESS_MISSING = "AddressMissing";
 export const CA_UNUSABLE = "CertificateAuthorityUnusable";
 /** The certificate authority ends soon; it is never replaced by the operator. */
 export const CA_ENDS_SOON = "CertificateAuthorityEndsSoon";
+/** An authority is trusted that signs no more, since agents may still have certificates of it. */
+export const FORMER_CA_TRUSTED = "FormerAuthorityTrusted";
 /** A certificate of the user's cannot be used. */
 export const CERTIFICATE_UNUSABLE = "CertificateUnusable";
 /** A certificate of the user's ends soon, or is for another name. */
@@ -74,6 +76,18 @@ export const REGISTERED = "Registered";
 export const INVALID_CREDENTIALS = "InvalidCredentials";
 /** The Controller refused a request. */
 export const REFUSED = "RefusedByController";
+/** NATS waits for its operator and accounts, which the Controller has. */
+export const NATS_BOOTSTRAP_PENDING = "NatsBootstrapPending";
+/** NATS is on its way to another number of servers. */
+export const NATS_SCALING = "NatsScaling";
+/** A NATS server should go, and it cannot be known whether it may. */
+export const NATS_HEALTH_UNKNOWN = "NatsHealthUnknown";
+/** A NATS server is not well, so none may go. */
+export const NATS_UNHEALTHY = "NatsUnhealthy";
+/** The NATS server that would go has what no other has. */
+export const NATS_LAST_COPY = "NatsLastCopy";
+/** Too few NATS servers would be left for JetStream to decide anything. */
+export const NATS_QUORUM = "NatsQuorum";
 /** The served CRD drops fields that this version knows. */
 export const FIELDS_DROPPED = "FieldsDropped";
 /** The operator's Role does not allow something that is done without. */

@@ -7,24 +7,22 @@
  */
 
 import type { Child, GeneratedChild } from "../../../operator/definition.ts";
-import { Secret } from "../../../kubernetes/generated/core_v1.ts";
-import { manifest, secretData, secretValues } from "../../child.ts";
+import { secretValues } from "../../child.ts";
 import {
   type CertificateData,
   examineCa,
   examineGiven,
   examineLeaf,
-  inspectCertificate,
   isFor,
   makeCa,
   makeLeaf,
-  RENEWAL_MS,
 } from "../../pki.ts";
 import * as component from "../component.ts";
 import type { Waiting, Warning } from "../component.ts";
 import type { Inputs } from "./inputs.ts";
 import * as reasons from "../reasons.ts";
 import { type Found, readCertificateSecret } from "../references.ts";
+import { endsSoon, isCopy, tlsSecret } from "../tls_secret.ts";
 
 /** Common name of the authority, and name of its Secret. */
 export const ROUTER_CA = "router-ca";
@@ -53,11 +51,10 @@ function leafSecret(inputs: Inputs, name: Leaf, host: string | undefined): Child
   const given = givenLeaf(inputs, name);
   if (given !== undefined && "found" in given) {
     const copy = given.found;
-    const same = live !== undefined && keys.every((key) => live[key] === copy[key]);
-    const reissue = live === undefined || same
+    const reissue = live === undefined || isCopy(live, copy)
       ? undefined
       : `Secret ${inputs.spec.certificates[givenFields[name]]?.name} has another certificate`;
-    return [{ ...certificateSecret(inputs, name, () => Promise.resolve(copy)), reissue }];
+    return [certificateSecret(inputs, name, () => Promise.resolve(copy), reissue)];
   }
   const ca = signingAuthority(inputs);
   if (given !== undefined || ca === undefined || !("found" in ca) || host === undefined) {
@@ -66,25 +63,16 @@ function leafSecret(inputs: Inputs, name: Leaf, host: string | undefined): Child
   }
   const verdict = live && examineLeaf(live, ca.found, [host], now);
   const reissue = verdict?.usable === false ? verdict.reason : undefined;
-  return [{ ...certificateSecret(inputs, name, () => makeLeaf(ca.found, [host], now)), reissue }];
+  return [certificateSecret(inputs, name, () => makeLeaf(ca.found, [host], now), reissue)];
 }
-
-const keys = ["tls.crt", "tls.key", "ca.crt"] as const;
 
 function certificateSecret(
   inputs: Inputs,
   name: string,
   make: () => Promise<CertificateData>,
+  reissue?: string,
 ): GeneratedChild {
-  return {
-    type: "generated",
-    resource: Secret,
-    object: manifest(Secret, component.metaOf(inputs, name), { type: "kubernetes.io/tls" }),
-    generate: async () => {
-      const made = await make();
-      return secretData(Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)));
-    },
-  };
+  return tlsSecret(component.metaOf(inputs, name), make, reissue);
 }
 
 /** Deleted between the snapshot and the write: the next pass knows whether it can be made again. */
@@ -189,10 +177,4 @@ export function certificateWarnings(inputs: Inputs, host: string | undefined): W
     }
   }
   return warnings;
-}
-
-/** The day on which a certificate ends, where that is soon. */
-function endsSoon(data: CertificateData, now: number): string | undefined {
-  const end = inspectCertificate(data["tls.crt"] ?? "")?.notAfter;
-  return end === undefined || now < end - RENEWAL_MS ? undefined : new Date(end).toISOString().slice(0, 10);
 }

@@ -3,6 +3,7 @@
 import type { NatsAccount, NatsBootstrap } from "../../../controller/schemas.ts";
 import type { Surroundings } from "../component.ts";
 import type { Images } from "./images.ts";
+import type { NatsHealth } from "./nats_scale.ts";
 import type { ControlPlaneSpec } from "./schema.ts";
 
 /** All that a component is built from. */
@@ -14,6 +15,8 @@ export interface Inputs extends Surroundings {
   readonly natsBootstrap: NatsBootstrap | undefined;
   /** The NATS accounts that the Controller knows; undefined while it was not asked, or does not answer. */
   readonly natsAccounts: readonly NatsAccount[] | undefined;
+  /** What the NATS servers say of themselves; undefined while none was asked. */
+  readonly natsHealth: NatsHealth | undefined;
 }
 
 /** Labels of a component's objects and pods, and the selector of its Services and workloads: a contract. */

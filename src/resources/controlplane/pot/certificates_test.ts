@@ -1,0 +1,185 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { GeneratedChild } from "../../../operator/definition.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import { registerSecret } from "../../../../tests/secrets.ts";
+import { type CertificateData, inspectCertificate, isSignedWith, makeCa, trustedIn } from "../../pki.ts";
+import { PROPAGATION_MS } from "../../rotation.ts";
+import { NOW, secretOf, snapshotOf } from "../iofog/fixtures.ts";
+import {
+  certificateSecrets,
+  certificatesWaiting,
+  certificateWarnings,
+  DISTRUST_ANNOTATION,
+  keptAuthorities,
+  TRUSTED_SINCE_ANNOTATION,
+} from "./certificates.ts";
+
+type Given = Parameters<typeof certificateSecrets>[0]["spec"]["certificates"];
+const names = ["nats-0.nats-headless", "192.0.2.31"];
+
+function inputs(objects: readonly KubeObject[], certificates: Given = {}, now = NOW) {
+  const spec = { certificates };
+  return { name: "pot", namespace: "pot", uid: "parent-uid", snapshot: snapshotOf(objects), now, spec };
+}
+
+/** The Secrets as an API server would have them after what `certificateSecrets` asks for. */
+async function pass(
+  objects: readonly KubeObject[],
+  certificates: Given = {},
+  { now = NOW, served = names }: { now?: number; served?: readonly string[] } = {},
+): Promise<{ readonly objects: readonly KubeObject[]; readonly written: readonly string[] }> {
+  const known = new Map(objects.map((object) => [object.metadata?.name ?? "", object]));
+  const written: string[] = [];
+  for (const child of certificateSecrets(inputs(objects, certificates, now), "nats", served)) {
+    const { name } = child.object.metadata;
+    const live = known.get(name);
+    if (live === undefined || child.reissue !== undefined) {
+      written.push(name);
+      known.set(name, { ...child.object, ...live, data: await generated(child) } as KubeObject);
+    } else {
+      known.set(name, { ...live, metadata: { ...live.metadata, ...child.object.metadata } });
+    }
+  }
+  return { objects: [...known.values()], written };
+}
+
+async function generated(child: GeneratedChild): Promise<Readonly<Record<string, string>>> {
+  const data = await child.generate();
+  registerSecret(atob(data["tls.key"] ?? ""));
+  return data;
+}
+
+function valuesOf(objects: readonly KubeObject[], name: string): CertificateData {
+  const found = objects.find(({ metadata }) => metadata?.name === name) as { data?: Record<string, string> };
+  return Object.fromEntries(Object.entries(found?.data ?? {}).map(([key, value]) => [key, atob(value)]));
+}
+
+function annotated(objects: readonly KubeObject[], name: string, annotations: Record<string, string>) {
+  return objects.map((object) =>
+    object.metadata?.name === name
+      ? {
+        ...object,
+        metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, ...annotations } },
+      }
+      : object
+  );
+}
+
+const start = await pass((await pass([])).objects);
+const own = valuesOf(start.objects, "nats-site-ca");
+const given = await makeCa("company-ca", NOW);
+registerSecret(given["tls.key"] ?? "");
+const mine = secretOf("my-ca", { ...given }) as KubeObject & { type?: string };
+mine.type = "kubernetes.io/tls";
+const spec: Given = { natsSiteCaSecret: { name: "my-ca" } };
+
+Deno.test("certificateSecrets() makes authorities first, each for its own name, then what they sign", async () => {
+  assertEquals((await pass([])).written, ["nats-site-ca", "default-nats-local-ca"]);
+  assertEquals(start.written, ["nats-site-server", "nats-mqtt-server"]);
+  assertEquals(inspectCertificate(own["tls.crt"] ?? "")?.names, ["nats-site-ca"]);
+  assertEquals(own["ca.crt"], own["tls.crt"]);
+  const leaf = valuesOf(start.objects, "nats-site-server");
+  assert(isSignedWith(leaf["tls.crt"] ?? "", own["tls.crt"] ?? ""));
+  assertEquals(leaf["ca.crt"], own["tls.crt"]);
+  assertEquals((await pass(start.objects)).written, [], "nothing is left to do");
+});
+
+Deno.test("certificateSecrets() makes new certificates for other names, with the same authority", async () => {
+  const { objects, written } = await pass(start.objects, {}, { served: [...names, "nats-1.nats-headless"] });
+  assertEquals(written, ["nats-site-server", "nats-mqtt-server"]);
+  assertEquals(valuesOf(objects, "nats-site-ca"), own);
+});
+
+Deno.test("an authority of the user's takes over in steps, and the old one goes when the user says so", async () => {
+  const copied = await pass([...start.objects, mine], spec);
+  assertEquals(copied.written, ["nats-site-ca"]);
+  assertEquals(valuesOf(copied.objects, "nats-site-ca")["tls.crt"], given["tls.crt"]);
+  const trusting = await pass(copied.objects, spec);
+  assertEquals(trusting.written, ["nats-site-server"]);
+  const leaf = valuesOf(trusting.objects, "nats-site-server");
+  assertEquals(leaf["tls.crt"], valuesOf(start.objects, "nats-site-server")["tls.crt"]);
+  assertEquals(trustedIn(leaf["ca.crt"]).length, 2);
+  const marked = await pass(trusting.objects, spec);
+  assertEquals(marked.written, []);
+  const since = marked.objects.find(({ metadata }) => metadata?.name === "nats-site-server");
+  assertEquals(since?.metadata?.annotations?.[TRUSTED_SINCE_ANNOTATION], new Date(NOW).toISOString());
+  assertEquals((await pass(marked.objects, spec, { now: NOW + PROPAGATION_MS - 1 })).written, []);
+  const issued = await pass(marked.objects, spec, { now: NOW + PROPAGATION_MS });
+  assertEquals(issued.written, ["nats-site-server"]);
+  assert(isSignedWith(valuesOf(issued.objects, "nats-site-server")["tls.crt"] ?? "", given["tls.crt"] ?? ""));
+  assertEquals(trustedIn(valuesOf(issued.objects, "nats-site-server")["ca.crt"]).length, 2);
+  const [warning] = certificateWarnings(inputs(issued.objects, spec), "nats");
+  const [, command, fingerprint = ""] =
+    /(iofog\.org\/distrust)=([0-9a-f]{64})$/.exec(warning?.message ?? "") ?? [];
+  assertEquals(command, DISTRUST_ANNOTATION);
+  const told = await pass(
+    annotated(issued.objects, "nats-site-ca", { [DISTRUST_ANNOTATION]: fingerprint }),
+    spec,
+  );
+  assertEquals(told.written, ["nats-site-server"]);
+  assertEquals(valuesOf(told.objects, "nats-site-server")["ca.crt"], given["tls.crt"]);
+  assertEquals(certificateWarnings(inputs(told.objects, spec), "nats"), []);
+});
+
+Deno.test("an authority that somebody deleted is made anew, and the one that signed is trusted meanwhile", async () => {
+  const without = start.objects.filter(({ metadata }) => metadata?.name !== "nats-site-ca");
+  const made = await pass(without);
+  assertEquals(made.written, ["nats-site-ca"]);
+  const trusting = await pass(made.objects);
+  assertEquals(trusting.written, ["nats-site-server"]);
+  assertEquals(trustedIn(valuesOf(trusting.objects, "nats-site-server")["ca.crt"]).length, 2);
+});
+
+Deno.test("the spec naming no authority any more leaves the copy where it is", async () => {
+  const copied = await pass([...start.objects, mine], spec);
+  assertEquals((await pass(copied.objects, {})).written, ["nats-site-server"]);
+  assertEquals(
+    valuesOf((await pass(copied.objects, {})).objects, "nats-site-ca")["tls.crt"],
+    given["tls.crt"],
+  );
+});
+
+Deno.test("an authority that cannot be used is one condition, and everything stays as it is", async () => {
+  const other = valuesOf(start.objects, "default-nats-local-ca");
+  for (
+    const [values, says] of [
+      [
+        { ...given, "tls.crt": "none" },
+        /^spec\.certificates\.natsSiteCaSecret names Secret my-ca, .* not a certificate/,
+      ],
+      [{ ...given, "tls.key": other["tls.key"] }, /tls\.key does not belong to its tls\.crt\. Put/],
+      [valuesOf(start.objects, "nats-site-server"), /is not a certificate authority/],
+      [{ "tls.crt": given["tls.crt"] }, /has no tls\.key/],
+    ] as const
+  ) {
+    const bad = { ...secretOf("my-ca", { ...values }), type: "Opaque" } as KubeObject;
+    assertEquals((await pass([...start.objects, bad], spec)).written, []);
+    const waiting = certificatesWaiting(inputs([...start.objects, bad], spec), "nats");
+    assertEquals(waiting.length, 1);
+    assertMatch(waiting[0]?.message ?? "", says);
+  }
+  const broken = start.objects.map((object) =>
+    object.metadata?.name === "nats-site-ca"
+      ? secretOf("nats-site-ca", { "tls.crt": "x", "tls.key": "y" })
+      : object
+  );
+  assertEquals((await pass(broken)).written, []);
+  assertMatch(
+    certificatesWaiting(inputs(broken), "nats")[0]?.message ?? "",
+    /^Secret nats-site-ca cannot be used/,
+  );
+});
+
+Deno.test("what has to wait for names is kept until then, and authorities stay where nothing needs them", () => {
+  const named = (children: readonly GeneratedChild[]) => children.map(({ object }) => object.metadata.name);
+  assertEquals(named(certificateSecrets(inputs([]), "router", undefined)), [
+    "router-site-ca",
+    "default-router-local-ca",
+  ]);
+  assertEquals(named(certificateSecrets(inputs(start.objects), "nats", undefined)).length, 4);
+  assertEquals(named(keptAuthorities(inputs(start.objects), "nats")), [
+    "nats-site-ca",
+    "default-nats-local-ca",
+  ]);
+  assertEquals(keptAuthorities(inputs([]), "nats"), []);
+});
