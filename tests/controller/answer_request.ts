@@ -4,6 +4,7 @@
  */
 
 import { Refusal } from "./bearer.ts";
+import type { HttpRequest } from "./faulty_server.ts";
 import { htmlAnswer, type HttpAnswer, jsonAnswer } from "./http_answer.ts";
 import { findersFor } from "./finders.ts";
 import { renderBody } from "./rendering.ts";
@@ -14,29 +15,18 @@ import { Failure } from "./validation.ts";
 /** The body parser's limit, "100kb". */
 const maxBodyBytes = 102_400;
 
-/** A request, read to its end. */
-export interface HttpRequest {
-  readonly method: string;
-  /** Path, still escaped, without query. */
-  readonly path: string;
-  /** With its question mark, or empty. */
-  readonly query: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Uint8Array;
-}
-
 /** The answer, and the body as it was parsed (before rendering) for those who compare. */
 export async function answerRequest(
   request: HttpRequest,
   world: World,
-): Promise<{ readonly answer: HttpAnswer; readonly bodyJson: unknown }> {
+): Promise<{ readonly answer: HttpAnswer; readonly body: unknown }> {
   const parsed = parseBody(request);
-  if ("refusal" in parsed) return { answer: parsed.refusal, bodyJson: undefined };
-  const bodyJson = structuredClone(parsed.value);
+  if ("refusal" in parsed) return { answer: parsed.refusal, body: undefined };
+  const body = structuredClone(parsed.value);
   const answer = await route(request, parsed.value ?? {}, world);
   // Set after the body parser, which is why its refusals lack it.
   const stamped = { ...answer, headers: { "x-timestamp": `${world.clock.now()}`, ...answer.headers } };
-  return { answer: stamped, bodyJson };
+  return { answer: stamped, body };
 }
 
 async function route(request: HttpRequest, body: unknown, world: World): Promise<HttpAnswer> {
@@ -56,6 +46,7 @@ async function route(request: HttpRequest, body: unknown, world: World): Promise
     const query = new URLSearchParams(request.query);
     const value = await route.handle(world, {
       method: request.method,
+      path: request.path.toLowerCase().replace(/^\/api\/v3/, ""),
       parameters,
       body,
       query,

@@ -27,8 +27,10 @@ export class Refusal extends Error {
 /** The subject of a token. */
 export interface Subject {
   readonly name: string;
-  /** In lower case. */
+  /** Of the Controller's client, in lower case. */
   readonly roles: readonly string[];
+  /** Of Keycloak's own client `realm-management`. */
+  readonly realmManagement: readonly string[];
 }
 
 interface Claims {
@@ -40,33 +42,52 @@ interface Claims {
   readonly resource_access?: Readonly<Record<string, { readonly roles?: readonly string[] }>>;
 }
 
-/** Built-in roles that may do everything that a control plane asks for. */
-const writers = ["admin", "sre", "developer"];
-
 /** @throws Refusal 401 for what is no valid token, 403 for one without a role that allows it. */
-export function authorized(world: World, { method, authorization }: Call): Subject {
-  const subject = subjectOf(world, authorization);
+export function authorized({ realm, clock, state }: World, call: Call): Subject {
+  const { authorization } = call;
+  const subject = realm === undefined || state.expiredTokens.includes(authorization ?? "")
+    ? undefined
+    : subjectOf(realm, clock.now(), authorization);
   if (subject === undefined) {
     throw new Refusal(401, { error: "Unauthorized: No authentication information found" });
   }
-  const isRead = method === "GET" || method === "HEAD";
-  const needed = isRead ? [...writers, "viewer"] : writers;
-  if (!subject.roles.some((role) => needed.includes(role))) {
-    throw new Refusal(403, {
-      error: "Forbidden",
-      message: "Authorization denied: You do not have permission to perform this action. " +
-        "Please contact your administrator.",
-    });
+  if (authorization !== undefined && !state.takenTokens.includes(authorization)) {
+    state.takenTokens.push(authorization);
   }
-  return subject;
+  if (subject.roles.some((role) => isAllowed(role, call))) return subject;
+  throw new Refusal(403, {
+    error: "Forbidden",
+    message: "Authorization denied: You do not have permission to perform this action. " +
+      "Please contact your administrator.",
+  });
+}
+
+/** The built-in roles, as far as they differ in what a control plane and the objects of the edge need. */
+function isAllowed(role: string, { method, path }: Call): boolean {
+  const isRead = method === "GET" || method === "HEAD";
+  const isOf = (...groups: readonly string[]) =>
+    groups.some((group) => path === group || path.startsWith(`${group}/`));
+  switch (role) {
+    case "admin":
+      return true;
+    case "sre":
+      return !isOf("/nats/bootstrap") &&
+        (isRead || !isOf("/nats/hub", "/nats/operator", "/roles", "/rolebindings"));
+    case "developer":
+      return !isOf("/nats/bootstrap") &&
+        (isRead ||
+          !isOf("/nats/hub", "/nats/operator", "/roles", "/rolebindings", "/iofog", "/router", "/config"));
+    case "viewer":
+      return isRead && !isOf("/nats/bootstrap");
+    default:
+      return false;
+  }
 }
 
 /** Undefined for every token that cannot be taken: the Controller does not say why. */
-function subjectOf({ realm, clock }: World, authorization: string | undefined): Subject | undefined {
+export function subjectOf(realm: Realm, now: number, authorization: string | undefined): Subject | undefined {
   const [header, payload, signature] = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1]?.split(".") ?? [];
-  if (realm === undefined || header === undefined || payload === undefined || signature === undefined) {
-    return undefined;
-  }
+  if (header === undefined || payload === undefined || signature === undefined) return undefined;
   if (parsed<{ alg?: string }>(header)?.alg !== "RS256") return undefined;
   const key = createPublicKey({ key: Buffer.from(realm.publicKey, "base64"), format: "der", type: "spki" });
   const signed = Buffer.from(`${header}.${payload}`);
@@ -75,10 +96,14 @@ function subjectOf({ realm, clock }: World, authorization: string | undefined): 
   const audience = [claims?.aud ?? []].flat();
   if (
     claims === undefined || claims.iss !== realm.issuer || !audience.includes(realm.clientId) ||
-    claims.typ !== "Bearer" || (claims.exp ?? 0) * 1000 <= clock.now()
+    claims.typ !== "Bearer" || (claims.exp ?? 0) * 1000 <= now
   ) return undefined;
-  const roles = claims.resource_access?.[realm.clientId]?.roles ?? [];
-  return { name: claims.preferred_username ?? "", roles: roles.map((role) => role.toLowerCase()) };
+  const rolesOf = (client: string) => claims.resource_access?.[client]?.roles ?? [];
+  return {
+    name: claims.preferred_username ?? "",
+    roles: rolesOf(realm.clientId).map((role) => role.toLowerCase()),
+    realmManagement: rolesOf("realm-management"),
+  };
 }
 
 function parsed<T>(part: string): T | undefined {

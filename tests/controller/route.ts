@@ -14,6 +14,9 @@ import { Failure } from "./validation.ts";
 /** The Controllers that are played; each has a dialect of its own. */
 export type Version = "3.0.4" | "3.7.3";
 
+/** The `data` of a Secret, base64 as Kubernetes has it; undefined where there is none of that name. */
+export type SecretReader = (name: string) => Promise<Readonly<Record<string, string>> | undefined>;
+
 /** What a handler may use. */
 export interface World {
   readonly state: ControllerState;
@@ -22,6 +25,8 @@ export interface World {
   readonly tokenTtlMs: number;
   /** Whose tokens 3.7.3 takes; without one it takes none, as the real one without Keycloak. */
   readonly realm: Realm | undefined;
+  /** Reads Secrets of the namespace that the Controller runs in; undefined where that is not Kubernetes. */
+  readonly readSecret: SecretReader | undefined;
   /** Reading of the monotonic clock at the start of the process. */
   readonly startedAt: number;
 }
@@ -29,6 +34,8 @@ export interface World {
 /** One request, as a handler sees it. */
 export interface Call {
   readonly method: string;
+  /** Below `/api/v3`, in lower case. */
+  readonly path: string;
   readonly parameters: Readonly<Record<string, string>>;
   /** Parsed, and rendered on a templated route; `{}` where there was none. */
   readonly body: unknown;

@@ -14,6 +14,9 @@ import { routingRoutes } from "./routing_routes.ts";
 import { templateRoutes } from "./template_routes.ts";
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { RouterRow } from "./state.ts";
+import { keycloakUserRoutes } from "./keycloak_user_routes.ts";
+import { natsRoutes } from "./nats_routes.ts";
+import { certificateRoutes } from "./certificate_routes.ts";
 import { userRoutes } from "./user_routes.ts";
 import { type BodySchema, Failure, type PropertySchema, validate } from "./validation.ts";
 
@@ -27,6 +30,9 @@ export const routes: readonly Route[] = [
   ...microserviceRoutes,
   ...routingRoutes,
   ...templateRoutes,
+  ...keycloakUserRoutes,
+  ...natsRoutes,
+  ...certificateRoutes,
   { method: "HEAD", path: "/capabilities/edgeResources", success: 204, handle: capability },
   { method: "HEAD", path: "/capabilities/applicationTemplates", success: 204, handle: capability },
   { method: "HEAD", path: "/capabilities/nats", only: "3.7.3", success: 204, handle: capability },

@@ -5,6 +5,7 @@
  */
 
 import { createEdgeState, type EdgeState } from "./edge_state.ts";
+import type { NatsKeys } from "./nats_routes.ts";
 
 /** A row of the Users table. */
 export interface User {
@@ -46,6 +47,30 @@ export interface ConfigRow {
   readonly updatedAt: string;
 }
 
+/** The NATS hub's row; 3.7.3. */
+export interface NatsHubRow {
+  readonly host: string;
+  readonly serverPort: number;
+  readonly clusterPort: number;
+  readonly leafPort: number;
+  readonly mqttPort: number;
+  readonly httpPort: number;
+}
+
+/** A row of the Certificates table, whose PEM is in the Secret of its name; 3.7.3. */
+export interface CertificateRow {
+  readonly name: string;
+  readonly subject: string;
+  readonly isCA: boolean;
+  /** RFC 3339. */
+  readonly validFrom: string;
+  readonly validTo: string;
+  readonly serialNumber: string;
+  /** Of a leaf: its names, joined by commas, and the authority that signed it. */
+  readonly hosts?: string;
+  readonly signedBy?: string;
+}
+
 /** The Controller's database. */
 export interface ControllerState extends EdgeState {
   users: User[];
@@ -53,7 +78,14 @@ export interface ControllerState extends EdgeState {
   router: RouterRow | undefined;
   config: ConfigRow[];
   /** The last id given in each table; SQLite's AUTOINCREMENT gives none twice. */
-  lastIds: { users: number; config: number };
+  lastIds: { users: number; config: number; secrets: number; configMaps: number };
+  natsHub: NatsHubRow | undefined;
+  /** Operator, accounts and users; made when they are first asked for. */
+  nats: Promise<NatsKeys> | undefined;
+  certificates: CertificateRow[];
+  /** Whole `Authorization` headers that 3.7.3 has accepted, and those that it no longer does. */
+  takenTokens: string[];
+  expiredTokens: string[];
 }
 
 /** An empty database. */
@@ -63,7 +95,12 @@ export function createState(): ControllerState {
     tokens: [],
     router: undefined,
     config: [],
-    lastIds: { users: 0, config: 0 },
     ...createEdgeState(),
+    lastIds: { users: 0, config: 0 },
+    natsHub: undefined,
+    nats: undefined,
+    certificates: [],
+    takenTokens: [],
+    expiredTokens: [],
   };
 }
