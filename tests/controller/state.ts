@@ -78,7 +78,7 @@ export interface ControllerState extends EdgeState {
   router: RouterRow | undefined;
   config: ConfigRow[];
   /** The last id given in each table; SQLite's AUTOINCREMENT gives none twice. */
-  lastIds: { users: number; config: number; secrets: number; configMaps: number };
+  lastIds: { users: number; config: number };
   natsHub: NatsHubRow | undefined;
   /** Operator, accounts and users; made when they are first asked for. */
   nats: Promise<NatsKeys> | undefined;

@@ -217,13 +217,12 @@ class StandIn extends FaultyServer implements Keycloak {
     const client = Deno.createHttpClient({ proxy: { transport: "tcp", hostname: "127.0.0.1", port } });
     try {
       const path = `/realms/${this.#providerRealm}${rest}${request.query}`;
-      const { host, authorization, "content-type": contentType } = request.headers;
+      const { host, "content-type": contentType } = request.headers;
       const headers = new Headers({ "x-forwarded-proto": "https" });
       if (host !== undefined) headers.set("x-forwarded-host", host);
-      if (authorization !== undefined) headers.set("authorization", authorization);
       if (contentType !== undefined) headers.set("content-type", contentType);
       const { method } = request;
-      const sent = method === "GET" || method === "HEAD" ? {} : { body: new Uint8Array(request.body) };
+      const sent = method === "GET" || method === "HEAD" ? {} : { body: withCredentials(request) };
       const response = await fetch(`http://127.0.0.1:${port}${path}`, { client, method, headers, ...sent });
       const text = await response.text();
       if (/"error":\s*"invalid_client"/.test(text)) {
@@ -257,6 +256,18 @@ class StandIn extends FaultyServer implements Keycloak {
     if (rootUrl !== undefined) client.rootUrl = rootUrl;
     return jsonAnswer(204, undefined, forEtag);
   }
+}
+
+/** The form, with what stands in the header: Keycloak takes a client's secret from either, and grants what it can. */
+function withCredentials({ headers, body }: HttpRequest): URLSearchParams {
+  const form = new URLSearchParams(new TextDecoder().decode(body));
+  form.delete("scope");
+  const basic = /^Basic (\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  if (basic === undefined) return form;
+  const [id = "", secret = ""] = atob(basic).split(":").map(decodeURIComponent);
+  form.set("client_id", id);
+  form.set("client_secret", secret);
+  return form;
 }
 
 function refusal(status: number, error: string, description?: string): HttpAnswer {

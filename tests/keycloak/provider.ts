@@ -43,6 +43,7 @@ export async function startProvider(
       token_endpoint_auth_method: "client_secret_post",
     }],
     jwks: { keys: [{ ...privateKey, use: "sig", alg: "RS256" }] },
+    ttl: { ClientCredentials: () => issuing.tokenSeconds },
     routes: {
       authorization: `${openid}/auth`,
       token: `${openid}/token`,
@@ -77,9 +78,10 @@ export async function startProvider(
   provider.proxy = true;
   const handle = provider.callback();
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    // A client that was told to go around its proxy sends the whole URL.
+    const originalUrl = (request.url ?? "").replace(/^https?:\/\/[^/]*/, "");
     // As Express does where something is mounted below a path.
-    Object.assign(request, { originalUrl: request.url });
-    request.url = (request.url ?? "").slice(prefix.length);
+    Object.assign(request, { originalUrl, url: originalUrl.slice(prefix.length) });
     void handle(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
