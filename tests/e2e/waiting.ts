@@ -43,7 +43,7 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return systemClock.monotonic() - startedAt;
 }
 
-/** Nothing is waited for but time itself. */
-export function pause(ms: number): Promise<void> {
-  return systemClock.sleep(ms);
+/** Nothing is waited for but time itself, or `signal`. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return systemClock.sleep(ms, signal);
 }

@@ -91,8 +91,8 @@ export interface ProxyOptions {
 export class Proxy implements AsyncDisposable {
   /** Oldest first. */
   readonly exchanges: Exchange[] = [];
-  /** How to end each watch that is open, as a server does whose time for it is over. */
-  readonly watches = new Set<() => void>();
+  /** What is watched now, by how to end it as a server does whose time for it is over. */
+  readonly watches = new Map<() => void, ProxiedRequest>();
   readonly #upstream: string;
   readonly #client: Deno.HttpClient;
   readonly #server: Server;
@@ -152,9 +152,9 @@ export class Proxy implements AsyncDisposable {
     this.#isDown = false;
   }
 
-  /** Ends every watch in good order. */
-  endWatches(): void {
-    for (const end of [...this.watches]) end();
+  /** Ends watches in good order. */
+  endWatches(match: Match = {}): void {
+    for (const [end, request] of [...this.watches]) if (matches(request, match)) end();
   }
 
   /** Breaks every connection. */
@@ -273,7 +273,7 @@ class ProxyPassage implements Passage {
     const reader = body?.getReader();
     const ended = Promise.withResolvers<undefined>();
     const end = () => ended.resolve(undefined);
-    this.proxy.watches.add(end);
+    this.proxy.watches.set(end, this.request);
     try {
       for (;;) {
         const chunk = reader && await Promise.race([untilAborted(reader.read(), this.gone), ended.promise]);

@@ -113,12 +113,12 @@ async function tryPlan(world: World, clean: CleanRun, plan: Plan): Promise<reado
   await install(trial, scenario);
   if (plan.fault === "stale" && plan.nth > 1) stale[0] = await readList(trial, plan.list);
   let hit = false;
-  const crashed = Promise.withResolvers<void>();
+  const crashed = new AbortController();
   const begin = (operator: TriedOperator) => {
     const kill = () => {
       hit = true;
       operator.die();
-      crashed.resolve();
+      crashed.abort();
     };
     const old = () => {
       hit = true;
@@ -137,19 +137,28 @@ async function tryPlan(world: World, clean: CleanRun, plan: Plan): Promise<reado
   const contentsBefore = contentsOf(trial);
   const first = await trial.start(begin);
   let latest = first;
-  const succession = crashed.promise.then(async () => {
+  const succession = Promise.withResolvers<void>();
+  succession.promise.catch(() => {});
+  const succeed = async () => {
     await first.stop().catch(() => {});
     await trial.freeLease();
     latest = await trial.start();
-  });
-  await Promise.race([untilIdle(trial, first), succession]);
+  };
+  crashed.signal.addEventListener("abort", () => succession.resolve(succeed()));
+  /** Waits for what one operator does, unless it dies meanwhile. */
+  const unlessDead = async (wait: (operator: TriedOperator, isOver: () => boolean) => Promise<void>) => {
+    const operator = latest;
+    await wait(operator, () => operator === first && crashed.signal.aborted);
+    if (crashed.signal.aborted) await succession.promise;
+  };
+  await unlessDead((operator, isOver) => untilIdle(trial, operator, isOver));
   await untilIdle(trial, latest);
   await scenario.happens(trial);
   await untilDone(trial, scenario, clean.endState);
-  await Promise.race([relist(latest), succession]);
-  if (plan.fault !== "stale" && !hit) await Promise.race([crashed.promise, pause(LATE_MS)]);
+  await unlessDead(relist);
+  if (plan.fault !== "stale" && !hit) await pause(LATE_MS, crashed.signal);
   if (!hit) return undefined;
-  if (plan.fault !== "stale") await succession;
+  if (plan.fault !== "stale") await succession.promise;
   await untilDone(trial, scenario, clean.endState);
   await latest.stop();
   return [
@@ -169,11 +178,11 @@ async function install(trial: Trial, scenario: Scenario): Promise<void> {
   trial.operators.length = 0;
 }
 
-/** Waits until an operator knows everything and has nothing to do. */
-async function untilIdle(trial: Trial, operator: TriedOperator): Promise<void> {
+/** Waits until an operator knows everything and has nothing to do, or `isOver`. */
+async function untilIdle(trial: Trial, operator: TriedOperator, isOver = () => false): Promise<void> {
   await eventually(
     "the operator to be idle",
-    async () => listed(operator).size >= KINDS && await isAtRest(trial),
+    async () => isOver() || listed(operator).size >= KINDS && await isAtRest(trial),
     Boolean,
     { withinMs: WITHIN_MS },
   );
@@ -207,8 +216,8 @@ async function untilDone(trial: Trial, scenario: Scenario, expected?: EndState):
   );
 }
 
-/** Breaks every watch, and waits until every kind has been listed again. */
-async function relist({ api }: TriedOperator): Promise<void> {
+/** Breaks every watch, and waits until every kind has been listed again, or `isOver`. */
+async function relist({ api }: TriedOperator, isOver = () => false): Promise<void> {
   const count = () => {
     const counts = new Map<string, number>();
     for (const { request, status } of api.seen(lists)) {
@@ -221,7 +230,7 @@ async function relist({ api }: TriedOperator): Promise<void> {
   await eventually(
     "every kind to be listed again",
     () => [...count()].filter(([plural, n]) => n <= (before.get(plural) ?? 0)).map(([plural]) => plural),
-    (missing) => missing.length === 0 && count().size > 0,
+    (missing) => isOver() || missing.length === 0 && count().size > 0,
     { withinMs: WITHIN_MS },
   );
 }
