@@ -62,6 +62,10 @@ export interface ExternalState {
   readonly marker?: string | undefined;
   /** Facts that only `status` reads, e.g. the version of the system. */
   readonly facts: Readonly<Record<string, string>>;
+  /** What else `desired` reads, of a type of the backend's own. It may hold secrets, so nothing shows it. */
+  readonly details?: unknown;
+  /** The secret values in `details`, to keep out of any text. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
 /** A child object whose every desired field is converged by server-side apply. */

@@ -111,6 +111,7 @@ export class ExternalLane {
       for (const secret of Object.values(child.secrets ?? {})) this.#context.options.redactor.learn(secret);
     }
     const state = await backend.observe(parent, children, this.#context.store.snapshot(), signal);
+    for (const secret of state.secrets ?? []) this.#context.options.redactor.learn(secret);
     const { name, uid } = parent.metadata;
     const present = this.#context.store.snapshot().get(definition.resource, name)?.metadata?.uid === uid;
     if (signal.aborted || !present) return;

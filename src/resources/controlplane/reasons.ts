@@ -20,6 +20,8 @@ export const FORMER_CA_TRUSTED = "FormerAuthorityTrusted";
 export const CERTIFICATE_UNUSABLE = "CertificateUnusable";
 /** A certificate of the user's ends soon, or is for another name. */
 export const CERTIFICATE_DOUBTFUL = "CertificateDoubtful";
+/** The router's stored configuration, which the Controller writes to as well, cannot be read. */
+export const ROUTER_CONFIGURATION_UNREADABLE = "RouterConfigurationUnreadable";
 /** A Secret that the spec names is not there. */
 export const SECRET_NOT_FOUND = "SecretNotFound";
 /** A Secret that the spec names lacks the key. */

@@ -1,0 +1,92 @@
+/**
+ * What a PoT control plane owns in its Controller and its Keycloak (as PoT operator 3.7.2 makes them): the default
+ * router, the NATS hub, the authorities that sign certificates of agents, and the root URL of the viewer's client.
+ */
+
+import type { Child, Snapshot } from "../../../operator/definition.ts";
+import type { NatsHubAddress } from "../../../controller/pot_client.ts";
+import type { NatsAccount, NatsBootstrap } from "../../../controller/schemas.ts";
+import { secretValues } from "../../child.ts";
+import { trustedIn } from "../../pki.ts";
+import * as component from "../component.ts";
+import { pairsOf } from "./certificates.ts";
+import { CONTROLLER, controllerScheme } from "./controller.ts";
+import type { Inputs } from "./inputs.ts";
+import { natsAddress } from "./nats.ts";
+import type { NatsHealth } from "./nats_scale.ts";
+import { routerEndpoint } from "./router.ts";
+
+/** Kinds of objects in the Controller and in Keycloak. */
+export const DEFAULT_ROUTER = "DefaultRouter";
+export const NATS_HUB = "NatsHub";
+export const AUTHORITY = "CertificateAuthority";
+export const VIEWER_CLIENT = "ViewerClient";
+
+/** `ExternalState.details` of a PoT control plane. */
+export interface Details {
+  readonly natsBootstrap?: NatsBootstrap | undefined;
+  readonly natsAccounts?: readonly NatsAccount[] | undefined;
+  readonly natsHealth?: NatsHealth | undefined;
+}
+
+/** Names in `ExternalState.facts` that the status reads. */
+export const facts = {
+  controllerVersion: "controllerVersion",
+  /** Why Keycloak or the Controller does not accept the operator: a reason, and a sentence. */
+  loginReason: "loginReason",
+  loginMessage: "loginMessage",
+} as const;
+
+/** The objects; each only once what it says is known. */
+export function externalChildren(inputs: Inputs): Child[] {
+  const { auth, nats } = inputs.spec;
+  const router = routerEndpoint(inputs);
+  const hub = natsHub(inputs);
+  const viewer = viewerUrl(inputs);
+  const authorities = [...pairsOf("router"), ...(nats.enabled ? pairsOf("nats") : [])];
+  return [
+    ...(router === undefined ? [] : [external(DEFAULT_ROUTER, "default-router", { ...router })]),
+    ...(hub === undefined ? [] : [external(NATS_HUB, "nats-hub", { ...hub })]),
+    ...authorities.flatMap(({ authority }) => {
+      const fingerprint = fingerprintOf(inputs.snapshot, authority);
+      return fingerprint === undefined ? [] : [external(AUTHORITY, authority, { fingerprint })];
+    }),
+    ...(viewer === undefined ? [] : [external(VIEWER_CLIENT, auth.viewerClient, { rootUrl: viewer })]),
+  ];
+}
+
+function external(kind: string, name: string, fields: Readonly<Record<string, unknown>>): Child {
+  return { type: "external", kind, name, fields, singleton: true };
+}
+
+/** SHA-256 of the certificate in the Secret of an authority. */
+function fingerprintOf(snapshot: Snapshot, name: string): string | undefined {
+  return trustedIn(secretValues(snapshot, name)?.["tls.crt"])[0]?.fingerprint;
+}
+
+/** Where agents' NATS servers connect; undefined where that is nowhere, or not known yet. */
+export function natsHub(inputs: Inputs): NatsHubAddress | undefined {
+  const host = natsAddress(inputs);
+  if (!inputs.spec.nats.enabled || host === undefined) return undefined;
+  const { serverPort, clusterPort, leafPort, mqttPort, httpPort } = inputs.spec.ingresses.nats;
+  return { host, serverPort, clusterPort, leafPort, mqttPort, httpPort };
+}
+
+/** Where people reach the ECN Viewer: what the spec says, the Ingress, or the load balancer. */
+export function viewerUrl(inputs: Inputs): string | undefined {
+  const { controller, ingresses, services } = inputs.spec;
+  switch (services.controller.type) {
+    case "ClusterIP": {
+      const { host, secretName } = ingresses.controller;
+      const tls = secretName !== undefined || controller.https;
+      return host === undefined ? undefined : `${tls ? "https" : "http"}://${host}`;
+    }
+    case "LoadBalancer": {
+      const host = component.loadBalancerAddress(inputs.snapshot, CONTROLLER);
+      if (host === undefined) return undefined;
+      return `${controllerScheme(inputs)}://${host.includes(":") ? `[${host}]` : host}`;
+    }
+    case "NodePort":
+      return undefined;
+  }
+}

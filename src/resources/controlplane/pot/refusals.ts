@@ -1,0 +1,1 @@
+/** What the API server says against a child, told in terms of the spec. */
