@@ -1,7 +1,7 @@
 /** Every field of a ControlPlane that is ready, one by one: see `walk.ts`, and `controlplane_fields.ts` for the table. */
 
 import { ConfigMap } from "../../src/kubernetes/generated/core_v1.ts";
-import { inventoryName } from "../../src/resources/controlplane/iofog/desired.ts";
+import { inventoryName } from "../../src/resources/controlplane/inventory.ts";
 import { parseSpec } from "../../src/resources/controlplane/iofog/schema.ts";
 import { scenario } from "../e2e/harness.ts";
 import { eventually } from "../e2e/waiting.ts";

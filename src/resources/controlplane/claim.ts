@@ -4,7 +4,7 @@
  * What the spec last asked for is written on the claim: somebody else may have made it larger, and meant it.
  */
 
-import type { Child, Problem } from "../../operator/definition.ts";
+import type { Child, Failure, Problem } from "../../operator/definition.ts";
 import { PersistentVolumeClaim } from "../../kubernetes/generated/core_v1.ts";
 import { applied } from "../child.ts";
 import { canonicalQuantity, compareQuantities } from "../quantity.ts";
@@ -125,4 +125,16 @@ function sizeOf({ spec }: PersistentVolumeClaim): string {
 
 function larger(wanted: string | undefined, has: string): string {
   return wanted !== undefined && compareQuantities(wanted, has) > 0 ? wanted : has;
+}
+
+/** What the API server says against a claim, in terms of the field that sets its size. */
+export function claimInTermsOfSpec(failure: Failure, field: string): Failure {
+  const message = failure.message.replaceAll("spec.resources.requests.storage", field);
+  return {
+    ...failure,
+    message: message.includes("can be resized")
+      ? `${field} cannot be reached, since the claim's storage class does not let it grow: set it back, or ` +
+        `set allowVolumeExpansion in the class (${message})`
+      : message,
+  };
 }

@@ -76,6 +76,20 @@ export const NOT_REGISTERED = "NotRegistered";
 export const REGISTERED = "Registered";
 /** The Controller has the user with another password. */
 export const INVALID_CREDENTIALS = "InvalidCredentials";
+/** The Controller has another certificate authority than the Secret of that name. */
+export const AUTHORITY_MISMATCH = "CertificateAuthorityMismatch";
+/** The Controller does not accept the token of its Keycloak. */
+export const TOKEN_REFUSED = "TokenRefused";
+/** The login may not do what is needed. */
+export const ACCESS_DENIED = "AccessDenied";
+/** Keycloak has no such realm. */
+export const REALM_NOT_FOUND = "RealmNotFound";
+/** Keycloak has no such client. */
+export const CLIENT_NOT_FOUND = "ClientNotFound";
+/** Keycloak's token is of another realm or address than the Controller trusts. */
+export const OTHER_ISSUER = "OtherIssuer";
+/** A certificate of a server cannot be verified. */
+export const NOT_TRUSTED = "CertificateNotTrusted";
 /** The Controller refused a request. */
 export const REFUSED = "RefusedByController";
 /** NATS waits for its operator and accounts, which the Controller has. */

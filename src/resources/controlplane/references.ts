@@ -171,3 +171,17 @@ export function pullSecretWarning({ snapshot }: Surroundings, pullSecret: string
       "kubernetes.io/dockerconfigjson, or images that need it cannot be pulled",
   }];
 }
+
+/** What logs in to registries; nothing where the text is not what a kubelet reads. */
+export function registryPasswords(text: string): readonly string[] {
+  const values: string[] = [];
+  try {
+    JSON.parse(text, (key, value) => {
+      if (/^(password|auth|identitytoken)$/.test(key) && typeof value === "string") values.push(value);
+      return value;
+    });
+  } catch {
+    return [text];
+  }
+  return values;
+}

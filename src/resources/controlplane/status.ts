@@ -32,6 +32,7 @@ const stalling: ReadonlySet<string> = new Set([
   reasons.QUOTA_EXCEEDED,
   reasons.INVALID_CREDENTIALS,
   reasons.REFUSED,
+  reasons.AUTHORITY_MISMATCH,
 ]);
 
 /** What somebody may have to do something about, although it can end by itself. */
@@ -155,7 +156,23 @@ export function waitingParts(waiting: readonly Waiting[]): readonly Part[] {
 const waitingTypes: Readonly<Record<string, string>> = {
   ...Object.fromEntries(reasons.certificateReasons.map((reason) => [reason, "CertificatesUsable"])),
   [reasons.PASSWORD_CHANGING]: "PasswordApplied",
+  [reasons.NATS_BOOTSTRAP_PENDING]: "NatsBootstrapped",
+  [reasons.NATS_SCALING]: "NatsScaled",
+  [reasons.NATS_HEALTH_UNKNOWN]: "NatsScaled",
+  [reasons.NATS_UNHEALTHY]: "NatsScaled",
+  [reasons.NATS_LAST_COPY]: "NatsScaled",
+  [reasons.NATS_QUORUM]: "NatsScaled",
 };
+
+/** Why the operator is not let in, where only a person can mend it. */
+const refusedLogins: ReadonlySet<string> = new Set([
+  reasons.INVALID_CREDENTIALS,
+  reasons.TOKEN_REFUSED,
+  reasons.ACCESS_DENIED,
+  reasons.REALM_NOT_FOUND,
+  reasons.OTHER_ISSUER,
+  reasons.REFUSED,
+]);
 
 /** Whether a workload is rolled out, and what keeps it from that. */
 export function workloadPart(type: string, workload: Workload, inputs: Surroundings): Part {
@@ -271,7 +288,9 @@ function wasReady(context: StatusContext): boolean {
 
 /** Whether only a person can end what a part waits for. */
 function isStuck({ reason, status, type }: Part): boolean {
-  return type === "CertificatesUsable" && status === "False" && reasons.certificateReasons.includes(reason);
+  if (status !== "False") return false;
+  return (type === "CertificatesUsable" && reasons.certificateReasons.includes(reason)) ||
+    (type === "Authenticated" && refusedLogins.has(reason));
 }
 
 function verdictOf(context: StatusContext, parts: readonly Part[]): Omit<ConditionDraft, "type"> {

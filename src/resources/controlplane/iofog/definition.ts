@@ -23,9 +23,11 @@ import { ROUTER } from "./router.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
 import { structural } from "../../crd.ts";
 import { decodeBase64 } from "../../child.ts";
-import { desired, inventoryName, secretNames } from "./desired.ts";
+import { inventoryName } from "../inventory.ts";
+import { desired, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
+import { registryPasswords } from "../references.ts";
 import { referencedKeys } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 import { status } from "./status.ts";
@@ -112,18 +114,4 @@ function secretsIn(resource: Resource, object: KubeObject, parents: readonly Par
 function namedKeys(parent: Parent, name: string): readonly string[] {
   const parsed = parseSpec(parent.spec);
   return "spec" in parsed ? referencedKeys(parsed.spec, name) : [];
-}
-
-/** What logs in to registries; nothing where the text is not what a kubelet reads. */
-function registryPasswords(text: string): readonly string[] {
-  const values: string[] = [];
-  try {
-    JSON.parse(text, (key, value) => {
-      if (/^(password|auth|identitytoken)$/.test(key) && typeof value === "string") values.push(value);
-      return value;
-    });
-  } catch {
-    return [text];
-  }
-  return values;
 }

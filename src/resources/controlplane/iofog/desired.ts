@@ -10,6 +10,7 @@ import { readInventory } from "../../../operator/inventory.ts";
 import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { certificateWarnings } from "./certificates.ts";
 import * as component from "../component.ts";
+import { inventoryName } from "../inventory.ts";
 import type { Waiting, Warning } from "../component.ts";
 import type { Inputs } from "./inputs.ts";
 import { storageProblems } from "../claim.ts";
@@ -30,9 +31,6 @@ export function secretNames(parent: Parent): readonly string[] {
   const parsed = parseSpec(parent.spec);
   return [...ownSecrets, ...("spec" in parsed ? referencedSecrets(parsed.spec) : [])];
 }
-
-/** Name of the ConfigMap that records what was made in the Controller. */
-export const inventoryName = "iofog-inventory";
 
 /** Names in `ExternalState.facts` that are read here. */
 export const facts = {

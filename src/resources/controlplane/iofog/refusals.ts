@@ -4,6 +4,7 @@
  */
 
 import type { Failure } from "../../../operator/definition.ts";
+import { claimInTermsOfSpec } from "../claim.ts";
 import { inTermsOfSettings } from "../../pods.ts";
 
 /** Fields of the spec about the pods of each Deployment. */
@@ -17,13 +18,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 export function inTermsOfSpec(failure: Failure): Failure {
   const settings = SETTINGS[failure.object];
   if (settings !== undefined) return { ...failure, message: inTermsOfSettings(failure.message, settings) };
-  if (failure.object !== "PersistentVolumeClaim controller-sqlite") return failure;
-  const message = failure.message.replaceAll("spec.resources.requests.storage", "spec.storage.size");
-  return {
-    ...failure,
-    message: message.includes("can be resized")
-      ? `spec.storage.size cannot be reached, since the claim's storage class does not let it grow: set it back, or ` +
-        `set allowVolumeExpansion in the class (${message})`
-      : message,
-  };
+  return failure.object === "PersistentVolumeClaim controller-sqlite"
+    ? claimInTermsOfSpec(failure, "spec.storage.size")
+    : failure;
 }

@@ -3,19 +3,20 @@
  * the Secrets that it reads (as PoT operator 3.7.2 makes them).
  */
 
-import type { Child, Problem } from "../../../operator/definition.ts";
-import { applied, revisionAnnotations, secretData } from "../../child.ts";
+import type { Child, Parent, Problem, Snapshot } from "../../../operator/definition.ts";
+import { applied, decodeBase64, revisionAnnotations, secretData } from "../../child.ts";
 import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { Ingress } from "../../../kubernetes/generated/networking_v1.ts";
 import type { PolicyRule } from "../../../kubernetes/generated/rbac_v1.ts";
+import { isFor } from "../../pki.ts";
 import { podTemplate } from "../../pods.ts";
 import { claimChildren, SQLITE_CLAIM } from "../claim.ts";
 import * as component from "../component.ts";
 import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 import * as reasons from "../reasons.ts";
 import { type Inputs, labelsOf } from "./inputs.ts";
-import { vaultProviders } from "./schema.ts";
+import { type AcceptedSpec, parseSpec, vaultProviders } from "./schema.ts";
 
 /** Name of the Deployment, Service and ServiceAccount. */
 export const CONTROLLER = "controller";
@@ -157,8 +158,8 @@ function ingress(inputs: Inputs): Child[] {
   return [applied(Ingress, metadata, {
     spec: {
       ...(ingressClassName !== undefined && { ingressClassName }),
-      // Without a Secret there is nothing to serve the host with: it is reached by HTTP.
-      ...(secretName !== undefined && { tls: [{ hosts: [host], secretName }] }),
+      // Without a Secret the class may have a certificate of its own.
+      tls: [{ hosts: [host], ...(secretName !== undefined && { secretName }) }],
       rules: [{ host, http: { paths: [path("/", "ecn-viewer"), path("/api/v3", "controller-api")] } }],
     },
   })];
@@ -188,8 +189,34 @@ export function ingressProblems(inputs: Inputs): Problem[] {
 const taken: ReadonlySet<string> = new Set(["/", "/api/v3"]);
 
 /** How the Controller's API is reached inside of the cluster. */
-export function controllerScheme({ spec }: Pick<Inputs, "spec">): "http" | "https" {
+export function controllerScheme(
+  { spec }: { readonly spec: Pick<AcceptedSpec, "controller"> },
+): "http" | "https" {
   return spec.controller.https ? "https" : "http";
+}
+
+/** Certificates that the Controller's own is verified with, from the Secret that the spec names. */
+export function controllerCa({ spec }: Parent, snapshot: Snapshot): string | undefined {
+  const data = httpsSecret(spec, snapshot)?.data ?? {};
+  const texts = ["ca.crt", "tls.crt"].map((key) => data[key]).filter((encoded) => encoded !== undefined);
+  return texts.length === 0 ? undefined : texts.map((encoded) => decodeBase64(encoded)).join("\n");
+}
+
+/** Address of the Controller's API inside of the cluster: under a name that its certificate is for, if there is one. */
+export function controllerAddress({ metadata: { namespace }, spec }: Parent, snapshot: Snapshot): string {
+  const parsed = parseSpec(spec);
+  const scheme = "spec" in parsed ? controllerScheme(parsed) : "http";
+  const names = ["svc", "svc.cluster.local"].map((domain) => `${CONTROLLER}.${namespace}.${domain}`);
+  const certificate = decodeBase64(httpsSecret(spec, snapshot)?.data?.["tls.crt"] ?? "");
+  const name = names.find((each) => isFor(certificate, each)) ?? names[0];
+  return `${scheme}://${name}:${CONTROLLER_API_PORT}`;
+}
+
+function httpsSecret(raw: unknown, snapshot: Snapshot): Secret | undefined {
+  const parsed = parseSpec(raw);
+  if (!("spec" in parsed)) return undefined;
+  const { https, secretName } = parsed.spec.controller;
+  return https && secretName !== undefined ? snapshot.get(Secret, secretName) : undefined;
 }
 
 /** Where the Controller's certificate is in its pod; undefined without HTTPS. */

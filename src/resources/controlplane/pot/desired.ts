@@ -18,10 +18,23 @@ import { CONTROLLER, controllerChildren, controllerScheme, ingressProblems } fro
 import { type Details, externalChildren, viewerUrl } from "./external.ts";
 import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import type { Inputs } from "./inputs.ts";
-import { NATS, natsAddress, natsChildren, natsSecretNames, natsStorageProblems, natsWaiting } from "./nats.ts";
+import {
+  NATS,
+  natsAddress,
+  natsChildren,
+  natsSecretNames,
+  natsStorageProblems,
+  natsWaiting,
+} from "./nats.ts";
 import { networkPolicies } from "./network_policies.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
-import { routerChildren, type RouterEndpoint, routerEndpoint, routerProblems, routerWaiting } from "./router.ts";
+import {
+  routerChildren,
+  type RouterEndpoint,
+  routerEndpoint,
+  routerProblems,
+  routerWaiting,
+} from "./router.ts";
 import { ownSecrets, parseSpec } from "./schema.ts";
 
 /** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
@@ -137,7 +150,8 @@ function controllerCertificateProblems({ now, snapshot, spec }: Inputs): Problem
   return [{
     reason: reasons.CERTIFICATE_UNUSABLE,
     field,
-    message: `names Secret ${secretName}, which cannot be used: ${verdict.reason}. Put a certificate there that works, ` +
+    message:
+      `names Secret ${secretName}, which cannot be used: ${verdict.reason}. Put a certificate there that works, ` +
       "in PEM form and with its key, or name another Secret",
   }];
 }
@@ -169,7 +183,8 @@ function addressesOf(inputs: Inputs): Addresses {
  */
 function loadBalancersPending(inputs: Inputs, raw: unknown): { waiting: Waiting[]; warnings: Warning[] } {
   const { nats, services } = inputs.spec;
-  const asked = (raw as { services?: Record<string, { type?: unknown } | null> | null } | undefined)?.services;
+  const asked = (raw as { services?: Record<string, { type?: unknown } | null> | null } | undefined)
+    ?.services;
   const pending = [
     {
       key: "controller" as const,
@@ -177,10 +192,15 @@ function loadBalancersPending(inputs: Inputs, raw: unknown): { waiting: Waiting[
       remedy: "NodePort, or to ClusterIP with spec.ingresses.controller.host",
     },
     ...(nats.enabled
-      ? [{ key: "nats" as const, service: NATS, remedy: "NodePort or ClusterIP, with spec.ingresses.nats.address" }]
+      ? [{
+        key: "nats" as const,
+        service: NATS,
+        remedy: "NodePort or ClusterIP, with spec.ingresses.nats.address",
+      }]
       : []),
   ].filter(({ key, service }) =>
-    services[key].type === "LoadBalancer" && component.loadBalancerAddress(inputs.snapshot, service) === undefined
+    services[key].type === "LoadBalancer" &&
+    component.loadBalancerAddress(inputs.snapshot, service) === undefined
   ).map(({ key, remedy, service }) => ({
     isAsked: Boolean(asked?.[key]?.type),
     component: service,

@@ -35,6 +35,9 @@ export const facts = {
   /** Why Keycloak or the Controller does not accept the operator: a reason, and a sentence. */
   loginReason: "loginReason",
   loginMessage: "loginMessage",
+  /** Why the Controller does not tell what NATS needs: a reason, and a sentence. */
+  natsReason: "natsReason",
+  natsMessage: "natsMessage",
 } as const;
 
 /** The objects; each only once what it says is known. */

@@ -18,7 +18,9 @@ export function networkPolicies(inputs: Inputs): Child[] {
     const labels = component === "router" ? routerLabels(inputs) : labelsOf(inputs, component);
     return { selector: labels, labels };
   };
-  const pods = (component: "router" | "nats") => [{ podSelector: { matchLabels: { ...of(component).selector } } }];
+  const pods = (
+    component: "router" | "nats",
+  ) => [{ podSelector: { matchLabels: { ...of(component).selector } } }];
   return [
     networkPolicy(inputs, CONTROLLER, of(CONTROLLER), [CONTROLLER_API_PORT, controller.ecnViewerPort], [
       ...toDatabase(database),
@@ -30,7 +32,9 @@ export function networkPolicies(inputs: Inputs): Child[] {
       ...(nats.enabled ? [to([natsPorts.client], pods(NATS))] : []),
       toApiServer,
     ]),
-    networkPolicy(inputs, ROUTER, of(ROUTER), [MESSAGING_PORT, INTER_ROUTER_PORT, EDGE_ROUTER_PORT], [toApiServer]),
+    networkPolicy(inputs, ROUTER, of(ROUTER), [MESSAGING_PORT, INTER_ROUTER_PORT, EDGE_ROUTER_PORT], [
+      toApiServer,
+    ]),
     ...(nats.enabled
       ? [
         networkPolicy(inputs, NATS, of(NATS), Object.values(natsPorts), [

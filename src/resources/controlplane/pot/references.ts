@@ -45,7 +45,8 @@ export function resolveReferences(
   const ca = values.get("spec.auth.caSecretRef");
   if (ca !== undefined && !/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(ca)) {
     const { key, name } = spec.auth.caSecretRef ?? {};
-    const message = `names key ${key} of Secret ${name}, whose value is no certificate in PEM form: store that there`;
+    const message =
+      `names key ${key} of Secret ${name}, whose value is no certificate in PEM form: store that there`;
     return {
       problems: [...problems, {
         reason: reasons.SECRET_VALUE_UNUSABLE,

@@ -45,9 +45,12 @@ export interface RouterEndpoint {
 export function routerEndpoint({ snapshot, spec }: Inputs): RouterEndpoint | undefined {
   const { address, messagePort, edgePort, interiorPort } = spec.ingresses.router;
   if (spec.services.router.type !== "LoadBalancer") {
-    return address === undefined
-      ? undefined
-      : { host: address, messagingPort: messagePort, edgeRouterPort: edgePort, interRouterPort: interiorPort };
+    return address === undefined ? undefined : {
+      host: address,
+      messagingPort: messagePort,
+      edgeRouterPort: edgePort,
+      interRouterPort: interiorPort,
+    };
   }
   const host = component.loadBalancerAddress(snapshot, ROUTER);
   return host === undefined ? undefined : {
@@ -107,7 +110,8 @@ export function routerProblems(inputs: Inputs): Problem[] {
     if (!(error instanceof SyntaxError)) throw error;
     return [{
       reason: reasons.ROUTER_CONFIGURATION_UNREADABLE,
-      message: `ConfigMap ${ROUTER_CONFIG} has a ${CONFIG_FILE} that cannot be read (${error.message}): mend it, or ` +
+      message:
+        `ConfigMap ${ROUTER_CONFIG} has a ${CONFIG_FILE} that cannot be read (${error.message}): mend it, or ` +
         "delete the ConfigMap to have it made again without what the Controller added to it",
     }];
   }

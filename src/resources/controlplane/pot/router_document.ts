@@ -59,7 +59,8 @@ const formerNames: ReadonlySet<string> = new Set([
 function entriesOf(text: string): readonly Entry[] {
   const parsed: unknown = JSON.parse(text);
   const isEntry = (value: unknown): value is Entry =>
-    Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && typeof value[1] === "object" &&
+    Array.isArray(value) && value.length === 2 && typeof value[0] === "string" &&
+    typeof value[1] === "object" &&
     value[1] !== null && !Array.isArray(value[1]);
   if (!Array.isArray(parsed) || !parsed.every(isEntry)) {
     throw new SyntaxError("it is no list of pairs of a type and its attributes");
@@ -77,7 +78,8 @@ function identityOf([type, attributes]: Entry): string {
 
 function isSame(present: readonly Entry[], wanted: readonly Entry[]): boolean {
   if (present.length !== wanted.length) return false;
-  const canonical = (entries: readonly Entry[]) => entries.map((entry) => JSON.stringify(sorted(entry))).sort();
+  const canonical = (entries: readonly Entry[]) =>
+    entries.map((entry) => JSON.stringify(sorted(entry))).sort();
   const [mine, theirs] = [canonical(present), canonical(wanted)];
   return mine.every((entry, index) => entry === theirs[index]);
 }
@@ -86,7 +88,9 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).sort(([one], [other]) => one < other ? -1 : 1).map(([key, field]) => [key, sorted(field)]),
+    Object.entries(value).sort(([one], [other]) => one < other ? -1 : 1).map((
+      [key, field],
+    ) => [key, sorted(field)]),
   );
 }
 

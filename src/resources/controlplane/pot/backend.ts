@@ -1,0 +1,421 @@
+/**
+ * Reads and writes what a PoT ControlPlane owns in its Controller and its Keycloak: the default router, the NATS hub,
+ * the certificate authorities, the viewer's root URL, and the planted id of the inventory; and reads what NATS needs.
+ *
+ * Guarantees: reads before it writes; an authority in the Controller is never replaced; no message holds a secret or
+ * token. What Keycloak has against the operator is a fact that the status tells, and no failure of the Controller.
+ */
+
+import type { KeycloakClient, KeycloakClientOptions } from "../../../controller/keycloak.ts";
+import type { NatsHubAddress, PotControllerClient } from "../../../controller/pot_client.ts";
+import { ControllerError, isForbidden, KeycloakError } from "../../../controller/errors.ts";
+import type { NatsAccount, NatsBootstrap } from "../../../controller/schemas.ts";
+import type { Clock } from "../../../clock.ts";
+import type {
+  ExternalChild,
+  ExternalObject,
+  ExternalState,
+  Parent,
+  Snapshot,
+} from "../../../operator/definition.ts";
+import { type ExternalBackend, ExternalError } from "../../../operator/external.ts";
+import { markerKind } from "../../../operator/inventory.ts";
+import type { ExternalWrite } from "../../../operator/write.ts";
+import { decodeBase64 } from "../../child.ts";
+import { trustedIn } from "../../pki.ts";
+import type { ControllerLocation } from "../iofog/backend.ts";
+import * as reasons from "../reasons.ts";
+import { controllerCa } from "./controller.ts";
+import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
+import type { NatsHealth } from "./nats_scale.ts";
+import { resolveReferences } from "./references.ts";
+import type { RouterEndpoint } from "./router.ts";
+import { type ControlPlaneSpec, parseSpec } from "./schema.ts";
+
+export interface PotBackendOptions {
+  readonly clock: Clock;
+  readonly locate: (parent: Parent, snapshot: Snapshot, signal: AbortSignal) => Promise<ControllerLocation>;
+  readonly connectKeycloak: (
+    options: Pick<KeycloakClientOptions, "url" | "realm" | "clientId" | "clientSecret" | "caPem">,
+  ) => KeycloakClient;
+  readonly connect: (
+    options: {
+      readonly baseUrl: string;
+      readonly caPem: string | undefined;
+      readonly keycloak: KeycloakClient;
+    },
+  ) => PotControllerClient;
+  /** What the NATS servers say of themselves. @default nobody asks them */
+  readonly askNats?: (parent: Parent, snapshot: Snapshot, signal: AbortSignal) => Promise<NatsHealth>;
+}
+
+/** Milliseconds for which the answer to the bootstrap, which is full of secrets, is not asked for again. */
+const bootstrapRestMs = 30_000;
+/** Milliseconds until Keycloak is asked for the viewer's client again, where it did not tell. */
+const viewerRetryMs = 60_000;
+
+interface Connection {
+  /** What it was made of; never shown. */
+  readonly key: string;
+  readonly client: PotControllerClient;
+  readonly keycloak: KeycloakClient;
+  /** Fingerprints by name, and what the list said of them then. */
+  readonly authorities: Map<string, { readonly listed: string; readonly fingerprint: string }>;
+  bootstrap: { readonly answer: NatsBootstrap; readonly askAt: number } | undefined;
+  viewerAskAt: number;
+}
+
+/** See the module. */
+export class PotBackend implements ExternalBackend {
+  readonly #options: PotBackendOptions;
+  readonly #connections = new Map<string, Connection>();
+
+  constructor(options: PotBackendOptions) {
+    this.#options = options;
+  }
+
+  async observe(
+    parent: Parent,
+    children: readonly ExternalChild[],
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<ExternalState> {
+    const spec = specOf(parent, snapshot);
+    if (spec === undefined) return { phase: "unknown", objects: [], facts: {} };
+    const location = await this.#options.locate(parent, snapshot, signal);
+    if (!("url" in location)) return { phase: "unreachable", ...location, objects: [], facts: {} };
+    try {
+      const connection = this.#connect(parent, location.url, spec, snapshot);
+      const status = await connection.client.status({ abortSignal: signal });
+      const known = { [facts.controllerVersion]: status.versions.controller };
+      try {
+        await connection.keycloak.accessToken({ abortSignal: signal });
+        return await this.#look(parent, connection, children, { known, snapshot, spec }, signal);
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal === undefined) throw error;
+        return {
+          phase: "observed",
+          objects: [],
+          unread: [...new Set(children.map(({ kind }) => kind))],
+          facts: { ...known, [facts.loginReason]: refusal.reason, [facts.loginMessage]: refusal.message },
+        };
+      }
+    } catch (error) {
+      if (error instanceof TypeError) {
+        return unreachable("InvalidAddress", `${error.message}: correct spec.auth.url, or the certificates`);
+      }
+      if (!(error instanceof ControllerError)) throw error;
+      return unreachable(
+        reasonOf(error),
+        `the Controller at ${location.url} cannot be used: ${error.message}${remedyOf(error)}`,
+      );
+    }
+  }
+
+  async write(parent: Parent, write: ExternalWrite, snapshot: Snapshot, signal: AbortSignal): Promise<void> {
+    const spec = specOf(parent, snapshot);
+    const location = await this.#options.locate(parent, snapshot, signal);
+    if (spec === undefined || !("url" in location)) {
+      const { reason, message } = "url" in location
+        ? { reason: reasons.NOT_ASKED, message: "the spec has just changed" }
+        : location;
+      throw new ExternalError(message, { reason, retryable: true });
+    }
+    const connection = this.#connect(parent, location.url, spec, snapshot);
+    try {
+      await this.#write(connection, write, signal);
+    } catch (error) {
+      if (!(error instanceof ControllerError)) throw error;
+      const refusal = refusalOf(error);
+      throw new ExternalError(refusal?.message ?? error.message, {
+        reason: refusal?.reason ?? (error.retryable ? reasonOf(error) : reasons.REFUSED),
+        retryable: error.retryable || error.code === "Aborted",
+        cause: error,
+      });
+    }
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    for (const connection of this.#connections.values()) closeConnection(connection);
+    this.#connections.clear();
+  }
+
+  async #look(
+    parent: Parent,
+    connection: Connection,
+    children: readonly ExternalChild[],
+    { known, snapshot, spec }: {
+      readonly known: Readonly<Record<string, string>>;
+      readonly snapshot: Snapshot;
+      readonly spec: ControlPlaneSpec;
+    },
+    signal: AbortSignal,
+  ): Promise<ExternalState> {
+    const { client } = connection;
+    const call = { abortSignal: signal };
+    const objects: ExternalObject[] = [];
+    const wanted = (kind: string) => children.find((child) => child.kind === kind);
+    const router = await client.router(call);
+    if (router !== undefined) {
+      objects.push({ kind: DEFAULT_ROUTER, name: "default-router", fields: { ...router } });
+    }
+    const hub = wanted(NATS_HUB) && await client.natsHub(call);
+    if (hub !== undefined) objects.push({ kind: NATS_HUB, name: "nats-hub", fields: { ...hub } });
+    if (wanted(AUTHORITY)) objects.push(...await this.#lookAtAuthorities(connection, children, signal));
+    const marker = wanted(markerKind);
+    const id = marker && await client.config(marker.name, call);
+    if (marker !== undefined && id !== undefined) {
+      objects.push({ kind: markerKind, name: marker.name, fields: { id } });
+    }
+    const nats = spec.nats.enabled
+      ? await this.#lookAtNats(parent, connection, snapshot, signal)
+      : { details: {}, facts: {} };
+    const viewer = wanted(VIEWER_CLIENT);
+    const shown = viewer && await this.#lookAtViewer(connection, viewer, signal);
+    return {
+      phase: "observed",
+      objects: [...objects, ...(shown === undefined ? [] : [shown])],
+      facts: { ...known, ...nats.facts },
+      details: nats.details,
+      secrets: secretsOf(nats.details),
+    };
+  }
+
+  /** What the list does not show as changed is not asked for again: the answer has the private key in it. */
+  async #lookAtAuthorities(
+    { authorities, client }: Connection,
+    children: readonly ExternalChild[],
+    signal: AbortSignal,
+  ): Promise<readonly ExternalObject[]> {
+    const call = { abortSignal: signal };
+    const listed = new Map(
+      (await client.certificateAuthorities(call)).map((
+        each,
+      ) => [each.name, `${each.subject} ${each.valid_to}`]),
+    );
+    const objects: ExternalObject[] = [];
+    for (const { kind, name, fields } of children) {
+      if (kind !== AUTHORITY) continue;
+      const entry = listed.get(name);
+      const cached = authorities.get(name);
+      // One that is wrong may be replaced by one with the same name and end.
+      if (cached !== undefined && cached.listed === entry && cached.fingerprint === fields["fingerprint"]) {
+        objects.push({ kind, name, fields: { fingerprint: cached.fingerprint } });
+        continue;
+      }
+      authorities.delete(name);
+      const authority = entry === undefined ? undefined : await client.certificateAuthority(name, call);
+      if (entry === undefined || authority === undefined) continue;
+      const fingerprint = trustedIn(authority.certificatePem)[0]?.fingerprint ?? "unreadable";
+      authorities.set(name, { listed: entry, fingerprint });
+      objects.push({ kind, name, fields: { fingerprint } });
+    }
+    return objects;
+  }
+
+  async #lookAtNats(
+    parent: Parent,
+    connection: Connection,
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<{ readonly details: Details; readonly facts: Readonly<Record<string, string>> }> {
+    const { clock, askNats } = this.#options;
+    const call = { abortSignal: signal };
+    const health = askNats && { natsHealth: await askNats(parent, snapshot, signal) };
+    try {
+      if (connection.bootstrap === undefined || clock.monotonic() >= connection.bootstrap.askAt) {
+        const answer = await connection.client.natsBootstrap(call);
+        connection.bootstrap = { answer, askAt: clock.monotonic() + bootstrapRestMs };
+      }
+      const natsAccounts: readonly NatsAccount[] = await connection.client.natsAccounts(call);
+      return { details: { natsBootstrap: connection.bootstrap.answer, natsAccounts, ...health }, facts: {} };
+    } catch (error) {
+      if (!(error instanceof ControllerError) || isAboutLogin(error)) throw error;
+      return {
+        details: { ...health },
+        facts: { [facts.natsReason]: reasonOf(error), [facts.natsMessage]: error.message },
+      };
+    }
+  }
+
+  /** Keycloak may not let the operator see it: then it counts as missing, and writing it tells why. */
+  async #lookAtViewer(
+    connection: Connection,
+    { name }: ExternalChild,
+    signal: AbortSignal,
+  ): Promise<ExternalObject | undefined> {
+    const { clock } = this.#options;
+    if (clock.monotonic() < connection.viewerAskAt) return undefined;
+    try {
+      const rootUrl = await connection.keycloak.rootUrl(name, { abortSignal: signal });
+      return { kind: VIEWER_CLIENT, name, fields: { rootUrl: rootUrl ?? "" } };
+    } catch (error) {
+      if (!(error instanceof KeycloakError) || error.code === "Aborted") throw error;
+      connection.viewerAskAt = clock.monotonic() + viewerRetryMs;
+      return undefined;
+    }
+  }
+
+  async #write(connection: Connection, { child, verb }: ExternalWrite, signal: AbortSignal): Promise<void> {
+    const { client, keycloak } = connection;
+    const call = { abortSignal: signal };
+    switch (child.kind) {
+      case DEFAULT_ROUTER:
+        return await client.setRouter(child.fields as unknown as RouterEndpoint, call);
+      case NATS_HUB:
+        return await client.setNatsHub(child.fields as unknown as NatsHubAddress, call);
+      case AUTHORITY:
+        if (verb === "create") return await client.importCertificateAuthority(child.name, call);
+        throw new ExternalError(
+          `the Controller has another certificate authority ${child.name} than Secret ${child.name}, so agents do not ` +
+            "trust what that one signs: provision agents of the other one anew after you removed it from the Controller " +
+            `(DELETE /api/v3/certificates/ca/${child.name}; it is imported again then), or put it into the Secret`,
+          { reason: reasons.AUTHORITY_MISMATCH, retryable: false },
+        );
+      case VIEWER_CLIENT:
+        await keycloak.setRootUrl(child.name, String(child.fields["rootUrl"]), call);
+        connection.viewerAskAt = 0;
+        return;
+      case markerKind:
+        return await client.setConfig(child.name, String(child.fields["id"]), call);
+      default:
+        throw new TypeError(`no such kind in the Controller: ${child.kind}`);
+    }
+  }
+
+  /** @throws TypeError where an address or a certificate of the spec is unusable */
+  #connect(parent: Parent, baseUrl: string, { auth }: ControlPlaneSpec, snapshot: Snapshot): Connection {
+    const caPem = controllerCa(parent, snapshot);
+    const options = {
+      url: auth.url,
+      realm: auth.realm,
+      clientId: auth.controllerClient,
+      clientSecret: auth.controllerSecret,
+      caPem: auth.ca,
+    };
+    const key = JSON.stringify([baseUrl, caPem, options]);
+    const known = this.#connections.get(parent.metadata.uid);
+    if (known?.key === key) return known;
+    if (known !== undefined) closeConnection(known);
+    const keycloak = this.#options.connectKeycloak(options);
+    const client = this.#options.connect({ baseUrl, caPem, keycloak });
+    const connection: Connection = {
+      key,
+      client,
+      keycloak,
+      authorities: new Map(),
+      bootstrap: undefined,
+      viewerAskAt: 0,
+    };
+    this.#connections.set(parent.metadata.uid, connection);
+    return connection;
+  }
+}
+
+function closeConnection({ client, keycloak }: Connection): void {
+  client.close();
+  keycloak.close();
+}
+
+function specOf(parent: Parent, snapshot: Snapshot): ControlPlaneSpec | undefined {
+  const parsed = parseSpec(parent.spec);
+  if (!("spec" in parsed)) return undefined;
+  const resolved = resolveReferences(parsed.spec, snapshot);
+  return "spec" in resolved ? resolved.spec : undefined;
+}
+
+function unreachable(reason: string, message: string): ExternalState {
+  return { phase: "unreachable", reason, message, objects: [], facts: {} };
+}
+
+function secretsOf({ natsBootstrap }: Details): readonly string[] {
+  if (natsBootstrap === undefined) return [];
+  return [
+    natsBootstrap.operatorSeed,
+    natsBootstrap.sysUserCredsBase64,
+    decodeBase64(natsBootstrap.sysUserCredsBase64),
+  ];
+}
+
+/** Whether it says that the operator may do nothing, and not only this. */
+function isAboutLogin(error: ControllerError): boolean {
+  return error instanceof KeycloakError || error.code === "TokenRefused" || error.code === "Aborted";
+}
+
+/** What Keycloak or the Controller has against the operator itself; undefined for all else. */
+function refusalOf(error: unknown): { readonly reason: string; readonly message: string } | undefined {
+  if (!(error instanceof ControllerError) || error.code === "Aborted" || error instanceof ExternalError) {
+    return undefined;
+  }
+  if (error instanceof KeycloakError) {
+    return {
+      reason: keycloakReasons[error.code] ?? reasonOf(error),
+      message: `${error.message}${remedyOf(error)}`,
+    };
+  }
+  if (error.code === "TokenRefused") {
+    return {
+      reason: reasons.TOKEN_REFUSED,
+      message: `${error.message}. Set spec.auth to the realm and the key that the Controller trusts`,
+    };
+  }
+  if (!isForbidden(error)) return undefined;
+  return {
+    reason: reasons.ACCESS_DENIED,
+    message:
+      `${error.message}. Give the service account of client spec.auth.controllerClient the role that the ` +
+      "Controller wants",
+  };
+}
+
+const keycloakReasons: Readonly<Record<string, string>> = {
+  InvalidClient: reasons.INVALID_CREDENTIALS,
+  RealmNotFound: reasons.REALM_NOT_FOUND,
+  OtherIssuer: reasons.OTHER_ISSUER,
+  Refused: reasons.REFUSED,
+  Forbidden: reasons.ACCESS_DENIED,
+  ClientNotFound: reasons.CLIENT_NOT_FOUND,
+  Unreachable: "KeycloakUnreachable",
+  DeadlineExceeded: "KeycloakUnreachable",
+};
+
+function reasonOf({ code }: ControllerError): string {
+  switch (code) {
+    case "BadResponse":
+      return "BadResponse";
+    case "Untrusted":
+      return reasons.NOT_TRUSTED;
+    case "Forbidden":
+      return reasons.ACCESS_DENIED;
+    default:
+      return "ControllerUnreachable";
+  }
+}
+
+/** What to do about it, after a full stop. */
+function remedyOf(error: ControllerError): string {
+  const ofKeycloak = error instanceof KeycloakError;
+  switch (error.code) {
+    case "InvalidClient":
+      return ". Correct spec.auth.controllerClient and spec.auth.controllerSecret, and let the client have a service account";
+    case "RealmNotFound":
+      return ". Correct spec.auth.realm";
+    case "OtherIssuer":
+      return ". Set spec.auth.url and spec.auth.realm to what Keycloak calls itself";
+    case "ClientNotFound":
+      return ". Correct spec.auth.viewerClient";
+    case "Forbidden":
+      return ofKeycloak ? ". Give its service account the role manage-clients of realm-management" : "";
+    case "BadResponse":
+      return ofKeycloak ? ". Check that spec.auth.url is the address of a Keycloak" : "";
+    case "Untrusted":
+      return ofKeycloak
+        ? ". Name the authority of Keycloak's certificate in spec.auth.caSecretRef"
+        : ". Put the authority of its certificate into ca.crt of the Secret in spec.controller.secretName, and let the " +
+          "certificate be for the name above";
+    default:
+      return "";
+  }
+}
