@@ -79,7 +79,7 @@ export async function findBinaries(options: FindBinariesOptions = {}): Promise<B
 }
 
 /**
- * Finds or gets kubectl and helm, as `findBinaries` does; those on PATH are as good.
+ * Finds or gets kubectl, helm and nats-server, as `findBinaries` does; those on PATH are as good.
  *
  * @throws as `findBinaries`
  */
@@ -88,7 +88,11 @@ export async function findTools(
 ): Promise<Readonly<Record<ToolName, string>>> {
   const { surroundings = thisMachine } = options;
   const search = await searchPrograms(toolNames, "tests lack", pathOf(surroundings), options);
-  return { kubectl: search.path("kubectl"), helm: search.path("helm") };
+  return {
+    kubectl: search.path("kubectl"),
+    helm: search.path("helm"),
+    "nats-server": search.path("nats-server"),
+  };
 }
 
 async function searchPrograms(

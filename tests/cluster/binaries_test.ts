@@ -62,20 +62,30 @@ Deno.test("findBinaries() takes each program from the first place that has it", 
   });
 });
 
-Deno.test("findTools() takes a client from PATH and gets the other, and says when neither is to be had", async () => {
+Deno.test("findTools() takes a program from PATH and gets the others, and says when they are not to be had", async () => {
   await withMachine(async ({ root, surroundings }) => {
     await place(`${root}/path`, "kubectl");
     const asked: string[] = [];
     const found = await findTools({
-      surroundings: surroundings({ PATH: `/none:${root}/path` }, source(asked, "go", "helm")),
+      surroundings: surroundings(
+        { PATH: `/none:${root}/path` },
+        source(asked, "go", "helm", "nats-server"),
+      ),
     });
-    assertEquals(found, { kubectl: `${root}/path/kubectl`, helm: "/go/helm" });
-    assertEquals(asked, ["go: helm"]);
+    assertEquals(found, {
+      kubectl: `${root}/path/kubectl`,
+      helm: "/go/helm",
+      "nats-server": "/go/nats-server",
+    });
+    assertEquals(asked, ["go: helm,nats-server"]);
     const error = await assertRejects(
       () => findTools({ surroundings: surroundings({ PATH: `${root}/path` }, source([], "go")) }),
       Error,
     );
-    assertMatch(error.message, /^The tests lack helm .*\n.*\n.*\n +- go has no more\nInstall Go/);
+    assertMatch(
+      error.message,
+      /^The tests lack helm, nats-server .*\n.*\n.*\n +- go has no more\nInstall Go/,
+    );
   });
 });
 

@@ -12,8 +12,8 @@ export const binaryNames = ["etcd", "kube-apiserver", "kube-controller-manager"]
 
 export type BinaryName = typeof binaryNames[number];
 
-/** The clients that tests run. */
-export const toolNames = ["kubectl", "helm"] as const;
+/** The clients and servers that tests run. */
+export const toolNames = ["kubectl", "helm", "nats-server"] as const;
 
 export type ToolName = typeof toolNames[number];
 

@@ -1,5 +1,5 @@
 /**
- * Builds the programs of the control plane, and clients of it, with Go, from the modules in `binaries/`, whose go.mod and
+ * Builds the programs of the control plane, and what tests run beside it, with Go, from the modules in `binaries/`, whose go.mod and
  * go.sum pin every source by its digest.
  */
 
@@ -34,6 +34,7 @@ const packages: Readonly<Record<ProgramName, Package>> = {
   kubectl: { path: "k8s.io/kubernetes/cmd/kubectl", duration: "about 20 seconds" },
   // A module of its own: it wants other versions of the same libraries.
   helm: { path: "helm.sh/helm/v3/cmd/helm", duration: "about 2 minutes", module: "helm" },
+  "nats-server": { path: "github.com/nats-io/nats-server/v2", duration: "about 30 seconds", module: "nats" },
 };
 
 interface Package {
@@ -50,6 +51,7 @@ const buildOrder: readonly ProgramName[] = [
   "etcd",
   "kubectl",
   "helm",
+  "nats-server",
 ];
 
 const modulesDirectory = `${import.meta.dirname}/binaries`;
