@@ -176,11 +176,7 @@ const natsPortDefaults = {
  * 3.7.3: an agent's NATS server as `body` says. What is left out is a leaf with the ports' defaults, whatever it was
  * before; only the sizes of JetStream are kept.
  */
-export function putNats(
-  { state }: World & { state: { natsHub?: unknown } },
-  agent: AgentRow,
-  body: AgentBody,
-): void {
+export function putNats({ state }: World, agent: AgentRow, body: AgentBody): void {
   if (body.natsMode === "none") {
     agent.nats = { natsMode: "none", upstreamNatsServers: [] };
     return;

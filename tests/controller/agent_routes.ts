@@ -295,8 +295,11 @@ function updateRouting(world: World, agent: AgentRow, body: AgentBody): void {
   const { state } = world;
   const router = routerOf(state, agent);
   const mode = body.routerMode ?? (router === undefined ? "none" : router.isEdge ? "edge" : "interior");
+  const isOld = world.version === "3.0.4";
   if (mode === "none") {
-    agent.routerId = networkRouterId(world, body.networkRouter);
+    const id = networkRouterId(world, body.networkRouter);
+    // 3.7.3 wrote the row before it knew.
+    if (isOld) agent.routerId = id;
     deleteRouter(world, agent);
     return;
   }
@@ -305,7 +308,8 @@ function updateRouting(world: World, agent: AgentRow, body: AgentBody): void {
     ? [...router?.upstream ?? []]
     : upstreamIds(world, wanted, agent.isSystem);
   if (router === undefined) {
-    agent.routerId = createRouter(world, agent, { ...body, routerMode: mode }, upstream).id;
+    const { id } = createRouter(world, agent, { ...body, routerMode: mode }, upstream);
+    if (isOld) agent.routerId = id;
     return;
   }
   updateRouter(world, agent, router, {

@@ -6,6 +6,7 @@
 import { Refusal } from "./bearer.ts";
 import type { HttpRequest } from "./faulty_server.ts";
 import { htmlAnswer, type HttpAnswer, jsonAnswer } from "./http_answer.ts";
+import { noticeSilence } from "./agent_protocol_routes.ts";
 import { findersFor } from "./finders.ts";
 import { renderBody } from "./rendering.ts";
 import type { Route, World } from "./route.ts";
@@ -34,6 +35,7 @@ async function route(request: HttpRequest, body: unknown, world: World): Promise
   if (found === "malformed") return htmlAnswer(400, "Bad Request");
   if (found === undefined) return htmlAnswer(404, `Cannot ${request.method} ${request.path}`);
   const { route, parameters } = found;
+  noticeSilence(world);
   const forEtag = { method: request.method, ifNoneMatch: request.headers["if-none-match"] };
   try {
     const { authorization } = request.headers;

@@ -1,6 +1,7 @@
 /** Catalogue items and registries (sources of 3.0.4 and 3.7.3; seen on running servers). */
 
 import { type CatalogItemRow, type Image, nextId, type RegistryRow } from "./edge_state.ts";
+import { allItems } from "./catalog.ts";
 import { imageSchema } from "./microservice_schemas.ts";
 import {
   authenticated,
@@ -136,11 +137,9 @@ function itemView({ id, columns, images, inputType, outputType }: CatalogItemRow
   return { ...columns, id, images: paired, inputType, outputType };
 }
 
-/** System items are nobody's business. */
-function itemsOf({ state }: World, userId: number | undefined): CatalogItemRow[] {
-  return state.catalogItems.filter((item) =>
-    (item.userId === userId || item.userId === null) && item.columns.category !== "SYSTEM"
-  );
+/** Those that the caller sees, with what is built in: nobody's business on 3.0.4, except where it can be used. */
+function itemsOf(world: World, userId: number | undefined): CatalogItemRow[] {
+  return allItems(world).filter((item) => item.userId === userId || item.userId === null);
 }
 
 function listItems(world: World, call: Call) {
@@ -197,12 +196,12 @@ function columnsOf(
 }
 
 function requireFreeName(
-  { state }: World,
+  world: World,
   name: unknown,
   userId: number | undefined,
   except?: CatalogItemRow,
 ): void {
-  const taken = state.catalogItems.some((item) =>
+  const taken = allItems(world).some((item) =>
     item !== except && item.columns.name === name && (item.userId === userId || item.userId === null)
   );
   if (taken) throw new Failure("DuplicatePropertyError", `Duplicate name '${name}'`);
@@ -226,11 +225,8 @@ function updateItem(world: World, call: Call): void {
     row.catalogItemId === item.id && row.status?.status === "RUNNING"
   );
   if (body.images === undefined) return;
-  if (isRunning) {
-    throw new Failure(
-      "ValidationError",
-      "Can't update catalog item images for item used for running microservices",
-    );
+  if (isRunning && world.version === "3.0.4") {
+    throw frozen();
   }
   const given = body.images;
   item.images = item.images.map((image) =>
@@ -238,18 +234,29 @@ function updateItem(world: World, call: Call): void {
   );
 }
 
-function ownItem({ state }: World, id: string | undefined, userId: number | undefined): CatalogItemRow {
-  const item = state.catalogItems.find((item) => `${item.id}` === id && item.userId === userId);
-  if (item === undefined) throw noItem(id);
-  return item;
+function ownItem(world: World, id: string | undefined, userId: number | undefined): CatalogItemRow {
+  const item = world.state.catalogItems.find((item) => `${item.id}` === id && item.userId === userId);
+  if (item !== undefined) return item;
+  const builtIn = world.version === "3.7.3" && allItems(world).some((item) => `${item.id}` === id);
+  if (builtIn) throw new Failure("ValidationError", `Catalog item id ${id} is system and can't be updated`);
+  throw noItem(id);
 }
 
 function deleteItem(world: World, call: Call): void {
   const { userId } = authenticated(world, call);
   const { state } = world;
   const item = ownItem(world, call.parameters.id, userId);
-  if (state.microservices.some((row) => row.catalogItemId === item.id)) throw inUse();
+  if (state.microservices.some((row) => row.catalogItemId === item.id)) {
+    throw world.version === "3.0.4" ? inUse() : frozen();
+  }
   state.catalogItems = state.catalogItems.filter((other) => other !== item);
+}
+
+function frozen(): Failure {
+  return new Failure(
+    "ValidationError",
+    "Can't update catalog item images for item used for running microservices",
+  );
 }
 
 function inUse(): Failure {

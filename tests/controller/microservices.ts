@@ -3,6 +3,7 @@
  * later step fails: so it is in the real ones, and so it has to be.
  */
 
+import { allItems } from "./catalog.ts";
 import { hiddenPorts } from "./agent_routers.ts";
 import {
   type AgentRow,
@@ -311,8 +312,8 @@ export function applicationFor(
   return found;
 }
 
-function catalogItemFor({ state }: World, id: number, userId: number | undefined) {
-  const item = state.catalogItems.find((item) =>
+function catalogItemFor(world: World, id: number, userId: number | undefined) {
+  const item = allItems(world).find((item) =>
     item.id === id && (item.userId === userId || item.userId === null)
   );
   if (item === undefined) throw missing(`Invalid catalog item id '${id}'`);

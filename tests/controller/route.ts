@@ -98,7 +98,7 @@ export function randomText(length: number): string {
  * whoever asks for the same thing at once gets it several times.
  */
 export function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 2));
+  return new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 /** Tells an agent, when it asks next, what it has to read again. */

@@ -5,6 +5,7 @@
  * answers that were recorded from a running one.
  */
 
+import { agentProtocolRoutes } from "./agent_protocol_routes.ts";
 import { agentRoutes } from "./agent_routes.ts";
 import { applicationRoutes } from "./application_routes.ts";
 import { catalogRoutes } from "./catalog_routes.ts";
@@ -23,6 +24,7 @@ import { type BodySchema, Failure, type PropertySchema, validate } from "./valid
 /** The first that fits answers: a fixed path stands before one with a parameter in its place. */
 export const routes: readonly Route[] = [
   ...userRoutes,
+  ...agentProtocolRoutes,
   ...agentRoutes,
   ...applicationRoutes,
   ...catalogRoutes,
