@@ -121,13 +121,19 @@ function registered(data: Readonly<Record<string, string>>): Readonly<Record<str
   return data;
 }
 
+/** What `look` finds or, since servers may be choosing a leader, does not fail to find any more. */
 async function eventually<T>(what: string, pods: NatsPods, look: () => Promise<T | undefined>): Promise<T> {
+  let cause: unknown;
   for (const end = Date.now() + 60_000; Date.now() < end;) {
-    const found = await look();
-    if (found !== undefined) return found;
+    try {
+      const found = await look();
+      if (found !== undefined) return found;
+    } catch (error) {
+      cause = error;
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`waited for ${what}\n${pods.logs}`);
+  throw new Error(`waited for ${what}\n${pods.logs}`, { cause });
 }
 
 interface Jsz {
@@ -176,21 +182,28 @@ function connectWith(creds: string, pods: NatsPods): Promise<NatsConnection> {
 
 /** A client of an application's account. */
 class Client implements AsyncDisposable {
-  private constructor(readonly connection: NatsConnection, readonly manager: JetStreamManager) {}
+  private constructor(
+    readonly connection: NatsConnection,
+    readonly manager: JetStreamManager,
+    readonly pods: NatsPods,
+  ) {}
 
   static async connect(creds: string, pods: NatsPods): Promise<Client> {
     const connection = await connectWith(creds, pods);
-    return new Client(connection, await jetstreamManager(connection, { timeout: 20_000 }));
+    return new Client(connection, await jetstreamManager(connection, { timeout: 20_000 }), pods);
   }
 
-  /** Writes one message, and returns all that are there. */
+  /** Writes one message, and returns all that are there. While a stream has no leader nobody answers. */
   async exchange(text: string): Promise<readonly string[]> {
-    const js = jetstream(this.connection, { timeout: 20_000 });
-    await js.publish("orders.new", text);
-    const consumer = await js.consumers.get("orders");
-    const messages = await consumer.fetch({ max_messages: 100, expires: 2_000 });
+    const js = jetstream(this.connection, { timeout: 2_000 });
+    await eventually("a write", this.pods, () => js.publish("orders.new", text, { msgID: text }));
+    return await eventually("what was written", this.pods, () => this.#read());
+  }
+
+  async #read(): Promise<readonly string[]> {
+    const consumer = await jetstream(this.connection, { timeout: 2_000 }).consumers.get("orders");
     const found: string[] = [];
-    for await (const message of messages) {
+    for await (const message of await consumer.fetch({ max_messages: 100, expires: 2_000 })) {
       found.push(message.string());
       if (message.info.pending === 0) break;
     }
@@ -198,13 +211,13 @@ class Client implements AsyncDisposable {
   }
 
   /** Makes streams of one copy until one is on `server`; returns its name. */
-  async addStreamOn(server: string, pods: NatsPods): Promise<string> {
+  async addStreamOn(server: string): Promise<string> {
     for (let number = 0; number < 20; number++) {
       const name = `lonely-${number}`;
       await this.manager.streams.add({ name, subjects: [`${name}.>`], num_replicas: 1 });
       if ((await this.manager.streams.info(name)).cluster?.leader === server) return name;
     }
-    throw new Error(`no stream was put on ${server}\n${pods.logs}`);
+    throw new Error(`no stream was put on ${server}\n${this.pods.logs}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -304,7 +317,7 @@ Deno.test("nats-server runs what is generated, through a change of scale, a rene
 
   // A server that has the only copy of a stream stays, and goes when it has none.
   await client.manager.streams.update("orders", { num_replicas: 3 });
-  const lonely = await client.addStreamOn("nats-2", pods);
+  const lonely = await client.addStreamOn("nats-2");
   world.spec = { ...world.spec, replicas: { nats: 2 } };
   const refused = await eventually("the refusal", pods, async () => {
     world.health = await health(pods);
@@ -342,7 +355,7 @@ async function shown(
     await eventually(
       `the certificate of nats-${ordinal}`,
       pods,
-      async () => await shownSerial(pods, ordinal, secret).catch(() => "") === serial ? true : undefined,
+      async () => await shownSerial(pods, ordinal, secret) === serial ? true : undefined,
     );
   }
 }
