@@ -122,7 +122,7 @@ async function send(
       try {
         const left = await client.delete(resource, { namespace, name }, {
           preconditions: write.precondition,
-          propagationPolicy: "Background",
+          propagationPolicy: write.isAwaited ? "Foreground" : "Background",
           signal,
         });
         // Some kinds answer with the object although it is gone.

@@ -156,6 +156,19 @@ export interface Problem {
 export interface Desired {
   readonly children: readonly Child[];
   readonly problems: readonly Problem[];
+  /** What a predecessor made and nothing needs any more, or what has to be made again since it cannot be changed. */
+  readonly retired?: readonly Retired[] | undefined;
+}
+
+/**
+ * An object that has to go although it does not carry our mark, with all that it made, pods included: it is there until
+ * those are gone. One that is somebody else's stays.
+ */
+export interface Retired {
+  readonly resource: Resource;
+  readonly name: string;
+  /** What is shown of it, e.g. `spec.selector`. */
+  readonly why: string;
 }
 
 /** A custom resource as it was read. */

@@ -167,6 +167,7 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
       } else note(outcome);
     }
     for (const write of obsolete(input, parent, desired.children)) note(write);
+    for (const write of retired(input, parent, desired)) note(write);
     for (const write of obsoleteExternals(input, parent, desired.children).deletions) note(write);
   }
   const status = input.definition.status({
@@ -669,20 +670,34 @@ function obsolete(input: PlanInput, parent: Parent, children: readonly Child[]):
         .filter((object) => !kept.has(`${resource.plural}/${object.metadata?.name}`))
         .filter((object) => object.metadata?.deletionTimestamp === undefined)
         .filter((object) => isChildOf(object, parent, input.identity))
-        .map((live): KubernetesWrite => ({
-          world: "kubernetes",
-          verb: "delete",
-          resource,
-          namespace: parent.metadata.namespace,
-          name: live.metadata?.name ?? "",
-          live,
-          paths: ["no longer wanted"],
-          precondition: {
-            uid: live.metadata?.uid ?? "",
-            resourceVersion: live.metadata?.resourceVersion ?? "",
-          },
-        }))
+        .map((live) => deletion(resource, live, "no longer wanted"))
     );
+}
+
+/** What `desired` wants to be gone, as far as it is the parent's and no longer desired by this very name. */
+function retired(
+  { definition, identity, snapshot }: PlanInput,
+  parent: Parent,
+  desired: Desired,
+): readonly KubernetesWrite[] {
+  const isLiving = (uid: string) => snapshot.byUid(definition.resource, uid) !== undefined;
+  return (desired.retired ?? [])
+    .filter(({ resource }) => !definition.neverPruned.includes(resource))
+    .filter(({ resource }) => snapshot.kind(resource).phase === "synced")
+    .flatMap(({ name, resource, why }) => {
+      const live = snapshot.get(resource, name);
+      if (live === undefined || live.metadata?.deletionTimestamp !== undefined) return [];
+      // What carries our mark is deleted where it is no longer desired.
+      if (isChildOf(live, parent, identity)) return [];
+      const { type } = ownership(live, definition.resource, parent, isLiving, identity);
+      return type === "foreign" ? [] : [{ ...deletion(resource, live, why), isAwaited: true }];
+    });
+}
+
+function deletion(resource: Resource, live: KubeObject, why: string): KubernetesWrite & { verb: "delete" } {
+  const { name = "", namespace = "", resourceVersion = "", uid = "" } = live.metadata ?? {};
+  const precondition = { uid, resourceVersion };
+  return { world: "kubernetes", verb: "delete", resource, namespace, name, live, paths: [why], precondition };
 }
 
 /**

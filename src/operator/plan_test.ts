@@ -413,6 +413,34 @@ Deno.test("plan() prunes what was made for this parent and is no longer wanted, 
   }]);
 });
 
+Deno.test("plan() deletes what is retired, be it a predecessor's, and nothing of anybody else's or with data", () => {
+  const predecessors = (uid: string): KubeObject["metadata"] => ({
+    ...ownedBy(widget({ uid }), { name: "a" }),
+    annotations: {},
+    managedFields: [{ manager: "old-widgets", operation: "Update", fieldsV1: { "f:data": { "f:key": {} } } }],
+  });
+  const retired = [{ resource: ConfigMap, name: "a", why: "data.key" }];
+  const planned = (
+    metadata: KubeObject["metadata"],
+    children: readonly Child[] = [],
+    resource = ConfigMap,
+  ) => {
+    const snapshot = snapshotOf([[Widget, w], [Widget, widget({ name: "rival" })], [resource, { metadata }]]);
+    const desired = { children, problems: [], retired: retired.map((each) => ({ ...each, resource })) };
+    const planned = plan(planInput(definitionOf(() => desired, { singleton: false }), snapshot))[0]!;
+    const [last] = planned.waves.flat().filter((write) => write.verb === "delete");
+    assertEquals(last?.isAwaited, last?.paths[0] === "data.key" ? true : undefined);
+    return describe(planned);
+  };
+  assertEquals(planned(predecessors("w-uid")), ["delete ConfigMap a"]);
+  assertEquals(planned(predecessors("w-uid"), [configMap("b")]), ["apply ConfigMap b", "delete ConfigMap a"]);
+  assertEquals(planned(predecessors("rival-uid")), []);
+  assertEquals(planned({ name: "a", namespace: "ns" }), []);
+  assertEquals(planned({ ...predecessors("w-uid"), deletionTimestamp: "2025-01-01T00:00:00Z" }), []);
+  assertEquals(planned(predecessors("w-uid"), [], PersistentVolumeClaim as Resource), []);
+  assertEquals(planned(ownedBy(w, { name: "a" })), ["delete ConfigMap a"]);
+});
+
 Deno.test("plan() prunes nothing else", () => {
   const stored = (name: string) => ({ metadata: ownedBy(w, { name }) });
   const kept: readonly (readonly [string, Resource, KubeObject, KindState?])[] = [

@@ -59,6 +59,8 @@ export type KubernetesWrite =
   | KubernetesWriteBase & {
     readonly verb: "delete";
     readonly precondition: Precondition;
+    /** Stays until what it made, such as pods, is gone. */
+    readonly isAwaited?: boolean | undefined;
   };
 
 export type Write = KubernetesWrite | ExternalWrite;

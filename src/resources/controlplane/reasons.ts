@@ -40,6 +40,8 @@ export const PULL_SECRET_MISSING = "PullSecretMissing";
 export const UNKNOWN_FIELDS = "UnknownFields";
 /** Everything is as it should be. */
 export const READY = "Ready";
+/** A workload is made again, since what an earlier release gave it can never be changed. */
+export const REPLACING = "Replacing";
 /** Objects are still being written. */
 export const APPLYING = "Applying";
 /** A workload was changed a moment ago, and what comes of that is not known yet. */
