@@ -31,6 +31,8 @@ interface CertificatePair {
   readonly commonName: string;
   /** Field of the spec that names a Secret with another authority. */
   readonly field: CertificateField;
+  /** Name of the authority's Secret in releases before 3.7. */
+  readonly former?: string;
 }
 
 type CertificateField = keyof ControlPlaneSpec["certificates"];
@@ -42,6 +44,7 @@ export const certificatePairs = {
     leaf: "router-site-server",
     commonName: "iofog-router",
     field: "routerSiteCaSecret",
+    former: "pot-site-ca",
   },
   routerLocal: {
     component: "router",
@@ -102,10 +105,9 @@ export function keptAuthorities(inputs: CertificateInputs, component: PotCompone
 
 /** Names of the Secrets whose content is read here, those that the spec names included. */
 export function certificateSecretNames(certificates: ControlPlaneSpec["certificates"]): string[] {
-  return Object.values<CertificatePair>(certificatePairs).flatMap(({ authority, field, leaf }) => {
-    const given = certificates[field]?.name;
-    return [authority, leaf, ...(given === undefined ? [] : [given])];
-  });
+  return Object.values<CertificatePair>(certificatePairs).flatMap(({ authority, field, former, leaf }) =>
+    [authority, leaf, former, certificates[field]?.name].filter((name) => name !== undefined)
+  );
 }
 
 function authoritySecret(inputs: CertificateInputs, pair: CertificatePair): GeneratedChild[] {
@@ -124,10 +126,28 @@ function authoritySecret(inputs: CertificateInputs, pair: CertificatePair): Gene
       : `Secret ${name} has another authority`;
     return [tlsSecret(metadata, () => Promise.resolve(copy), reissue)];
   }
+  const former = formerAuthority(inputs, pair);
   return [tlsSecret(metadata, async () => {
-    const made = await makeCa(authority, inputs.now, [authority]);
+    if (former === "unread") return await refuse(authority);
+    const made = former ?? await makeCa(authority, inputs.now, [authority]);
     return { ...made, "ca.crt": made["tls.crt"] };
   })];
+}
+
+/**
+ * The authority that a release before 3.7 made under another name: what it signed stays trusted where it is carried over.
+ * Only until ours has signed something, or a deleted authority could never be followed by a new one.
+ */
+function formerAuthority(
+  { now, snapshot }: CertificateInputs,
+  { former, leaf }: CertificatePair,
+): CertificateData | "unread" | undefined {
+  if (former === undefined || snapshot.get(Secret, leaf) !== undefined) return undefined;
+  const live = snapshot.get(Secret, former);
+  if (live === undefined) return undefined;
+  if (live.data === undefined) return "unread";
+  const values = secretValues(snapshot, former) ?? {};
+  return examineCa(values, now).usable ? values : undefined;
 }
 
 function leafSecret(

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import type { GeneratedChild } from "../../../operator/definition.ts";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { registerSecret } from "../../../../tests/secrets.ts";
@@ -182,4 +182,26 @@ Deno.test("what has to wait for names is kept until then, and authorities stay w
     "default-nats-local-ca",
   ]);
   assertEquals(keptAuthorities(inputs([]), "nats"), []);
+});
+
+Deno.test("certificateSecrets() carries the authority of releases before 3.7 over under its new name, once", async () => {
+  const former = await makeCa("pot-site-ca", NOW);
+  registerSecret(former["tls.key"] ?? "");
+  const old = secretOf("pot-site-ca", { ...former, "ca.crt": former["tls.crt"] ?? "" });
+  const site = (objects: readonly KubeObject[]) =>
+    certificateSecrets(inputs(objects), "router", names)
+      .find(({ object }) => object.metadata.name === "router-site-ca")!;
+  const certificateOf = async (objects: readonly KubeObject[]) =>
+    atob((await generated(site(objects)))["tls.crt"] ?? "");
+  assertEquals(await certificateOf([old]), former["tls.crt"]);
+  // Where what it holds could not be read, nothing is made in its place.
+  const unread = { ...old, data: undefined } as KubeObject;
+  await assertRejects(() => site([unread]).generate(), Error, "cannot be made before");
+  // What cannot sign is of no use, and one that is deleted later is followed by a new one.
+  const broken = secretOf("pot-site-ca", { "tls.crt": "", "tls.key": "" });
+  assertNotEquals(await certificateOf([broken]), former["tls.crt"]);
+  const leaf = secretOf("router-site-server", { "tls.crt": "" });
+  assertNotEquals(await certificateOf([old, leaf]), former["tls.crt"]);
+  const others = certificateSecrets(inputs([old]), "router", names).map(({ object }) => object.metadata.name);
+  assertEquals(others, ["router-site-ca", "default-router-local-ca"]);
 });
