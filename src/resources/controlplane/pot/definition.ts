@@ -55,8 +55,9 @@ const secretKeys: ReadonlySet<string> = new Set([
  *
  * @param site Images of this site, for what a spec leaves open.
  * @param images For what both leave open.
+ * @param serviceAccount The operator's own in the namespace, where it has one: who gets the rights that its Role lacks.
  */
-export function potDefinition(site?: SiteImages, images?: Images): Definition {
+export function potDefinition(site?: SiteImages, images?: Images, serviceAccount?: string): Definition {
   return {
     resource: PotControlPlane,
     // That of the Go operator since 3.5, so that a swap never has two writers.
@@ -91,7 +92,7 @@ export function potDefinition(site?: SiteImages, images?: Images): Definition {
     singleton: true,
     secretsIn,
     inTermsOfSpec,
-    desired: (context) => desired(context, images, site),
+    desired: (context) => desired(context, images, site, serviceAccount),
     status: (context) => status(context, images, site),
   };
 }

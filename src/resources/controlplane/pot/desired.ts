@@ -10,7 +10,7 @@ import { examineGiven } from "../../pki.ts";
 import { storageProblems } from "../claim.ts";
 import * as component from "../component.ts";
 import type { Waiting, Warning } from "../component.ts";
-import { CONTROLLER_API_PORT } from "../fields.ts";
+import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 import { pullSecretWarning, readCertificateSecret } from "../references.ts";
 import * as reasons from "../reasons.ts";
 import { certificateWarnings } from "./certificates.ts";
@@ -29,6 +29,7 @@ import {
 import { networkPolicies } from "./network_policies.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
 import {
+  ROUTER,
   routerChildren,
   type RouterEndpoint,
   routerEndpoint,
@@ -36,6 +37,8 @@ import {
   routerWaiting,
 } from "./router.ts";
 import { ownSecrets, parseSpec } from "./schema.ts";
+import { type Step, throughSelectorChange } from "./selector_change.ts";
+import { ownPermissions, retiredObjects } from "./upgrade.ts";
 
 /** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
 export function secretNames({ metadata, spec }: Parent): readonly string[] {
@@ -69,6 +72,8 @@ export type Assessment =
       readonly inputs: Inputs;
       readonly addresses: Addresses;
       readonly waiting: readonly Waiting[];
+      /** Controller and router, on their way from what releases before 3.6 selected by. */
+      readonly selected: Step;
     }
   );
 
@@ -106,11 +111,13 @@ export function assess(
   ];
   if (problems.length > 0) return { accepted: false, problems, warnings: unknown };
   const pending = loadBalancersPending(inputs, parent.spec);
+  const selected = selectedChildren(inputs);
   return {
     accepted: true,
     inputs,
+    selected,
     addresses: addressesOf(inputs),
-    waiting: [...pending.waiting, ...routerWaiting(inputs), ...natsWaiting(inputs)],
+    waiting: [...pending.waiting, ...routerWaiting(inputs), ...natsWaiting(inputs), ...selected.waiting],
     warnings: [
       ...unknown,
       ...pending.warnings,
@@ -121,20 +128,47 @@ export function assess(
   };
 }
 
-/** What should be: nothing new while the spec cannot be accepted. */
-export function desired(context: DesiredContext, images?: Images, site?: SiteImages): Desired {
+/** What should be: nothing new while the spec cannot be accepted. `serviceAccount` is the operator's own. */
+export function desired(
+  context: DesiredContext,
+  images?: Images,
+  site?: SiteImages,
+  serviceAccount?: string,
+): Desired {
   const assessment = assess(context, images, site);
   if (!assessment.accepted) return { children: [], problems: assessment.problems };
-  const { inputs } = assessment;
+  const { inputs, selected } = assessment;
   return {
+    retired: [...selected.retired, ...retiredObjects],
     children: [
-      ...routerChildren(inputs),
-      ...controllerChildren(inputs),
+      ...selected.children,
+      ...(inputs.spec.nats.enabled ? ownPermissions(inputs, serviceAccount) : []),
       ...natsChildren(inputs),
       ...networkPolicies(inputs),
       ...externalChildren(inputs),
     ],
     problems: [],
+  };
+}
+
+function selectedChildren(inputs: Inputs): Step {
+  const { snapshot, spec } = inputs;
+  const steps = [
+    throughSelectorChange(snapshot, routerChildren(inputs), {
+      deployment: ROUTER,
+      services: [ROUTER],
+      isExclusive: false,
+    }),
+    throughSelectorChange(snapshot, controllerChildren(inputs), {
+      deployment: CONTROLLER,
+      services: [CONTROLLER],
+      isExclusive: isSqlite(spec.database),
+    }),
+  ];
+  return {
+    children: steps.flatMap(({ children }) => children),
+    retired: steps.flatMap(({ retired }) => retired),
+    waiting: steps.flatMap(({ waiting }) => waiting),
   };
 }
 

@@ -28,6 +28,8 @@ import {
 export const ROUTER = "router";
 /** The ConfigMap that the Controller writes to as well, and its key. */
 export const ROUTER_CONFIG = "iofog-router";
+/** Its name before 3.7. */
+const FORMER_ROUTER_CONFIG = "pot-router";
 const CONFIG_FILE = "skrouterd.json";
 const CONFIG_VOLUME = "iofog-router-config";
 /** Secrets with the router's certificates; also the names of their volumes and of the profiles in its configuration. */
@@ -111,7 +113,9 @@ export function routerProblems(inputs: Inputs): Problem[] {
     return [{
       reason: reasons.ROUTER_CONFIGURATION_UNREADABLE,
       message:
-        `ConfigMap ${ROUTER_CONFIG} has a ${CONFIG_FILE} that cannot be read (${error.message}): mend it, or ` +
+        `ConfigMap ${
+          storedIn(inputs)?.metadata?.name
+        } has a ${CONFIG_FILE} that cannot be read (${error.message}): mend it, or ` +
         "delete the ConfigMap to have it made again without what the Controller added to it",
     }];
   }
@@ -138,8 +142,13 @@ function certificateNames(inputs: Inputs): readonly string[] | undefined {
   return host === undefined ? undefined : [`${ROUTER}.${inputs.namespace}.svc.cluster.local`, host];
 }
 
-function storedDocument({ snapshot }: Inputs): string | undefined {
-  return snapshot.get(ConfigMap, ROUTER_CONFIG)?.data?.[CONFIG_FILE];
+/** What stands there, or where releases before 3.7 had it: the Controller added to that too. */
+function storedIn({ snapshot }: Inputs): ConfigMap | undefined {
+  return snapshot.get(ConfigMap, ROUTER_CONFIG) ?? snapshot.get(ConfigMap, FORMER_ROUTER_CONFIG);
+}
+
+function storedDocument(inputs: Inputs): string | undefined {
+  return storedIn(inputs)?.data?.[CONFIG_FILE];
 }
 
 /** Computed from what is stored: the engine writes it under the version that was read, or not at all. */

@@ -1,8 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Role } from "../../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import type { KindState } from "../../../operator/definition.ts";
 import { NOW, objectOf, snapshotOf } from "../iofog/fixtures.ts";
+import { desired } from "./desired.ts";
+import { auth, contextOf } from "./fixtures.ts";
 import { OWN_ROLE, ownPermissions } from "./upgrade.ts";
 
 function surroundings(statefulSets: KindState, objects: readonly KubeObject[] = []) {
@@ -18,10 +20,10 @@ Deno.test("ownPermissions() gives the operator the right to StatefulSets where i
     "Role",
     "RoleBinding",
   ]);
-  assertEquals(objectOf(children.slice(0, 1), OWN_ROLE).rules, [
+  assertEquals(objectOf(children, `Role ${OWN_ROLE}`).rules, [
     { apiGroups: ["apps"], resources: ["statefulsets"], verbs: ["*"] },
   ]);
-  assertEquals(objectOf(children.slice(1), OWN_ROLE).subjects, [
+  assertEquals(objectOf(children, `RoleBinding ${OWN_ROLE}`).subjects, [
     { kind: "ServiceAccount", name: "iofog-operator", namespace: "pot" },
   ]);
   const made = { apiVersion: "rbac.authorization.k8s.io/v1", kind: Role.kind, metadata: { name: OWN_ROLE } };
@@ -33,4 +35,49 @@ Deno.test("ownPermissions() makes nothing where the right is there, or nobody is
   assertEquals(ownPermissions(surroundings(denied), undefined), []);
   const down: KindState = { phase: "failed", message: "no answer", denied: false };
   assertEquals(ownPermissions(surroundings(down), "iofog-operator"), []);
+});
+
+Deno.test("desired() copies what the Controller added to the router's configuration before 3.7, until ours is there", () => {
+  const listener = ["tcpListener", { name: "press-listener", port: "10024", address: "press" }];
+  const before = [
+    ["router", { id: "default-router", mode: "interior" }],
+    ["sslProfile", { name: "pot-router-site-server", certFile: "/etc/skupper-router-certs/x/tls.crt" }],
+    ["listener", { name: "pot-router-edge", port: 45671, sslProfile: "pot-router-site-server" }],
+    listener,
+  ];
+  const map = (name: string, document: unknown) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: "pot" },
+    data: { "skrouterd.json": typeof document === "string" ? document : JSON.stringify(document) },
+  });
+  const documentOf = (...objects: KubeObject[]) => {
+    const { children } = desired(contextOf({ auth }, snapshotOf(objects)));
+    const entries = JSON.parse(objectOf(children, "ConfigMap iofog-router").data["skrouterd.json"]);
+    return entries as [string, { name?: string }][];
+  };
+  const copied = documentOf(map("pot-router", before));
+  assertEquals(copied.filter(([type]) => type === "tcpListener"), [listener]);
+  const names = copied.map(([, { name }]) => name).filter((name) => name?.startsWith("pot-router"));
+  assertEquals(names, []);
+  // Later it is the Controller that says what is in ours.
+  assertEquals(
+    documentOf(map("pot-router", before), map("iofog-router", copied.slice(0, -1))).length,
+    copied.length - 1,
+  );
+  const [problem] = desired(contextOf({ auth }, snapshotOf([map("pot-router", "[")]))).problems;
+  assertStringIncludes(
+    problem?.message ?? "",
+    "ConfigMap pot-router has a skrouterd.json that cannot be read",
+  );
+});
+
+Deno.test("desired() deletes the Port Manager of releases before 3.5", () => {
+  const { retired } = desired(contextOf({ auth }));
+  assertEquals(retired?.map(({ name, resource }) => `${resource.kind} ${name}`), [
+    "Deployment port-manager",
+    "RoleBinding port-manager",
+    "Role port-manager",
+    "ServiceAccount port-manager",
+  ]);
 });
