@@ -7,12 +7,12 @@
  */
 
 import { stringify } from "@std/yaml";
-import { controlPlaneCrd } from "../src/resources/crd.ts";
+import { allCrds } from "../src/resources/all_crds.ts";
 import { referenceMarkdown } from "../src/resources/reference.ts";
 
 /** The text of each generated file, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const crds = [controlPlaneCrd()].map((crd) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
+  const crds = allCrds().map(({ crd }) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
   const inChart = crds.map(([path, text]) => [`${CHART}/${path}`, text] as const);
   return new Map([...crds, ...inChart, ["docs/reference.md", referenceMarkdown()]]);
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { parse } from "@std/yaml";
+import { allCrds } from "../src/resources/all_crds.ts";
 import { controlPlaneCrd } from "../src/resources/crd.ts";
 import { generatedFiles, staleFiles } from "./crds.ts";
 
@@ -20,8 +21,8 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
   await Deno.mkdir(`${root}/deploy/base`, { recursive: true });
   await Deno.writeTextFile(`${root}/deploy/base/role.yaml`, "of the base");
   assertEquals(await staleFiles(new URL(`file://${root}/`)), [
-    "crds/controlplanes.iofog.org.yaml",
-    "deploy/helm/iofog-operator/crds/controlplanes.iofog.org.yaml",
+    ...allCrds().map(({ crd }) => `crds/${crd.metadata.name}.yaml`),
+    ...allCrds().map(({ crd }) => `deploy/helm/iofog-operator/crds/${crd.metadata.name}.yaml`),
     "docs/reference.md",
     "deploy/helm/iofog-operator/files/role.yaml",
     "deploy/helm/iofog-operator/files/alerts.yaml",

@@ -15,6 +15,7 @@ import type { Transport } from "../kubernetes/transport.ts";
 import { createOperator, type Operator } from "../operator/operator.ts";
 import { ControllerBackend } from "../resources/controlplane/iofog/backend.ts";
 import { controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
+import { edgeManaged } from "../resources/edge/managed.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
@@ -113,7 +114,15 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     // The name of the Go operator's program.
     predecessors: ["iofog-operator"],
     identity: `${podName}_${clock.uuid()}`,
-    managed: [{ definition, backend }],
+    managed: [
+      { definition, backend },
+      ...edgeManaged({
+        clock,
+        group: "iofog.org",
+        controlPlane: definition,
+        access: (uid) => backend.access(uid),
+      }),
+    ],
     clock,
     log,
     metrics,

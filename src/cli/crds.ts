@@ -1,9 +1,9 @@
 /** `iofog-operator crds`: prints the CRDs of this version, for `kubectl apply -f -`. */
 
 import { stringify } from "@std/yaml";
-import { controlPlaneCrd } from "../resources/crd.ts";
+import { allCrds } from "../resources/all_crds.ts";
 
 /** The YAML documents. */
 export function crds(): string {
-  return [controlPlaneCrd()].map((crd) => `---\n${stringify(crd)}`).join("");
+  return allCrds().map(({ crd }) => `---\n${stringify(crd)}`).join("");
 }

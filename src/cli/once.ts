@@ -42,7 +42,7 @@ function notHeld({ name, holder, problem }: LeaseHolder): string {
 export async function readEverything(assembly: Assembly, signal: AbortSignal): Promise<void> {
   const { client, engine, namespace } = assembly;
   const needed = engine.managed.map(({ definition }) => definition).filter((each) =>
-    each.optionalKind !== true
+    each.optionalKind === undefined
   );
   for (const { resource } of needed) {
     try {

@@ -268,8 +268,8 @@ export interface Definition {
   readonly inventoryName?: string;
   /** Name of the inventory of another definition, in whose external system this one keeps objects too. */
   readonly sharedInventoryName?: string;
-  /** Whether custom resources of this kind need not be served, or be allowed to be listed. */
-  readonly optionalKind?: boolean;
+  /** How to get this kind of custom resource, where it need not be served, or be allowed to be listed. */
+  readonly optionalKind?: string;
   /** Puts the writes to the external system into an order that loses nothing; may add to them. */
   arrange?(writes: readonly ExternalWrite[]): readonly ExternalWrite[];
   /** The `openAPIV3Schema` of our own CRD, to be held against the one that is served. */

@@ -10,7 +10,7 @@ import type { Resource } from "../kubernetes/resource.ts";
 import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
 import { sameJson } from "./compare.ts";
-import type { Definition, ExternalChild, Parent } from "./definition.ts";
+import type { Definition, ExternalChild, ExternalObject, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
 import {
   changedShards,
@@ -197,6 +197,7 @@ export class ExternalLane {
       planned,
       // Of two that want the same, the younger hears next time whose it is.
       external: planned.external.filter((write) => {
+        if (write.verb === "delete") return true;
         const key = keyOfExternal(write.child);
         const free = write.verb !== "create" || !taken.has(key);
         taken.add(key);
@@ -386,9 +387,12 @@ export class ExternalLane {
     const objects = await backend.find(gone, inventory.id, snapshot, signal);
     if (objects === undefined || signal.aborted) return 0;
     const retained = gone.filter(({ deletionPolicy }) => deletionPolicy === "Retain");
-    const { deletions, forgotten } = deletionsOf(gone.filter((entry) => !retained.includes(entry)), objects);
+    const { given, held } = withoutUsed(gone.filter((entry) => !retained.includes(entry)), objects);
+    const { deletions, forgotten } = deletionsOf(given, objects);
     const dropped = [...retained, ...forgotten];
-    const given = new Set(gone.filter((entry) => !retained.includes(entry)).map(keyOfExternal));
+    for (const message of held) {
+      this.#context.reporter.sayOnce(message, () => log.warn("not deleted", { detail: message }));
+    }
     let count = 0;
     if (deletions.length > 0 && await this.#isTerminating(client, signal)) return 0;
     if (deletions.length > 0) {
@@ -401,25 +405,10 @@ export class ExternalLane {
       if (failure !== undefined) return 0;
     } else if (dropped.length > 0) await this.#writeInventory(definition, { put: [], drop: dropped }, signal);
     const removed: InventoryEntry[] = [];
-    const held: string[] = [];
     for (const write of inDeletionOrder(deletions, group)) {
       if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
       const entry = indexed(inventory).get(keyOfExternal(write.child));
-      const inside = (write.observed?.contains ?? []).filter((key) => !given.has(key));
-      if (entry?.deletionPolicy !== "Delete" && inside.length > 0) {
-        const message =
-          `${target} is kept although ${entry?.owner ?? "its custom resource"} was deleted, since it ` +
-          `still holds ${inside.slice(0, 3).join(", ")}${
-            inside.length > 3 ? ", ..." : ""
-          }: remove that first`;
-        held.push(message);
-        this.#context.reporter.sayOnce(
-          `held ${target}`,
-          () => log.warn("not deleted", { object: target, message }),
-        );
-        continue;
-      }
       try {
         await backend.write(undefined, write, snapshot, signal);
       } catch (error) {
@@ -543,6 +532,31 @@ function isSettled({ desired, settled }: ParentPlan): boolean {
 function oldestFirst(plans: readonly ParentPlan[]): readonly ParentPlan[] {
   const age = ({ parent: { metadata } }: ParentPlan) => `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
   return plans.toSorted((one, other) => age(one).localeCompare(age(other)));
+}
+
+/**
+ * What may be deleted: not what holds something that is not deleted with it, unless its policy says so. And a sentence
+ * about each of the others.
+ */
+function withoutUsed(
+  gone: readonly InventoryEntry[],
+  objects: readonly ExternalObject[],
+): { readonly given: readonly InventoryEntry[]; readonly held: string[] } {
+  const byKey = new Map(objects.map((object) => [keyOfExternal(object), object]));
+  const keys = new Set(gone.map(keyOfExternal));
+  const held: string[] = [];
+  const given = gone.filter((entry) => {
+    const inside = (byKey.get(keyOfExternal(entry))?.contains ?? []).filter((key) => !keys.has(key));
+    if (entry.deletionPolicy === "Delete" || inside.length === 0) return true;
+    held.push(
+      `${keyOfExternal(entry)} is kept although ${
+        entry.owner ?? "its custom resource"
+      } was deleted, since it still ` +
+        `holds ${inside.slice(0, 3).join(", ")}${inside.length > 3 ? ", ..." : ""}: remove that first`,
+    );
+    return false;
+  });
+  return { given, held };
 }
 
 /** Backwards: what was made last goes first. */

@@ -105,7 +105,8 @@ export class Planner {
     const { client, clock, definitions, namespace } = this.#options;
     if (this.#blockOwnerDeletion || clock.monotonic() < this.#askAt) return false;
     try {
-      for (const { resource: { group, plural: resource } } of definitions) {
+      const needed = definitions.filter(({ optionalKind }) => optionalKind === undefined);
+      for (const { resource: { group, plural: resource } } of needed) {
         const resourceAttributes = { group, resource, subresource: "finalizers", verb: "update", namespace };
         const review = { spec: { resourceAttributes } };
         const { status } = await client.create(SelfSubjectAccessReview, review, { signal });

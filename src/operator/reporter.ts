@@ -9,7 +9,7 @@ import type { Definition, Failure, KindState, Parent, StatusDraft } from "./defi
 import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
 import type { ParentPlan } from "./plan.ts";
-import { isOptional } from "./store.ts";
+import { isOptional, keyOf } from "./store.ts";
 import { describeTarget, type KubernetesWrite, type Write } from "./write.ts";
 
 export interface ReporterOptions {
@@ -18,6 +18,11 @@ export interface ReporterOptions {
   readonly events: EventRecorder;
   readonly definitions: readonly Definition[];
   readonly failures: Failures;
+}
+
+/** How to get a kind of custom resource that is optional; undefined for every other kind. */
+function remedyOf(definitions: readonly Definition[], resource: Resource): string | undefined {
+  return definitions.find((each) => keyOf(each.resource) === keyOf(resource))?.optionalKind;
 }
 
 /** A write that succeeded. */
@@ -131,10 +136,23 @@ export class Reporter {
         if (state.server) {
           const { message } = state;
           this.sayOnce("server", () => log.warn("the API server cannot be used", { detail: message }));
-        } else {log[optional && state.denied ? "debug" : "warn"]("cannot be listed", {
+        } else {
+          const remedy = state.denied ? remedyOf(this.#options.definitions, resource) : undefined;
+          if (remedy !== undefined) {
+            this.sayOnce(
+              `optional ${remedy}`,
+              () =>
+                log.info("a kind that is optional cannot be listed: the rest goes on without it", {
+                  ...what,
+                  remedy,
+                }),
+            );
+          }
+          log[optional && state.denied ? "debug" : "warn"]("cannot be listed", {
             ...what,
             detail: state.message,
-          });}
+          });
+        }
         break;
       case "pending":
         break;

@@ -442,9 +442,9 @@ export function keyOf(resource: Resource): string {
 
 /** Whether nothing is wrong with `definitions` in general where this kind is not served, or may not be listed. */
 export function isOptional(definitions: readonly Definition[], resource: Resource): boolean {
-  return definitions.some(({ optional = [], optionalKind = false, resource: own }) =>
+  return definitions.some(({ optional = [], optionalKind, resource: own }) =>
     optional.some((each) => keyOf(each) === keyOf(resource)) ||
-    (optionalKind && keyOf(own) === keyOf(resource))
+    (optionalKind !== undefined && keyOf(own) === keyOf(resource))
   );
 }
 

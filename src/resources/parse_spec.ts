@@ -23,15 +23,17 @@ export type ParsedSpec<Spec> =
  * Checks `raw`. Never throws; messages never hold a value.
  *
  * @param forgotten Paths below `spec` of fields that earlier releases had: they are passed over without a word.
+ * @param emptyLevels Levels of objects below `spec` in which "" and 0 mean "not set".
  */
 export function checkSpec<Spec>(
   spec: z.ZodType<Spec>,
   raw: unknown,
   forgotten: readonly (readonly string[])[] = [],
+  emptyLevels: number = NESTING,
 ): ParsedSpec<Spec> {
   const oversized = oversizedProblem(raw);
   if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
-  const given = forgotten.reduce<unknown>(withoutPath, withoutUnset(raw ?? {}, NESTING));
+  const given = forgotten.reduce<unknown>(withoutPath, withoutUnset(raw ?? {}, emptyLevels));
   const unknown = (spec.safeParse(given).error?.issues ?? []).flatMap((issue) =>
     issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : []
   );

@@ -3,8 +3,8 @@
  */
 
 import type { z } from "zod";
-import { controlPlaneCrd, type CustomResourceDefinition, type JsonSchema, jsonSchemaOf } from "./crd.ts";
-import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
+import { allCrds } from "./all_crds.ts";
+import { type CustomResourceDefinition, type JsonSchema, jsonSchemaOf } from "./crd.ts";
 
 /** `docs/reference.md`. */
 export function referenceMarkdown(): string {
@@ -15,7 +15,7 @@ export function referenceMarkdown(): string {
     "",
     'A field that is null, "" or 0 counts as not set. Defaults are not written into the object.',
     "",
-    ...chapter(controlPlaneCrd(), controlPlaneSchema),
+    ...allCrds().flatMap(({ crd, schema }) => chapter(crd, schema)),
   ].join("\n");
 }
 

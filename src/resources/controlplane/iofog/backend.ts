@@ -25,6 +25,7 @@ import type {
 import { type ExternalBackend, ExternalError } from "../../../operator/external.ts";
 import { markerKind } from "../../../operator/inventory.ts";
 import type { ExternalWrite } from "../../../operator/write.ts";
+import type { ControllerAccess } from "../../edge/backend.ts";
 import { establishedEmail, facts } from "./desired.ts";
 import { ACCEPTED, DEFAULT_ROUTER, REFUSED, USER } from "./external.ts";
 import type { RouterEndpoint } from "./router.ts";
@@ -50,6 +51,8 @@ const longestRefusedLoginRetryMs = 300_000;
 interface Connection {
   readonly url: string;
   readonly client: ControllerClient;
+  /** What it said of its version last. */
+  version?: string;
   loggedInAs: Credentials | undefined;
   /** What the Controller last accepted: the way back where our Secret has not followed yet. */
   accepted: Credentials | undefined;
@@ -81,6 +84,7 @@ export class ControllerBackend implements ExternalBackend {
     try {
       const status = await client.status(call);
       const known = { controllerVersion: status.versions.controller };
+      connection.version = known.controllerVersion;
       const user = children.find((child) => child.kind === USER);
       const others = children.filter((child) => child.kind !== USER).map((child) => child.kind);
       if (user === undefined || !await this.#logIn(connection, credentialsOf(user), signal)) {
@@ -141,6 +145,13 @@ export class ControllerBackend implements ExternalBackend {
         cause: error,
       });
     }
+  }
+
+  /** The Controller of a ControlPlane, for what else is kept there; undefined before a login. */
+  access(parentUid: string): ControllerAccess | undefined {
+    const { client, loggedInAs, url, version } = this.#connections.get(parentUid) ?? {};
+    if (client === undefined || url === undefined || version === undefined) return undefined;
+    return loggedInAs === undefined ? undefined : { client, url, version };
   }
 
   /** Closes every connection. */

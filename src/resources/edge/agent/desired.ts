@@ -1,0 +1,251 @@
+/** What an Agent should be in the Controller: the agent itself, and the edge resources that are linked to it. */
+
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
+import type {
+  DesiredContext,
+  ExternalChild,
+  GeneratedChild,
+  Parent,
+  Snapshot,
+} from "../../../operator/definition.ts";
+import { secretValues } from "../../child.ts";
+import { type Assessment, type Blocked, cliOnlyFields, dialectOf, foundIn, isAsked } from "../assessment.ts";
+import * as reasons from "../reasons.ts";
+import { AGENT, DEFAULT_ROUTER, EDGE_RESOURCE, EDGE_RESOURCE_LINK, sorted } from "../world.ts";
+import { type AgentSpec, parseAgent } from "./schema.ts";
+
+/** Fields of the configuration that go to the Controller as they are. */
+const special = new Set(["agentType", "routerConfig", "natsConfig", "upstreamRouters", "networkRouter"]);
+/** Those that only PoT's Controller has. */
+const potOnly = new Set([
+  ...[
+    "networkInterface",
+    "containerEngine",
+    "deploymentType",
+    "natsConfig",
+    "upstreamNatsServers",
+    "gpsMode",
+  ],
+  ...["gpsDevice", "gpsScanFrequency", "edgeGuardFrequency"],
+]);
+const fogTypes = { auto: 0, x86: 1, arm: 2 } as const;
+
+/** Makes a key to provision the agent with this uuid; the values of the Secret. */
+export type ProvideKey = (uuid: string, snapshot: Snapshot) => Promise<Readonly<Record<string, string>>>;
+
+/** Milliseconds before its end at which a key is made again. */
+const keyMarginMs = 300_000;
+
+/** The name of an Agent in the Controller. */
+export function agentName({ metadata, spec }: Parent): string {
+  const name = (spec as { name?: unknown } | undefined)?.name;
+  return typeof name === "string" && name !== "" ? name : metadata.name;
+}
+
+/** See the module. */
+export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): Assessment {
+  const parsed = parseAgent(context.parent.spec);
+  const ignored = parsed.unknownFields.map((field) => `${field} (not known)`);
+  if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
+  const { spec } = parsed;
+  const name = agentName(context.parent);
+  if (name === DEFAULT_ROUTER) {
+    const message = "must not be default-router, which is the router of the control plane";
+    return {
+      children: [],
+      problems: [{ reason: reasons.INVALID_SPEC, field: "spec.name", message }],
+      ignored,
+    };
+  }
+  const isOld = dialectOf(context).name === "3.0";
+  const dropped = Object.keys(spec.config ?? {}).filter((key) => isOld && potOnly.has(key));
+  const agent: ExternalChild = {
+    type: "external",
+    kind: AGENT,
+    name,
+    fields: fieldsOf(spec, context, isOld),
+    singleton: false,
+    ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
+    ...asBlocked(upstreamProblem(spec, name, context)),
+  };
+  const key = keySecret(spec, name, context, provideKey);
+  return {
+    children: [agent, ...links(spec, name, context), ...(key === undefined ? [] : [key])],
+    problems: [],
+    ignored: [
+      ...ignored,
+      ...cliOnlyFields(spec, ["ssh", "package", "scripts", "container", "controllerEndpoint"]),
+      ...dropped.map((field) => `spec.config.${field} (this Controller does not know it)`),
+    ],
+  };
+}
+
+function asBlocked(blocked: Blocked | undefined): Pick<ExternalChild, "blocked"> {
+  return blocked === undefined ? {} : { blocked };
+}
+
+function fieldsOf(
+  spec: AgentSpec,
+  context: DesiredContext,
+  isOld: boolean,
+): Readonly<Record<string, unknown>> {
+  const { config = {}, host, tags } = spec;
+  const plain = Object.fromEntries(
+    Object.entries(config).filter(([key, value]) =>
+      value !== undefined && !special.has(key) && !(isOld && potOnly.has(key))
+    ),
+  );
+  const found = foundIn(context, AGENT, agentName(context.parent));
+  const known = found?.fields["fogType"];
+  const linkedTags = (found?.fields["linkedTags"] ?? []) as string[];
+  const architecture = config.agentType === undefined ? undefined : fogTypes[config.agentType];
+  return {
+    ...plain,
+    ...(host !== undefined && { host }),
+    ...defined(config.routerConfig),
+    ...(isOld ? {} : defined(config.natsConfig)),
+    ...(config.upstreamRouters !== undefined && config.routerConfig?.routerMode !== "none" && {
+      upstreamRouters: sorted(config.upstreamRouters),
+    }),
+    ...(config.networkRouter !== undefined && { networkRouter: config.networkRouter }),
+    ...(tags !== undefined && { tags: sorted([...new Set([...tags, ...linkedTags])]) }),
+    // The agent says what it is once it has been provisioned.
+    ...(architecture !== undefined && (known === undefined || known === 0) && { fogType: architecture }),
+  };
+}
+
+function defined(fields: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function upstreamsOf(spec: Pick<AgentSpec, "config"> | undefined): readonly string[] {
+  const { networkRouter, upstreamRouters = [] } = spec?.config ?? {};
+  return [...upstreamRouters, ...(networkRouter === undefined ? [] : [networkRouter])]
+    .filter((name) => name !== DEFAULT_ROUTER);
+}
+
+/** Why the agent cannot be connected to the routers that it names. */
+function upstreamProblem(spec: AgentSpec, name: string, context: DesiredContext): Blocked | undefined {
+  const wanted = upstreamsOf(spec);
+  if (wanted.length === 0) return undefined;
+  const cycle = cycleFrom(name, wanted, context);
+  if (cycle !== undefined) {
+    const message = `upstream routers go round in a circle: ${cycle.join(" -> ")}; remove one of them`;
+    return { reason: reasons.UPSTREAM_CYCLE, message };
+  }
+  if (!isAsked(context)) return undefined;
+  for (const upstream of wanted) {
+    const found = foundIn(context, AGENT, upstream);
+    if (found === undefined) {
+      const message =
+        `upstream router ${upstream} does not exist in the Controller: create an Agent of that name, or ` +
+        "correct spec.config";
+      return { reason: reasons.UPSTREAM_MISSING, message };
+    }
+    if (found.fields["routerMode"] !== "interior") {
+      const message = `upstream router ${upstream} is not of mode interior: set ` +
+        "spec.config.routerConfig.routerMode of that Agent to interior, or name another";
+      return { reason: reasons.UPSTREAM_NOT_INTERIOR, message };
+    }
+  }
+  return undefined;
+}
+
+/** A way from the agent through the upstream routers of the Agents of this namespace back to itself. */
+function cycleFrom(
+  name: string,
+  wanted: readonly string[],
+  context: DesiredContext,
+): readonly string[] | undefined {
+  const { group, kind } = groupAndKind(context.parent);
+  const agents = new Map(
+    (context.snapshot.list({
+      group,
+      version: "v3",
+      kind,
+      plural: "agents",
+      namespaced: true,
+    }) as readonly Parent[])
+      .map((parent) => [agentName(parent), parent.spec as Pick<AgentSpec, "config">]),
+  );
+  const seen = new Set<string>();
+  const open = wanted.map((next) => [name, next]);
+  for (let way = open.pop(); way !== undefined; way = open.pop()) {
+    const last = way.at(-1) ?? "";
+    if (last === name) return way;
+    if (seen.has(last)) continue;
+    seen.add(last);
+    const { config } = agents.get(last) ?? {};
+    const next = Array.isArray(config?.upstreamRouters) ? config.upstreamRouters : [];
+    for (const each of next) open.push([...way, each]);
+  }
+  return undefined;
+}
+
+function groupAndKind({ apiVersion = "", kind = "" }: Parent) {
+  return { group: apiVersion.split("/")[0] ?? "", kind };
+}
+
+function links(spec: AgentSpec, agent: string, context: DesiredContext): readonly ExternalChild[] {
+  return (spec.edgeResources ?? []).map(({ name, version }) => {
+    const missing = isAsked(context) && foundIn(context, EDGE_RESOURCE, `${name}/${version}`) === undefined
+      ? {
+        reason: reasons.EDGE_RESOURCE_MISSING,
+        message:
+          `edge resource ${name} of version ${version} does not exist in the Controller: create an EdgeResource, ` +
+          "or correct spec.edgeResources",
+      }
+      : isAsked(context) && foundIn(context, AGENT, agent) === undefined
+      ? { reason: reasons.APPLYING, message: "waits until the agent is there" }
+      : undefined;
+    return {
+      type: "external",
+      kind: EDGE_RESOURCE_LINK,
+      name: `${agent}/${name}/${version}`,
+      fields: {},
+      singleton: false,
+      ...asBlocked(missing),
+    };
+  });
+}
+
+/** The Secret with a key, while the agent has none to come with. */
+function keySecret(
+  spec: AgentSpec,
+  name: string,
+  context: DesiredContext,
+  provideKey: ProvideKey | undefined,
+): GeneratedChild | undefined {
+  const { snapshot, now } = context;
+  const secretName = spec.provisioning?.secretName;
+  const agent = foundIn(context, AGENT, name);
+  if (secretName === undefined || provideKey === undefined) return undefined;
+  const values = secretValues(snapshot, secretName);
+  if (agent?.id === undefined || agent.fields["provisioned"] === true) {
+    // What was made stays until then; what is spent is removed.
+    return agent === undefined && snapshot.get(Secret, secretName) !== undefined
+      ? keyChild(context, secretName, "", provideKey)
+      : undefined;
+  }
+  const isOver = Number(values?.["expirationTime"] ?? 0) - now < keyMarginMs;
+  const isOther = values !== undefined && values["uuid"] !== agent.id;
+  const child = keyChild(context, secretName, agent.id, provideKey);
+  return values !== undefined && (isOver || isOther)
+    ? { ...child, reissue: isOther ? "data.uuid" : "data.expirationTime" }
+    : child;
+}
+
+function keyChild(
+  { parent, snapshot }: DesiredContext,
+  name: string,
+  uuid: string,
+  provideKey: ProvideKey,
+): GeneratedChild {
+  const object = {
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "Opaque",
+    metadata: { name, namespace: parent.metadata.namespace },
+  };
+  return { type: "generated", resource: Secret, object, generate: () => provideKey(uuid, snapshot) };
+}

@@ -1,0 +1,37 @@
+/** What an EdgeResource should be in the Controller. */
+
+import type { DesiredContext } from "../../../operator/definition.ts";
+import { type Assessment, dialectOf } from "../assessment.ts";
+import { by, canonical, EDGE_RESOURCE, sorted } from "../world.ts";
+import { parseEdgeResource } from "./schema.ts";
+
+/** See the module. */
+export function assessEdgeResource(context: DesiredContext): Assessment {
+  const { parent } = context;
+  const parsed = parseEdgeResource(parent.spec);
+  const ignored = parsed.unknownFields.map((field) => `${field} (not known)`);
+  if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
+  const { custom, description, display, interfaceProtocol, name, orchestrationTags, version } = parsed.spec;
+  const endpoints = [...parsed.spec.interface?.endpoints ?? []].sort(by("name"));
+  return {
+    children: [{
+      type: "external",
+      kind: EDGE_RESOURCE,
+      name: `${name ?? parent.metadata.name}/${version}`,
+      fields: {
+        interfaceProtocol,
+        ...(description !== undefined && { description }),
+        ...(display !== undefined && { display }),
+        ...(orchestrationTags !== undefined && { orchestrationTags: sorted(orchestrationTags) }),
+        ...(custom !== undefined && { custom: canonical(custom) }),
+        // What cannot be read back is compared with what was written last.
+        ...(dialectOf(context).readsEdgeResources
+          ? { endpoints }
+          : { endpoints, written: canonical(endpoints) }),
+      },
+      singleton: false,
+    }],
+    problems: [],
+    ignored,
+  };
+}

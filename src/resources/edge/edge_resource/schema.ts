@@ -1,0 +1,59 @@
+/** The spec and status of an EdgeResource, for both groups. */
+
+import { z } from "zod";
+import { checkSpec } from "../../parse_spec.ts";
+import { immutable, ownName, statusOf, strings, text } from "../fields.ts";
+
+const endpoint = z.strictObject({
+  name: z.string().meta({ description: "Name." }),
+  description: text("What it is for."),
+  method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]).meta({
+    description: "HTTP method.",
+  }),
+  url: z.string().meta({ description: "Path." }),
+  requestType: text("Content type of requests."),
+  responseType: text("Content type of answers."),
+  requestPayloadExample: text("An example of a request."),
+  responsePayloadExample: text("An example of an answer."),
+});
+
+const spec = z.strictObject({
+  name: ownName,
+  version: z.string()
+    .refine((version) => /^v?[0-9](\.[0-9]){1,2}$/.test(version), {
+      error: "must be a version such as v1.2.0: the Controller takes one digit in each place",
+    })
+    .meta({ description: "Version, one digit in each place, e.g. v1.2.0. It cannot be changed." }),
+  description: text("What it is."),
+  interfaceProtocol: z.enum(["http", "https", "ws", "wss"]).meta({
+    description:
+      "Protocol. A change replaces the resource, and its links, since the Controller would lose its interface.",
+  }),
+  interface: z.strictObject({
+    endpoints: z.array(endpoint).optional().meta({ description: "Endpoints." }),
+  }).optional().meta({ description: "What it offers." }),
+  display: z.strictObject({
+    name: text("Name to show."),
+    icon: text("Icon."),
+    color: text("Colour, e.g. #336699."),
+  }).optional().meta({ description: "How it is shown." }),
+  orchestrationTags: strings("Tags that linked agents get."),
+  custom: z.record(z.string(), z.unknown()).optional().meta({
+    description: "Anything else.",
+    "x-kubernetes-preserve-unknown-fields": true,
+  }),
+}).meta({ description: "What the edge resource should be.", ...immutable("name", "version") });
+
+export type EdgeResourceSpec = z.output<typeof spec>;
+
+/** The schema of the custom resource, for both groups. */
+export const edgeResourceSchema = z.strictObject({
+  spec,
+  status: statusOf({
+    version: text("Version."),
+    linked: strings("Agents that it is linked to."),
+    written: text("The endpoints that were written last, where the Controller does not tell them."),
+  }),
+}).meta({ description: "A device or service at the edge that microservices can use." });
+
+export const parseEdgeResource = (raw: unknown) => checkSpec(spec, raw, [], 0);

@@ -1,0 +1,64 @@
+/** Why something at the edge is not as it should be: the reasons that stand in conditions and Events of its kinds. */
+
+import { unsettled } from "../../operator/progress.ts";
+
+/** A field of the spec has a wrong type, is missing, or breaks a limit. */
+export { INVALID_SPEC } from "../parse_spec.ts";
+/** Everything is as it should be. */
+export const READY = "Ready";
+/** It is in the Controller; the agent never reported. */
+export const NOT_PROVISIONED = "NotProvisioned";
+/** The agent does not report. */
+export const NOT_RUNNING = "NotRunning";
+/** The Controller says what is wrong with the agent. */
+export const AGENT_WARNING = "AgentWarning";
+/** Something is still to be written. */
+export const APPLYING = "Applying";
+/** Nothing is written because of an annotation. */
+export const PAUSED = "Paused";
+/** Microservices are not running yet. */
+export const STARTING = "Starting";
+/** A microservice failed. */
+export const FAILED = "Failed";
+/** The Controller has not been asked yet. */
+export const NOT_ASKED = "NotAsked";
+/** The Controller is not known to be the one that the inventory is about. */
+export const NOT_PROVED = "NotProved";
+/** An agent that is named does not exist. */
+export const AGENT_MISSING = "AgentMissing";
+/** What an agent is made of is not known before it was provisioned. */
+export const ARCHITECTURE_UNKNOWN = "ArchitectureUnknown";
+/** There is no image for the agent's architecture. */
+export const IMAGE_MISSING = "ImageMissing";
+/** Another microservice has the port. */
+export const PORT_TAKEN = "PortTaken";
+/** An application that is named does not exist. */
+export const APPLICATION_MISSING = "ApplicationMissing";
+/** A microservice at an end of a route does not exist. */
+export const ROUTE_END_MISSING = "RouteEndMissing";
+/** This Controller has no routes. */
+export const ROUTES_NOT_SUPPORTED = "RoutesNotSupported";
+/** An upstream router that is named does not exist. */
+export const UPSTREAM_MISSING = "UpstreamMissing";
+/** An upstream router that is named is not of mode interior. */
+export const UPSTREAM_NOT_INTERIOR = "UpstreamNotInterior";
+/** Upstream routers go round in a circle. */
+export const UPSTREAM_CYCLE = "UpstreamCycle";
+/** An edge resource that is named does not exist. */
+export const EDGE_RESOURCE_MISSING = "EdgeResourceMissing";
+/** A Secret or ConfigMap that is named, or its key, is not there. */
+export const VALUE_MISSING = "ValueMissing";
+/** The Controller refuses what it was asked for. */
+export const REFUSED = "Refused";
+/** The spec has fields that are not used here. */
+export const FIELDS_IGNORED = "FieldsIgnored";
+/** The installed CRD drops fields. */
+export const FIELDS_DROPPED = "FieldsDropped";
+/** Nothing is wrong. */
+export const NONE = "None";
+
+/** Only a change of a spec, or of other objects, can end these. */
+export const stalling: ReadonlySet<string> = new Set([
+  ...["Conflict", "NotOurs", IMAGE_MISSING, PORT_TAKEN, ROUTES_NOT_SUPPORTED, UPSTREAM_CYCLE, REFUSED],
+  ...[UPSTREAM_NOT_INTERIOR, VALUE_MISSING, unsettled],
+]);

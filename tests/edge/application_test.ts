@@ -1,0 +1,243 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { EdgeTest } from "./edge_world.ts";
+
+const agent = { host: "10.20.0.11", config: { agentType: "x86", memoryLimit: 2048 } };
+const reader = {
+  name: "reader",
+  agent: { name: "press-1" },
+  images: { x86: "registry.example/reader:2.1", registry: "remote" },
+  config: { sampleHz: 400, text: 'he said "hi" \\ {{ x }}' },
+  container: {
+    env: [{ key: "LOG_LEVEL", value: "info" }, { key: "COUNT", value: 3 }],
+    commands: ["--profile", "press"],
+  },
+};
+const dashboard = {
+  name: "dashboard",
+  agent: { name: "press-1" },
+  images: { x86: "registry.example/dash:1.4" },
+  container: { ports: [{ internal: 8080, external: 5080 }] },
+};
+const application = {
+  description: "Vibration monitoring",
+  microservices: [reader, dashboard],
+  routes: [{ name: "readings", from: "reader", to: "dashboard" }],
+};
+
+/** The stand-in with an agent and an application on it, at rest. */
+async function running(): Promise<EdgeTest> {
+  const edge = await EdgeTest.open();
+  edge.make("Agent", "press-1", agent);
+  edge.make("Application", "monitor", application);
+  await edge.converge();
+  return edge;
+}
+
+Deno.test("an application waits for its agent, and is made when that is there; at rest nothing is asked but lists", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Application", "monitor", application);
+  assertEquals(await edge.converge(), [
+    'POST /application {"name":"monitor","isActivated":true,"description":"Vibration monitoring"}',
+  ]);
+  assertMatch(
+    edge.condition("Application", "monitor"),
+    /^False AgentMissing: .*create an Agent of that name/,
+  );
+  edge.make("Agent", "press-1", agent);
+  const calls = await edge.converge();
+  assertEquals(calls.map((call) => call.split(" {")[0]), [
+    "POST /iofog",
+    "POST /microservices",
+    "POST /microservices",
+    "POST /routes",
+  ]);
+  assertMatch(edge.condition("Agent", "press-1"), /^True NotProvisioned/);
+  assertMatch(edge.condition("Application", "monitor"), /^False Starting: reader on press-1 is QUEUED/);
+  assertEquals(await edge.converge(), []);
+  const asked = edge.controller.requests.map(({ method, path, answered }) =>
+    `${method} ${path.slice(7)} ${answered}`
+  );
+  assertEquals(asked, [
+    "GET /iofog-list 304",
+    "GET /iofog-list 304",
+    "GET /application 304",
+    "GET /edgeResources 304",
+    "GET /config/iofog-inventory 200",
+  ]);
+});
+
+/** What is changed of the application, and the calls that this takes; written by hand. */
+const changes: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
+  ["the description", { description: "other" }, ['PATCH /application/monitor {"description":"other"}']],
+  ["activation", { isActivated: false }, ['PATCH /application/monitor {"isActivated":false}']],
+  [
+    "an image",
+    { microservices: [{ ...reader, images: { x86: "registry.example/reader:2.2" } }, dashboard] },
+    [
+      'PATCH /microservices/<reader> {"agentName":"press-1","logSize":1,"images":[{"fogTypeId":1,' +
+      '"containerImage":"registry.example/reader:2.2"}]}',
+    ],
+  ],
+  [
+    "a port",
+    { microservices: [reader, { ...dashboard, container: { ports: [{ internal: 8080, external: 5081 }] } }] },
+    [
+      'PATCH /microservices/<dashboard> {"agentName":"press-1","logSize":1,"ports":[{"internal":8080,' +
+      '"external":5081,"protocol":"tcp"}]}',
+    ],
+  ],
+  [
+    "the configuration",
+    { microservices: [{ ...reader, config: { sampleHz: 800 } }, dashboard] },
+    ['PATCH /microservices/<reader> {"agentName":"press-1","logSize":1,"config":"{\\"sampleHz\\":800}"}'],
+  ],
+  [
+    "a variable",
+    {
+      microservices: [
+        { ...reader, container: { ...reader.container, env: [{ key: "A", value: "1" }] } },
+        dashboard,
+      ],
+    },
+    ['PATCH /microservices/<reader> {"agentName":"press-1","logSize":1,"env":[{"key":"A","value":"1"}]}'],
+  ],
+  [
+    "the log size",
+    { microservices: [{ ...reader, container: { ...reader.container, logSize: 9 } }, dashboard] },
+    ['PATCH /microservices/<reader> {"agentName":"press-1","logSize":9}'],
+  ],
+  ["a route that goes", { routes: [] }, ["DELETE /routes/monitor/readings"]],
+  [
+    "a route that turns round",
+    { routes: [{ name: "readings", from: "dashboard", to: "reader" }] },
+    ['PATCH /routes/monitor/readings {"name":"readings","application":"monitor","from":"dashboard","to":"reader"}'],
+  ],
+  [
+    "a microservice that goes, with its route",
+    { microservices: [reader], routes: [] },
+    ["DELETE /routes/monitor/readings", "DELETE /microservices/<dashboard>"],
+  ],
+];
+
+for (const [what, change, expected] of changes) {
+  Deno.test(`a change of ${what} takes the calls of the table`, async () => {
+    await using edge = await running();
+    edge.change("Application", "monitor", { ...application, ...change });
+    assertEquals(await edge.converge(), expected);
+    assertEquals(await edge.converge(), []);
+  });
+}
+
+Deno.test("ports that two microservices exchange are given up first", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "press-1", agent);
+  const spec = (one: number, other: number) => ({
+    microservices: [["one", one], ["other", other]].map(([name, external]) => ({
+      name,
+      agent: { name: "press-1" },
+      images: { x86: "image" },
+      container: { ports: [{ internal: 80, external }] },
+    })),
+  });
+  edge.make("Application", "swap", spec(5000, 5001));
+  await edge.converge();
+  edge.change("Application", "swap", spec(5001, 5000));
+  const calls = await edge.converge();
+  assertEquals(calls.map((call) => call.replace(/"agentName".*"ports"/, '"ports"')), [
+    'PATCH /microservices/<one> {"ports":[]}',
+    'PATCH /microservices/<other> {"ports":[{"internal":80,"external":5000,"protocol":"tcp"}]}',
+    'PATCH /microservices/<one> {"ports":[{"internal":80,"external":5001,"protocol":"tcp"}]}',
+  ]);
+});
+
+Deno.test("F28 what somebody else changes is put right within one sweep, what a spec leaves open is left alone", async () => {
+  await using edge = await running();
+  const [press] = edge.controller.state.agents;
+  const [first] = edge.controller.state.microservices;
+  if (press === undefined || first === undefined) throw new Error("nothing there");
+  // The agent changes its own settings.
+  press.columns["cpuLimit"] = 55;
+  press.columns["memoryLimit"] = 1;
+  Object.assign(first, { logSize: 77, cmd: [] });
+  const calls = await edge.converge();
+  assertEquals(calls, [
+    'PATCH /iofog/<press-1> {"memoryLimit":2048}',
+    'PATCH /microservices/<reader> {"agentName":"press-1","logSize":77,"cmd":["--profile","press"]}',
+  ]);
+  const repaired = (await edge.told()).filter((line) => line.startsWith("Repaired"));
+  assertEquals(repaired.length, 2);
+  assertStringIncludes(repaired.join(), "Updated Microservice monitor/reader (cmd)");
+  assertEquals(await edge.converge(), []);
+});
+
+Deno.test("F27 F53 a Controller that lost everything is filled again, but only once the inventory's id is planted", async () => {
+  await using edge = await running();
+  const { config, router, users, tokens } = edge.controller.state;
+  edge.controller.forgetEverything();
+  Object.assign(edge.controller.state, { router, users, tokens });
+  edge.delete("Agent", "press-1");
+  assertEquals(await edge.converge(), []);
+  assertMatch(edge.condition("Application", "monitor"), /^False Applying/);
+  Object.assign(edge.controller.state, { config });
+  edge.make("Agent", "press-1", agent);
+  const calls = await edge.converge();
+  assertEquals(calls.map((call) => call.split(" {")[0]).toSorted(), [
+    "POST /application",
+    "POST /iofog",
+    "POST /microservices",
+    "POST /microservices",
+    "POST /routes",
+  ]);
+});
+
+Deno.test("F24 a Controller that does not answer makes everything Unknown, and nothing is forgotten", async () => {
+  await using edge = await running();
+  await edge.controller.goDown();
+  edge.delete("Agent", "press-1");
+  await edge.converge();
+  assertMatch(edge.condition("Application", "monitor"), /^Unknown ControllerUnreachable/);
+  await edge.controller.comeUp();
+  // The agent is kept: microservices of an application that is still wanted run on it.
+  assertEquals(await edge.converge(), []);
+  assertStringIncludes(edge.lines.join("\n"), "still holds Microservice monitor/reader");
+  edge.delete("Application", "monitor");
+  assertEquals(await edge.converge(), ["DELETE /application/monitor", "DELETE /iofog/<press-1>"]);
+});
+
+Deno.test("after a creation without an answer it looks before it tries again, and what is half made is made anew", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "press-1", agent);
+  edge.controller.breakAt({ action: { type: "drop" }, method: "POST", path: "/microservices", times: 1 });
+  edge.controller.breakAt({ action: { type: "drop" }, method: "POST", path: "/iofog", times: 1 });
+  edge.make("Application", "monitor", application);
+  await edge.converge();
+  await edge.converge();
+  await edge.converge();
+  assertEquals(edge.controller.state.agents.length, 1);
+  assertEquals(edge.controller.state.microservices.map(({ name }) => name).toSorted(), [
+    "dashboard",
+    "reader",
+  ]);
+  const half = edge.controller.state.microservices.find(({ name }) => name === "reader");
+  if (half !== undefined) half.status = undefined;
+  const calls = await edge.converge();
+  assertEquals(calls.map((call) => call.split(" {")[0]).slice(0, 2), [
+    "DELETE /microservices/<reader>",
+    "POST /microservices",
+  ]);
+  assertEquals(edge.controller.state.microservices.every(({ status }) => status !== undefined), true);
+});
+
+Deno.test("a port that another microservice has is named, and nothing is asked of the Controller", async () => {
+  await using edge = await running();
+  edge.make("Application", "second", { microservices: [{ ...dashboard, name: "taken" }] });
+  assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /application"]);
+  const condition = edge.condition("Application", "second", "Stalled");
+  assertMatch(
+    condition,
+    /^True PortTaken: .*port 5080 of agent press-1 is taken by microservice monitor\/dashboard/,
+  );
+  const port = { ports: [{ internal: 8080, external: 5090 }] };
+  edge.change("Application", "second", { microservices: [{ ...dashboard, name: "taken", container: port }] });
+  assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /microservices"]);
+});

@@ -1,0 +1,195 @@
+/**
+ * An engine with the kinds of the edge on an API server in memory, and a stand-in Controller over HTTP: for tests of
+ * what is asked of the Controller, without a cluster.
+ */
+
+import { createControllerClient } from "../../src/controller/client.ts";
+import { KubernetesClient } from "../../src/kubernetes/client.ts";
+import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
+import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import type { Condition, Parent } from "../../src/operator/definition.ts";
+import { Engine } from "../../src/operator/engine.ts";
+import { EventRecorder } from "../../src/operator/events.ts";
+import { definitionOf } from "../../src/operator/fixtures.ts";
+import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
+import { type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
+import { edgeManaged } from "../../src/resources/edge/managed.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { createRedactor } from "../../src/telemetry/redaction.ts";
+import { type Controller, startController } from "../controller/controller.ts";
+import { MemoryApi } from "../memory_transport.ts";
+import { registerSecret } from "../secrets.ts";
+import { VirtualClock } from "../virtual_clock.ts";
+
+/** A custom resource of the edge as it is read. */
+export type EdgeObject = Parent<Record<string, unknown>, { readonly conditions?: readonly Condition[] }>;
+
+/** See the module. */
+export class EdgeTest implements AsyncDisposable {
+  readonly lines: string[] = [];
+  readonly #close: () => Promise<void>;
+  /** Names by uuid, also of what is gone. */
+  readonly #names = new Map<string, string>();
+
+  private constructor(
+    readonly api: MemoryApi,
+    readonly clock: VirtualClock,
+    readonly controller: Controller,
+    readonly engine: Engine,
+    readonly events: EventRecorder,
+    lines: string[],
+    close: () => Promise<void>,
+  ) {
+    this.lines = lines;
+    this.#close = close;
+  }
+
+  static async open(): Promise<EdgeTest> {
+    const clock = new VirtualClock();
+    const controller = await startController();
+    const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, "iofog.org"));
+    const api = new MemoryApi(clock, [ControlPlane, ...kinds, ConfigMap, Secret, Event, Lease]);
+    const client = createControllerClient({ baseUrl: controller.url });
+    const password = registerSecret(`Pw-${crypto.randomUUID()}`);
+    const user = { firstName: "Some", lastName: "Body", email: "somebody@example.com", password };
+    await client.signUp(user);
+    await client.login(user);
+    await client.setRouter({
+      host: "10.0.0.1",
+      messagingPort: 5671,
+      edgeRouterPort: 45671,
+      interRouterPort: 55671,
+    });
+    await client.setConfig("iofog-inventory", "planted");
+    const access = () => ({ client, url: controller.url, version: "3.0.4" });
+    const redactor = createRedactor();
+    const lines: string[] = [];
+    const log = createLogger({
+      level: "info",
+      format: "text",
+      write: (line) => lines.push(line),
+      redactor,
+      clock,
+    });
+    const kubernetes = new KubernetesClient(api, clock);
+    const events = new EventRecorder({
+      client: kubernetes,
+      clock,
+      component: "iofog-operator",
+      clean: redactor.clean,
+      onForbidden: () => {},
+    });
+    const controlPlane = definitionOf(() => [], {
+      resource: ControlPlane,
+      childResources: [ConfigMap, Secret],
+      leaseName: "lease",
+      inventoryName: "unused",
+    });
+    const engine = new Engine({
+      client: kubernetes,
+      namespace: "ns",
+      clock,
+      identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
+      managed: [
+        { definition: controlPlane },
+        ...edgeManaged({
+          clock,
+          group: "iofog.org",
+          controlPlane: { ...controlPlane, inventoryName: "iofog-inventory" },
+          access,
+        }),
+      ],
+      mayWrite: () => true,
+      log,
+      metrics: createMetrics({ version: "test", clock }),
+      redactor,
+      events,
+      restrictions: () => [],
+      resyncMs: 30_000,
+    });
+    api.make(ControlPlane, { metadata: { namespace: "ns", name: "ecn" } });
+    api.make(ConfigMap, {
+      metadata: { namespace: "ns", name: "iofog-inventory" },
+      data: { id: "planted", entries: "[]" },
+    });
+    controller.forgetRequests();
+    return new EdgeTest(api, clock, controller, engine, events, lines, async () => {
+      client.close();
+      await controller.close();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+
+  /** Makes a custom resource. */
+  make(kind: EdgeKind, name: string, spec: unknown, annotations: Record<string, string> = {}): void {
+    this.api.make(edgeResourceOf(kind, "iofog.org"), {
+      apiVersion: "iofog.org/v3",
+      kind,
+      metadata: { namespace: "ns", name, annotations },
+      spec,
+    } as Parent);
+  }
+
+  /** Replaces its spec. */
+  change(kind: EdgeKind, name: string, spec: unknown): void {
+    this.api.edit(edgeResourceOf(kind, "iofog.org"), name, (object) => Object.assign(object, { spec }));
+  }
+
+  delete(kind: EdgeKind, name: string): void {
+    this.api.remove(edgeResourceOf(kind, "iofog.org"), name);
+  }
+
+  get(kind: EdgeKind, name: string): EdgeObject {
+    return this.api.get(edgeResourceOf(kind, "iofog.org"), name) as EdgeObject;
+  }
+
+  /** `True Ready: message` of a condition. */
+  condition(kind: EdgeKind, name: string, type = "Ready"): string {
+    const found = this.get(kind, name).status?.conditions?.find((each) => each.type === type);
+    return found === undefined ? "none" : `${found.status} ${found.reason}: ${found.message}`;
+  }
+
+  /** Passes until nothing is left to do; gives the calls that changed something, with their bodies. */
+  async converge(): Promise<readonly string[]> {
+    const never = new AbortController().signal;
+    await this.clock.advance(11_000);
+    this.calls();
+    this.controller.forgetRequests();
+    for (let pass = 0; pass < 20; pass++) {
+      await this.engine.store.listAll();
+      const { writes, again } = await this.engine.convergeExternal(never);
+      await this.engine.store.listAll();
+      const kubernetes = await this.engine.convergeKubernetes(never);
+      if (writes + kubernetes.writes === 0 && !again && !kubernetes.again) break;
+    }
+    return this.calls();
+  }
+
+  /** What was asked of the Controller that is no question. */
+  calls(): readonly string[] {
+    return this.controller.requests
+      .filter(({ method, path }) => method !== "GET" || path.endsWith("provisioning-key"))
+      .map(({ body, method, path, answered }) =>
+        `${method} ${this.#named(path.replace("/api/v3", ""))}${
+          body === undefined ? "" : ` ${this.#named(JSON.stringify(body))}`
+        }${answered >= 400 ? ` -> ${answered}` : ""}`
+      );
+  }
+
+  /** Uuids by names. */
+  #named(text: string): string {
+    const { agents, microservices } = this.controller.state;
+    for (const { name, uuid } of [...agents, ...microservices]) this.#names.set(uuid, name);
+    return [...this.#names].reduce((shown, [uuid, name]) => shown.replaceAll(uuid, `<${name}>`), text);
+  }
+
+  /** Events so far. */
+  async told(): Promise<readonly string[]> {
+    await this.events.flush();
+    return this.api.all(Event).map(({ message, reason }) => `${reason}: ${message}`);
+  }
+}
