@@ -116,6 +116,15 @@ export function createKeycloakTransport(options: TransportOptions): ControllerTr
   return new FetchTransport(options, { name: "Keycloak", path: "" });
 }
 
+/**
+ * The same for the monitor of a NATS server, e.g. `http://nats-0.nats-headless.pot.svc:8222`.
+ *
+ * @throws TypeError as above
+ */
+export function createNatsMonitorTransport(options: TransportOptions): ControllerTransport {
+  return new FetchTransport(options, { name: "NATS server", path: "" });
+}
+
 class FetchTransport implements ControllerTransport {
   readonly #base: string;
   readonly #readClient: Deno.HttpClient;

@@ -8,14 +8,16 @@ import { X509Certificate } from "node:crypto";
 import { connect as connectTls } from "node:tls";
 import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { systemClock } from "../../src/clock.ts";
 import type { StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import type { ConfigMap, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { secretOf, snapshotOf } from "../../src/resources/controlplane/iofog/fixtures.ts";
+import { parentOf, secretOf, snapshotOf } from "../../src/resources/controlplane/iofog/fixtures.ts";
 import { defaultImages } from "../../src/resources/controlplane/pot/images.ts";
 import type { Inputs } from "../../src/resources/controlplane/pot/inputs.ts";
 import { natsChildren, natsScale } from "../../src/resources/controlplane/pot/nats.ts";
-import { healthOf } from "../../src/resources/controlplane/pot/nats_scale.ts";
+import { askNatsServers } from "../../src/resources/controlplane/pot/nats_monitor.ts";
+import type { NatsHealth } from "../../src/resources/controlplane/pot/nats_scale.ts";
 import { parseSpec } from "../../src/resources/controlplane/pot/schema.ts";
 import { makeCa, trustedIn } from "../../src/resources/pki.ts";
 import { PROPAGATION_MS } from "../../src/resources/rotation.ts";
@@ -29,6 +31,16 @@ const DAY_MS = 24 * 3_600_000;
 const YOUNG = Date.now() - 5 * 365 * DAY_MS + 29 * DAY_MS;
 const MOST_SERVERS = 3;
 
+const auth = {
+  url: "https://keycloak.example.com",
+  realm: "pot",
+  realmKey: "key",
+  ssl: "external",
+  controllerClient: "pot-controller",
+  controllerSecret: "not-needed-here",
+  viewerClient: "ecn-viewer",
+};
+
 /** What stands in the API server, and what the operator makes of it. */
 class World {
   objects: readonly KubeObject[] = [];
@@ -39,15 +51,6 @@ class World {
   constructor(readonly told: Pick<Inputs, "natsBootstrap" | "natsAccounts">) {}
 
   get inputs(): Inputs {
-    const auth = {
-      url: "https://keycloak.example.com",
-      realm: "pot",
-      realmKey: "key",
-      ssl: "external",
-      controllerClient: "pot-controller",
-      controllerSecret: "not-needed-here",
-      viewerClient: "ecn-viewer",
-    };
     const parsed = parseSpec({
       auth,
       services: { nats: { type: "ClusterIP" } },
@@ -160,14 +163,12 @@ async function clustered(pods: NatsPods): Promise<void> {
 }
 
 /** What the servers say of themselves, as the operator asks. */
-async function health(pods: NatsPods) {
-  return healthOf(
-    await Promise.all(pods.names.map(async (server, ordinal) => ({
-      server,
-      healthz: await pods.monitor(ordinal, "/healthz"),
-      jsz: await pods.monitor(ordinal, "/jsz?accounts=1&streams=1&config=1"),
-    }))),
-  );
+function health({ objects }: World, pods: NatsPods, wanted: number): Promise<NatsHealth> {
+  const parent = { ...parentOf({ auth, replicas: { nats: wanted } }) };
+  return askNatsServers(parent, snapshotOf(objects), new AbortController().signal, {
+    clock: systemClock,
+    addressOf: (server) => `http://127.0.0.1:${pods.port(Number(server.slice("nats-".length)), "monitor")}`,
+  });
 }
 
 function connectWith(creds: string, pods: NatsPods): Promise<NatsConnection> {
@@ -265,7 +266,6 @@ Deno.test("nats-server runs what is generated, through a change of scale, a rene
     await pods.follow(world.objects, lagging);
     await clustered(pods);
     world.ready();
-    world.health = await health(pods);
   };
 
   await follow();
@@ -320,7 +320,7 @@ Deno.test("nats-server runs what is generated, through a change of scale, a rene
   const lonely = await client.addStreamOn("nats-2");
   world.spec = { ...world.spec, replicas: { nats: 2 } };
   const refused = await eventually("the refusal", pods, async () => {
-    world.health = await health(pods);
+    world.health = await health(world, pods, 2);
     const { waiting } = natsScale(world.inputs);
     return waiting?.reason === "NatsLastCopy" ? waiting : undefined;
   });
@@ -329,7 +329,7 @@ Deno.test("nats-server runs what is generated, through a change of scale, a rene
   assertEquals(world.replicas, 3);
   await client.manager.streams.delete(lonely);
   await eventually("every copy", pods, async () => {
-    world.health = await health(pods);
+    world.health = await health(world, pods, 2);
     return natsScale(world.inputs).servers === 2 ? true : undefined;
   });
   await follow();

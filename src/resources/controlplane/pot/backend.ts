@@ -27,6 +27,7 @@ import type { ControllerLocation } from "../iofog/backend.ts";
 import * as reasons from "../reasons.ts";
 import { controllerCa } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
+import { askNatsServers } from "./nats_monitor.ts";
 import type { NatsHealth } from "./nats_scale.ts";
 import { resolveReferences } from "./references.ts";
 import type { RouterEndpoint } from "./router.ts";
@@ -45,7 +46,7 @@ export interface PotBackendOptions {
       readonly keycloak: KeycloakClient;
     },
   ) => PotControllerClient;
-  /** What the NATS servers say of themselves. @default nobody asks them */
+  /** What the NATS servers say of themselves. @default by their monitors, inside of the cluster */
   readonly askNats?: (parent: Parent, snapshot: Snapshot, signal: AbortSignal) => Promise<NatsHealth>;
 }
 
@@ -221,9 +222,10 @@ export class PotBackend implements ExternalBackend {
     snapshot: Snapshot,
     signal: AbortSignal,
   ): Promise<{ readonly details: Details; readonly facts: Readonly<Record<string, string>> }> {
-    const { clock, askNats } = this.#options;
+    const { clock } = this.#options;
+    const { askNats = (...asked) => askNatsServers(...asked, { clock }) } = this.#options;
     const call = { abortSignal: signal };
-    const health = askNats && { natsHealth: await askNats(parent, snapshot, signal) };
+    const health = { natsHealth: await askNats(parent, snapshot, signal) };
     try {
       if (connection.bootstrap === undefined || clock.monotonic() >= connection.bootstrap.askAt) {
         const answer = await connection.client.natsBootstrap(call);
