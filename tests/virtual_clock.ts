@@ -20,6 +20,7 @@ export class VirtualClock implements Clock {
   readonly #epoch: number;
   readonly #sleeping = new Set<Sleeper>();
   #time = 0;
+  #jumped = 0;
   #uuids = 0;
 
   /** @param epoch What `now` starts with, in milliseconds since 1970. */
@@ -28,7 +29,7 @@ export class VirtualClock implements Clock {
   }
 
   now(): number {
-    return this.#epoch + this.#time;
+    return this.#epoch + this.#time + this.#jumped;
   }
 
   monotonic(): number {
@@ -74,6 +75,11 @@ export class VirtualClock implements Clock {
       random: () => this.random(),
       uuid: () => this.uuid(),
     };
+  }
+
+  /** Somebody sets the wall clock, by `ms` from what it says. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   /** Lets `ms` milliseconds pass. */

@@ -266,6 +266,39 @@ Deno.test("F43 performRequest() keeps the number of requests under way bounded, 
   }, { concurrency: 3 });
 });
 
+Deno.test("F43 performRequest() gets every slot back from what never answers", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open: Deno.Conn[] = [];
+  // Takes connections and says nothing: neither a handshake nor an answer comes.
+  const accepting = (async () => {
+    for await (const connection of silent) open.push(connection);
+  })();
+  const deadline = { reason: "DeadlineExceeded" };
+  const cases = [
+    [`http://127.0.0.1:${silent.addr.port}`, deadline],
+    [`https://127.0.0.1:${silent.addr.port}`, deadline],
+    ["https://no-such-host.invalid:6443", { reason: "Unreachable" }],
+  ] as const;
+  for (const [server, { reason }] of cases) {
+    const config = { server, source: "test", credentials: () => Promise.resolve({}) };
+    const transport = createFetchTransport(config, { concurrency: 4 });
+    // Three times as many as there are slots: those that wait for one have the same deadline.
+    const failed = () => assertRejects(() => getJson(transport, "/x", 200), ApiError);
+    for (const error of await Promise.all(Array.from({ length: 12 }, failed))) {
+      const isNameUnknown = reason === "Unreachable" && error.reason === "DeadlineExceeded";
+      assert(error.reason === reason || isNameUnknown, `${server}: ${error.message}`);
+      assert(error.message.includes(new URL(server).host.replace(/:.*/, "")), error.message);
+    }
+    const startedAt = performance.now();
+    await failed();
+    assert(performance.now() - startedAt < 2_000, `${server}: the slots are gone`);
+    transport.close?.();
+  }
+  silent.close();
+  await accepting;
+  for (const connection of open) connection.close();
+});
+
 Deno.test("performRequest() gives its slot back after an error", async () => {
   await withServer(() => new Response("", { status: 500 }), async (transport) => {
     for (let i = 0; i < 3; i++) await assertRejects(() => getJson(transport), ApiError);
@@ -391,7 +424,7 @@ Deno.test("close() aborts requests under way", async () => {
   });
 });
 
-Deno.test("performRequest() has fewer requests under way after a 429, and as many as before in the end", async () => {
+Deno.test("F14 performRequest() has fewer requests under way after a 429, and as many as before in the end", async () => {
   let [busy, most, refuse] = [0, 0, true];
   await withServer(async () => {
     most = Math.max(most, ++busy);

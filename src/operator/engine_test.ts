@@ -859,6 +859,34 @@ Deno.test("F21 Engine writes late to the outside only under an inventory that is
   assertEquals(backend.asked.slice(asked), ["look"]);
 });
 
+Deno.test("F21 Engine looks again before it writes outside where somebody else has written the inventory since", async () => {
+  const backend = new FakeBackend();
+  const { api, clock, engine, externalPass, makeWidget, pass } = harness({
+    ...inventory,
+    desired: () => [external("Thing", "a", { x: 1 })],
+    backend,
+  });
+  makeWidget();
+  await pass();
+  // This process sleeps right after its look; its successor makes the thing, and a watch tells of the inventory.
+  const observe = backend.observe.bind(backend);
+  backend.observe = async (...args) => {
+    const state = await observe(...args);
+    backend.observe = observe;
+    backend.objects.set("Thing a", { kind: "Thing", name: "a", fields: { x: 1 } });
+    api.edit(ConfigMap, "inventory", (object) => object.data = { ...object.data, batch: "successor" });
+    engine.store.observe(ConfigMap, api.get(ConfigMap, "inventory")!);
+    return state;
+  };
+  await engine.store.listAll();
+  await engine.convergeExternal(never);
+  assertEquals(backend.asked, ["look"]);
+  await clock.advance(5_000);
+  await externalPass();
+  await externalPass();
+  assert(!backend.asked.includes("create Thing a"), backend.asked.join());
+});
+
 Deno.test("Engine stops a batch at its first failure, tells it, and waits before the next", async () => {
   const backend = new FakeBackend();
   const { clock, engine, externalPass, makeWidget, pass, ready, told } = harness({

@@ -128,6 +128,7 @@ export class ExternalLane {
     looked: readonly ParentPlan[],
     signal: AbortSignal,
   ): Promise<PassResult> {
+    const version = this.#inventoryVersion(definition);
     for (const each of looked) await this.#look(definition, backend, each, signal);
     if (signal.aborted) return { writes: 0, again: false, settled: false };
     let again = false;
@@ -151,7 +152,7 @@ export class ExternalLane {
       if (!planned.paused) ready.push(planned);
     }
     const open = ready.filter(({ external }) => external.length > 0);
-    const done = open.length === 0 ? [] : await this.#writeAll(definition, backend, open, signal);
+    const done = open.length === 0 ? [] : await this.#writeAll(definition, backend, open, version, signal);
     let writes = 0;
     for (const { planned, carried } of done) {
       writes += carried.length;
@@ -180,11 +181,16 @@ export class ExternalLane {
     }
   }
 
-  /** Records what is about to be made for all of `open`, and makes it. */
+  /**
+   * Records what is about to be made for all of `open`, and makes it.
+   *
+   * @param version Of the inventory, before it was looked at what there is.
+   */
   async #writeAll(
     definition: Definition,
     backend: ExternalBackend,
     open: readonly ParentPlan[],
+    version: string,
     signal: AbortSignal,
   ): Promise<readonly { readonly planned: ParentPlan; readonly carried: readonly ExternalWrite[] }[]> {
     const plans = oldestFirst(open).filter(({ parent }) => mayWriteFor(this.#context, parent));
@@ -213,7 +219,7 @@ export class ExternalLane {
         definition,
         { put },
         signal,
-        this.#context.options.clock.uuid(),
+        { id: this.#context.options.clock.uuid(), version },
       );
       if (failure !== undefined) {
         for (const planned of plans) this.#failBatch(planned, failure);
@@ -355,6 +361,7 @@ export class ExternalLane {
     }
     const inventory = readInventory(snapshot, definition);
     if (inventory === undefined || inventory.id === "") return 0;
+    const version = this.#inventoryVersion(definition);
     const living = new Set(
       this.#context.options.managed.flatMap(({ definition: { resource } }) =>
         snapshot.list(resource).map(({ metadata }) => metadata?.uid)
@@ -400,7 +407,7 @@ export class ExternalLane {
         definition,
         { put: [], drop: dropped },
         signal,
-        this.#context.options.clock.uuid(),
+        { id: this.#context.options.clock.uuid(), version },
       );
       if (failure !== undefined) return 0;
     } else if (dropped.length > 0) await this.#writeInventory(definition, { put: [], drop: dropped }, signal);
@@ -484,18 +491,32 @@ export class ExternalLane {
     }
   }
 
-  /** Returns why it could not be stored; undefined when it was. */
+  /** Another one whenever somebody has written it. */
+  #inventoryVersion(definition: Definition): string {
+    return shardsOf(this.#context.store.snapshot(), definition)
+      .map(({ metadata }) => `${metadata?.uid} ${metadata?.resourceVersion}`).join();
+  }
+
+  /**
+   * Returns why it could not be stored; undefined when it was.
+   *
+   * @param batch Before writing outside: only under the version that was there when it was looked at what there is. A
+   * process that slept meanwhile may have heard of a later one, and not of what was made under it.
+   */
   async #writeInventory(
     definition: Definition,
     change: InventoryChange,
     signal: AbortSignal,
-    batch?: string,
+    batch?: { readonly id: string; readonly version: string },
   ): Promise<unknown> {
     const { client, identity, metrics } = this.#context.options;
     const name = inventoryNameOf(definition) ?? "";
     const shards = shardsOf(this.#context.store.snapshot(), definition);
     if (shards.length === 0) return new Error(`ConfigMap ${name} does not exist`);
-    for (const shard of changedShards(shards, change, batch)) {
+    if (batch !== undefined && batch.version !== this.#inventoryVersion(definition)) {
+      return new ApiError(`ConfigMap ${name} was written meanwhile`, { status: 409, reason: "Conflict" });
+    }
+    for (const shard of changedShards(shards, change, batch?.id)) {
       const isNew = shard.metadata?.resourceVersion === undefined;
       try {
         const how = { fieldManager: identity.fieldManager, signal };

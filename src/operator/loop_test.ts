@@ -309,6 +309,24 @@ Deno.test("runLoop() on standby writes nothing, and takes over when the other is
   await clock.until(secondEnded);
 });
 
+Deno.test("F21 runLoop() takes no notice of a wall clock that is set to another time", async () => {
+  const { api, clock, lease, makeWidget, passes, running } = operator({ desired: () => [configMap("a")] });
+  makeWidget();
+  await running(async () => {
+    await clock.advance(1_000);
+    for (const ms of [86_400_000, -172_800_000, 300_000]) {
+      const before = api.writes.length;
+      passes();
+      clock.jump(ms);
+      await clock.advance(60_000);
+      assertEquals([lease.held, sentSince(api, before), passes()], [true, [], 2]);
+      api.remove(ConfigMap, "a");
+      await clock.advance(50);
+      assertEquals(api.all(ConfigMap).length, 1);
+    }
+  });
+});
+
 Deno.test("F20 runLoop() stops writing when the Lease cannot be renewed, and goes on when it is held again", async () => {
   let broken = false;
   const { api, clock, lease, makeWidget, running } = operator({

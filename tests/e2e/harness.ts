@@ -38,7 +38,13 @@ import {
 import { type Controller, startController } from "../controller/controller.ts";
 import { type Json, merged } from "../json.ts";
 import { recordOutput, registerSecret } from "../secrets.ts";
-import { type CommandResult, type OperatorProcess, runProgram, startProgram } from "./operator_process.ts";
+import {
+  type CommandResult,
+  type OperatorProcess,
+  type ProgramOptions,
+  runProgram,
+  startProgram,
+} from "./operator_process.ts";
 import { eventually, type WaitOptions } from "./waiting.ts";
 
 export { type Json, merged, present } from "../json.ts";
@@ -233,8 +239,12 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Starts the program; without arguments it runs as an operator of this namespace. */
-  operate(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): OperatorProcess {
-    const operator = startProgram({ args: this.flags(args), env });
+  operate(
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+    more: Pick<ProgramOptions, "permissions" | "through"> = {},
+  ): OperatorProcess {
+    const operator = startProgram({ args: this.flags(args), env, ...more });
     this.#operators.push(operator);
     this.#ending.push(async () => {
       // For the secret scan; one that has ended has nothing to say.

@@ -16,8 +16,10 @@ export interface ProgramOptions {
   readonly args: readonly string[];
   /** Beyond what every program needs to start. */
   readonly env?: Readonly<Record<string, string>>;
-  /** @default those of the local variant */
+  /** And other flags of `deno run`. @default those of the local variant */
   readonly permissions?: readonly string[];
+  /** A command that runs it, with its arguments. */
+  readonly through?: readonly string[];
 }
 
 /** A finished command. */
@@ -54,9 +56,10 @@ export interface OperatorProcess extends AsyncDisposable {
 export function startProgram(options: ProgramOptions): OperatorProcess {
   const lines: string[] = [];
   let ended = false;
+  const [command = "", ...args] = [...options.through ?? [], Deno.execPath(), ...programArguments(options)];
   const process = startProcess({
-    command: Deno.execPath(),
-    args: programArguments(options),
+    command,
+    args,
     env: programEnvironment(options.env),
     cwd: ROOT,
     output: {

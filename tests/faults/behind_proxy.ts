@@ -14,8 +14,10 @@ export interface BehindProxy extends AsyncDisposable {
 /** Starts an operator of the scene behind a proxy; `token` is that of an administrator unless given. */
 export async function operateBehindProxy(
   scene: Scene,
-  { args = [], env = {}, token = cluster.adminToken }: {
+  { args = [], env = {}, token = cluster.adminToken, permissions }: {
     readonly args?: readonly string[];
+    /** And other flags of `deno run`. */
+    readonly permissions?: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
     readonly token?: string;
   } = {},
@@ -26,7 +28,9 @@ export async function operateBehindProxy(
   await writeKubeconfig(kubeconfig, {
     ...{ url: proxy.url, caPem: await Proxy.caPem(), user: "operator", credentials: { token } },
   });
-  const operator = scene.operate([`--kubeconfig=${kubeconfig}`, ...args], env);
+  const operator = scene.operate([`--kubeconfig=${kubeconfig}`, ...args], env, {
+    ...(permissions === undefined ? {} : { permissions }),
+  });
   return {
     proxy,
     operator,

@@ -39,9 +39,16 @@ const mutants: readonly Mutant[] = [
   {
     name: "no intent before a create in the Controller",
     file: "src/operator/external_lane.ts",
-    from: "const failure = await this.#writeInventory(definition, intents, signal, clock.uuid());",
-    to: "const failure: unknown = ((..._: unknown[]) => undefined)(intents, clock);",
+    from: "if (inventory !== undefined) {\n      const put = withIntents(",
+    to: 'if (inventory?.id === "never") {\n      const put = withIntents(',
     test: { file: "src/operator/engine_test.ts", name: "F31 Engine looks before it writes outside" },
+  },
+  {
+    name: "no look after somebody else's batch in the Controller",
+    file: "src/operator/external_lane.ts",
+    from: "batch.version !== this.#inventoryVersion(definition)",
+    to: 'batch.version === "never"',
+    test: { file: "src/operator/engine_test.ts", name: "F21 Engine looks again before it writes outside" },
   },
   {
     name: "overwrite on a create's 409",

@@ -1,0 +1,11 @@
+/** What takes long or needs much of the machine is run by `deno task faults`, and not with every other test. */
+
+import { scenario } from "../e2e/harness.ts";
+
+/** Set by `deno task faults`. */
+export const LONG_VARIABLE = "FAULTS_LONG";
+
+/** Like `scenario`, where long tests are wanted; nothing elsewhere. */
+export const longScenario: typeof scenario = (...args) => {
+  if (Deno.env.has(LONG_VARIABLE)) scenario(...args);
+};
