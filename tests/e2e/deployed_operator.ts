@@ -7,6 +7,7 @@
  */
 
 import { systemClock } from "../../src/clock.ts";
+import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { kubeconfigForServiceAccount } from "../cluster/mod.ts";
 import type { Scene } from "./harness.ts";
@@ -58,8 +59,14 @@ export function playOperatorPods(
       const wanted = isThere && isOurs(image) ? object.spec?.replicas ?? 1 : 0;
       const current = replicas.filter((replica) => replica.template === template);
       for (let index = current.length; index < wanted; index++) {
-        const process = await start(scene, object as Deployment, `${deployment}-${started++}`);
-        replicas.push({ template, process });
+        try {
+          const process = await start(scene, object as Deployment, `${deployment}-${started++}`);
+          replicas.push({ template, process });
+        } catch (error) {
+          // A kubelet waits for the service account, too.
+          if (!isStatus(error, 404)) throw error;
+          break;
+        }
       }
       const kept = isThere
         ? replicas.filter((replica) => replica.template === template).slice(0, wanted)

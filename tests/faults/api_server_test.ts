@@ -92,11 +92,11 @@ scenario(
       const said = operator.lines.length;
       try {
         await body();
+        const levels = operator.lines.slice(said).map((line) => String(JSON.parse(line).level));
+        return { writes: await scene.writes(since), levels: new Set(levels) };
       } finally {
         heal();
       }
-      const levels = operator.lines.slice(said).map((line) => String(JSON.parse(line).level));
-      return { writes: await scene.writes(since), levels: new Set(levels) };
     };
     await eventually("its end", () => scene.writes(Date.now() - 500), (writes) => writes.length === 0);
 
