@@ -2,6 +2,7 @@
 
 import { agents, provisioning, routers } from "./agents.ts";
 import { applications } from "./applications.ts";
+import { configuration } from "./configuration.ts";
 import { deletion } from "./deletion.ts";
 import { microservices, routes } from "./microservices.ts";
 import { catalogue, edgeResources, templates } from "./resources.ts";
@@ -9,5 +10,5 @@ import type { Chapter } from "./step.ts";
 
 export const chapters: readonly Chapter[] = [
   ...[agents, routers, provisioning, applications, microservices, routes],
-  ...[edgeResources, templates, catalogue, deletion],
+  ...[edgeResources, templates, catalogue, configuration, deletion],
 ];

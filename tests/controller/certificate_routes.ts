@@ -13,6 +13,7 @@ import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type
 import { type ConfigMapRow, nextId, type SecretRow } from "./edge_state.ts";
 import type { CertificateRow } from "./state.ts";
 import { type BodySchema, Failure, type PropertySchema, validate } from "./validation.ts";
+import { dropMountsOf, followData } from "./volume_mount_routes.ts";
 
 const missing = { ...rejected, NotFoundError: 404 };
 
@@ -209,6 +210,7 @@ function updateSecret(world: World, call: Call) {
     );
   }
   row.data = given.data ?? {};
+  followData(world, "secret", row);
   return {};
 }
 
@@ -219,6 +221,7 @@ function deleteSecret(world: World, call: Call) {
   requireUnused(world, name);
   state.secrets = state.secrets.filter((secret) => secret.name !== name);
   state.certificates = state.certificates.filter((certificate) => certificate.name !== name);
+  dropMountsOf(world, "secret", name);
   return {};
 }
 
@@ -293,6 +296,7 @@ function updateConfigMap(world: World, call: Call) {
     immutable: given.immutable,
     useVault: given.useVault ?? row.useVault,
   });
+  followData(world, "configMap", row);
   return withoutData(row);
 }
 
@@ -300,6 +304,7 @@ function deleteConfigMap(world: World, call: Call) {
   authenticated(world, call);
   const { name } = configMapNamed(world, call.parameters.name);
   world.state.configMaps = world.state.configMaps.filter((configMap) => configMap.name !== name);
+  dropMountsOf(world, "configMap", name);
   return {};
 }
 

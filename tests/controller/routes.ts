@@ -13,6 +13,7 @@ import { edgeResourceRoutes } from "./edge_resource_routes.ts";
 import { microserviceRoutes } from "./microservice_routes.ts";
 import { routingRoutes } from "./routing_routes.ts";
 import { templateRoutes } from "./template_routes.ts";
+import { volumeMountRoutes } from "./volume_mount_routes.ts";
 import { authenticated, type Call, rejected, rejectedOrInvalid, type Route, type World } from "./route.ts";
 import type { RouterRow } from "./state.ts";
 import { keycloakUserRoutes } from "./keycloak_user_routes.ts";
@@ -32,6 +33,7 @@ export const routes: readonly Route[] = [
   ...microserviceRoutes,
   ...routingRoutes,
   ...templateRoutes,
+  ...volumeMountRoutes,
   ...keycloakUserRoutes,
   ...natsRoutes,
   ...certificateRoutes,
