@@ -125,6 +125,32 @@ export const agents: Chapter = {
         },
       },
     },
+    // What 3.7 keeps for itself stands among everybody's.
+    {
+      only: "3.7",
+      ask: "GET /secrets",
+      status: 200,
+      answer: { secrets: has({ name: "router-local-ca-<run>-edge" }) },
+    },
+    {
+      only: "3.7",
+      ask: "GET /volumeMounts",
+      status: 200,
+      answer: has({ name: "router-local-server-<run>-edge" }),
+    },
+    {
+      only: "3.7",
+      ask: "GET /application/system",
+      status: 200,
+      answer: {
+        applications: has({
+          name: "system-<run>-edge",
+          isSystem: true,
+          microservices: has({ name: "router" }),
+        }),
+      },
+    },
+    { only: "3.7", ask: "GET /application/system-<run>-edge", status: 404 },
     { ask: "GET /iofog/nope", status: 404, answer: notFound("Invalid ioFog UUID 'nope'") },
     {
       ask: "GET /iofog-list?filters[0][key]=name&filters[0][value]=<run>-edge&filters[0][condition]=equals",

@@ -355,7 +355,8 @@ function listMicroservices(world: World, call: Call) {
     }];
   });
   const router = routerOf(state, agent);
-  if (router === undefined) return { microservices: told };
+  // On 3.7.3 it is a microservice like the others.
+  if (router === undefined || world.version === "3.7.3") return { microservices: told };
   const routerMicroservice = {
     ...{ uuid: router.microserviceUuid, name: "router", imageId: "iofog/router:latest", rebuild: false },
     ...{ config: JSON.stringify({ mode: router.isEdge ? "edge" : "interior", id: agent.uuid }) },

@@ -151,17 +151,16 @@ function downstreamOf({ agentRouters }: EdgeState, { id }: AgentRouterRow): Agen
   return agentRouters.filter(({ upstream }) => upstream.includes(id));
 }
 
-/** External ports that the hidden microservices of an agent take. */
-export function hiddenPorts({ state }: World, agent: AgentRow): number[] {
-  const router = routerOf(state, agent);
-  const ports = router === undefined
-    ? []
-    : [router.messagingPort, router.edgeRouterPort, router.interRouterPort];
-  const { natsMode, ...nats } = agent.nats;
-  const natsPorts = natsMode === undefined || natsMode === "none"
-    ? []
-    : Object.keys(natsPortDefaults).map((name) => nats[name]);
-  return [...ports, ...natsPorts].filter((port) => typeof port === "number");
+/** External ports that an agent's router takes. */
+export function routerPorts({ state }: World, agent: AgentRow): number[] {
+  const { messagingPort, edgeRouterPort, interRouterPort } = routerOf(state, agent) ?? {};
+  return [messagingPort, edgeRouterPort, interRouterPort].filter((port) => typeof port === "number");
+}
+
+/** External ports that its NATS server takes. */
+export function natsPorts({ nats }: AgentRow): number[] {
+  if (nats.natsMode === undefined || nats.natsMode === "none") return [];
+  return Object.keys(natsPortDefaults).map((name) => nats[name]).filter((port) => typeof port === "number");
 }
 
 const natsPortDefaults = {

@@ -5,7 +5,16 @@
  * `warningMessage`.
  */
 
-import { createRouter, deleteRouter, networkRouterId, routerOf, routerView } from "./agent_routers.ts";
+import {
+  createRouter,
+  deleteRouter,
+  natsPorts,
+  networkRouterId,
+  routerOf,
+  routerPorts,
+  routerView,
+} from "./agent_routers.ts";
+import { dropSystemApplication, dropSystemObjects, ensureSystemObjects } from "./system_objects.ts";
 import { putNats, updateRouter, upstreamIds } from "./agent_routers.ts";
 import {
   type AgentBody,
@@ -209,6 +218,7 @@ async function create(world: World, call: Call) {
       throw new Failure("ValidationError", '"host" is required');
     }
     createRouter(world, agent, { ...body, routerMode }, upstream);
+    showParts(world, agent);
   });
   mark(world, agent, "microserviceList", "microserviceConfig");
   return { uuid: agent.uuid };
@@ -286,9 +296,19 @@ function update(world: World, call: Call): void {
     inOrder(world, agent, () => {
       putNats(world, agent, body);
       updateRouting(world, agent, body);
+      showParts(world, agent);
     });
   }
   if (agent.host !== before) followAgentHost(world, agent);
+}
+
+/** 3.7.3: what router and NATS are made of stands beside everything else. */
+function showParts(world: World, agent: AgentRow): void {
+  if (world.version === "3.0.4") return;
+  const router = routerPorts(world, agent), nats = natsPorts(agent);
+  if (router.length > 0) ensureSystemObjects(world, agent, "router", router);
+  if (nats.length > 0) ensureSystemObjects(world, agent, "nats", nats);
+  else dropSystemObjects(world, agent, "nats");
 }
 
 function updateRouting(world: World, agent: AgentRow, body: AgentBody): void {
@@ -326,6 +346,7 @@ function remove(world: World, call: Call): void {
   const agent = ofCaller(world, call);
   const { state } = world;
   deleteRouter(world, agent);
+  if (world.version === "3.7.3") dropSystemApplication(world, agent);
   const onIt = state.microservices.filter(({ iofogUuid }) => iofogUuid === agent.uuid);
   for (const microservice of onIt) deleteMicroservice(world, microservice);
   for (const mount of state.volumeMounts) mount.agents = mount.agents.filter((uuid) => uuid !== agent.uuid);

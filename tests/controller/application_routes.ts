@@ -149,7 +149,8 @@ function ofCaller(world: World, call: Call): ApplicationRow {
   const { userId } = authenticated(world, call);
   const { name = "" } = call.parameters;
   const row = world.state.applications.find((row) => row.name === name && row.userId === userId);
-  if (row === undefined) throw unknown(name);
+  const hidden = world.version === "3.7.3" && row?.isSystem;
+  if (row === undefined || hidden) throw unknown(name);
   return row;
 }
 
@@ -321,7 +322,7 @@ function remove(world: World, call: Call): void {
     if (row === undefined) {
       throw new Failure("TypeError", "Cannot read properties of null (reading 'isSystem')");
     }
-    if (row.isSystem) throw new Failure("ValidationError", "System applications cannot be deleted");
+    if (row.isSystem) throw new Failure("ValidationError", "Cannot delete system application.");
   }
   deleteNamed(world, name, userId);
 }

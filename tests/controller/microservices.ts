@@ -4,7 +4,7 @@
  */
 
 import { allItems } from "./catalog.ts";
-import { hiddenPorts } from "./agent_routers.ts";
+import { natsPorts, routerPorts } from "./agent_routers.ts";
 import {
   type AgentRow,
   type ApplicationRow,
@@ -67,7 +67,7 @@ export function microserviceView(
   if (version === "3.0.4") {
     const routes = state.routings.filter(({ sourceMicroserviceUuid }) => sourceMicroserviceUuid === uuid)
       .map(({ destMicroserviceUuid }) => destMicroserviceUuid);
-    return { ...common, ...(embedded ? { isNetwork: false } : {}), userId, routes };
+    return { ...common, ...(embedded ? { isNetwork: false, configLastUpdated: null } : {}), userId, routes };
   }
   return {
     ...common,
@@ -78,11 +78,21 @@ export function microserviceView(
       natsUserId: null,
       natsCredsSecretName: null,
     },
+    ...(embedded ? {} : { serviceAccount: serviceAccountView(row) }),
     natsAccess: row.natsAccess,
     natsConfig: { natsAccess: row.natsAccess, natsRule: null },
     ...(row.status === undefined
       ? {}
       : { execStatus: { status: "INACTIVE", execSessionId: null, createdAt, updatedAt } }),
+  };
+}
+
+/** Each has one, whether it was asked for or not. */
+function serviceAccountView({ uuid, name, applicationId, createdAt, updatedAt }: MicroserviceRow) {
+  const roleRef = { kind: "Role", name: "microservice" };
+  return {
+    ...{ roleRef, id: 1, name, microserviceUuid: uuid, applicationId, roleId: null, createdAt, updatedAt },
+    microservice_uuid: uuid,
   };
 }
 
@@ -407,7 +417,7 @@ function takenPorts(world: World, agent: AgentRow): number[] {
     .flatMap(({ ports }) => ports.map(({ external }) => external));
   const publicOnes = microservices.flatMap(({ ports }) => ports)
     .filter((port) => port.public?.hostId === agent.uuid).map((port) => port.public?.port ?? 0);
-  return [...own, ...hiddenPorts(world, agent), ...publicOnes];
+  return [...own, ...routerPorts(world, agent), ...natsPorts(agent), ...publicOnes];
 }
 
 /** Adds a port; 3.7.3 looks at none of its own ports any more. */
