@@ -353,9 +353,12 @@ function remove(world: World, call: Call): void {
   state.agents = state.agents.filter((other) => other !== agent);
 }
 
-/** Each time another, and the one before is void. */
 function newProvisioningKey(world: World, call: Call) {
-  const agent = ofCaller(world, call);
+  return mintKey(world, ofCaller(world, call));
+}
+
+/** Each time another, and the one before is void. */
+export function mintKey(world: World, agent: AgentRow) {
   const key = registerSecret(world.version === "3.0.4" ? randomText(8) : crypto.randomUUID());
   const expirationTime = world.clock.now() + keyTtlMs;
   agent.provisioning = { key, expirationTime };

@@ -2,7 +2,8 @@
  * A stand-in for the ioFog Controller 3.0.4 and for Datasance PoT's 3.7.3: an HTTP server in this process, on loopback.
  *
  * It answers what a control plane asks as the real ones do (`contract_test.ts` holds both to the same exchanges),
- * remembers every request, and breaks on demand. It plays: there are no agents, no database and no e-mail behind it.
+ * remembers every request, and breaks on demand. It plays: there is no database and no e-mail behind it, and its agents
+ * are simulated (`simulated_agent.ts`). `deno task contract` holds real ones to what it plays of the edge.
  *
  * `startController({ version })` chooses the dialect. A `Route` is in both, unless its `only` names one; a handler asks
  * `world.version` where the two differ, and `authenticated()` for the caller in either. Groups of endpoints have a file
@@ -16,6 +17,7 @@ import { type Clock, systemClock } from "../../src/clock.ts";
 import { makeOwnAuthority } from "./certificate_routes.ts";
 import { addAccount, natsOf } from "./nats_routes.ts";
 import { answerRequest } from "./answer_request.ts";
+import { type DeviceOptions, playDevices } from "./played_devices.ts";
 import type { Fault } from "./faults.ts";
 import { FaultyServer, type ReceivedRequest } from "./faulty_server.ts";
 import type { Realm } from "./bearer.ts";
@@ -61,8 +63,14 @@ export interface Controller {
   makeAuthority(name: string): Promise<void>;
   /** 3.7.3: makes a NATS account, as for an application with access; returns its public key and JWT. */
   addNatsAccount(name: string): Promise<{ readonly publicKey: string; readonly jwt: string }>;
+  /** Has this many devices stand ready for agents, until it is disposed of. */
+  playDevices(options: DeviceOptions): AsyncDisposable;
   /** Empties the database, as after the loss of its volume. */
   forgetEverything(): void;
+  /** Puts another Controller's database under the same address. */
+  replaceBy(state: ControllerState): void;
+  /** Speaks another dialect from now on, over the same database: an upgrade in mid-flight. */
+  speak(version: Version): void;
   /** Refuses connections, and resets the ones that are open, until `comeUp`. */
   goDown(): Promise<void>;
   comeUp(): Promise<void>;
@@ -79,7 +87,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
 
 class StandIn extends FaultyServer implements Controller {
   readonly state: ControllerState;
-  readonly #world: World;
+  readonly #world: { -readonly [Key in keyof World]: World[Key] };
 
   constructor(options: ControllerOptions) {
     const clock = options.clock ?? systemClock;
@@ -117,8 +125,20 @@ class StandIn extends FaultyServer implements Controller {
     return await addAccount(await natsOf(this.state), name);
   }
 
+  playDevices(options: DeviceOptions): AsyncDisposable {
+    return playDevices(this.#world, this.url, options);
+  }
+
   forgetEverything(): void {
     Object.assign(this.state, createState());
+  }
+
+  replaceBy(state: ControllerState): void {
+    Object.assign(this.state, state);
+  }
+
+  speak(version: Version): void {
+    this.#world.version = version;
   }
 
   close(): Promise<void> {

@@ -6,10 +6,12 @@ export type FaultAction =
   | { readonly type: "reset" }
   /** Nothing for `ms` milliseconds of the stand-in's clock, then the right answer. */
   | { readonly type: "hang"; readonly ms: number }
-  /** This answer; the request is not carried out. HTML unless told otherwise. */
+  /** This answer instead. HTML unless told otherwise. */
   | {
     readonly type: "answer";
     readonly status: number;
+    /** Whether the request is carried out nevertheless, as behind a proxy that lost patience. @default false */
+    readonly carriedOut?: boolean;
     readonly body?: string;
     /** @default "text/html; charset=utf-8" */
     readonly contentType?: string;

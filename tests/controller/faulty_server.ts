@@ -139,6 +139,7 @@ export class FaultyServer {
       if (fault?.type === "reset" || fault?.type === "answer") {
         const body = parsedOrUndefined(request.body);
         const answered = fault.type === "answer" ? fault.status : 0;
+        if (fault.type === "answer" && fault.carriedOut) await this.#options.answer(request);
         this.requests.push({ ...received, body, answered });
         return fault.type === "answer" ? send(response, madeUp(fault)) : void socket.resetAndDestroy();
       }

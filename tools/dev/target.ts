@@ -62,6 +62,8 @@ async function startPrivate(
   const controller = await startController();
   started.defer(() => controller.close());
   played(`the ioFog Controller is played too, by a stand-in for 3.0.4 at ${controller.url}`);
+  started.use(controller.playDevices({ count: 2, onAction: played }));
+  played("two devices stand ready: the first two agents that are made are provisioned, and report");
   const client = connectCluster(cluster, { userAgent });
   started.defer(() => client.transport.close?.());
   const stack = started.move();
