@@ -2,6 +2,8 @@
 
 import { type Clock, systemClock } from "../clock.ts";
 import { createControllerClient } from "../controller/client.ts";
+import { createKeycloakClient } from "../controller/keycloak.ts";
+import { createPotControllerClient } from "../controller/pot_client.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
 import { loadConnection } from "../kubernetes/config.ts";
 import {
@@ -15,20 +17,24 @@ import type { Transport } from "../kubernetes/transport.ts";
 import { createOperator, type Operator } from "../operator/operator.ts";
 import { ControllerBackend } from "../resources/controlplane/iofog/backend.ts";
 import { controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
+import { PotBackend } from "../resources/controlplane/pot/backend.ts";
+import { controllerAddress } from "../resources/controlplane/pot/controller.ts";
+import { potDefinition } from "../resources/controlplane/pot/definition.ts";
 import { edgeManaged } from "../resources/edge/managed.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
 import { version } from "../version.ts";
 import type { Flags } from "./flags.ts";
-import { readRelatedImages } from "./related_images.ts";
+import { findFlavours, type Flavour } from "./flavours.ts";
+import { readRelatedImages, type SiteImagesOf } from "./related_images.ts";
 import { locateController } from "./locate_controller.ts";
 
 /** Field manager, name of the Lease's holder, source of Events. */
 export const component = "iofog-operator";
 
-/** Everything that a command works with. */
-export interface Assembly extends Operator {
+/** What every operator of this process works with. */
+export interface Surroundings {
   readonly client: KubernetesClient;
   readonly connection: ConnectionConfig;
   readonly namespace: string;
@@ -36,9 +42,15 @@ export interface Assembly extends Operator {
   readonly metrics: Metrics;
   readonly redactor: Redactor;
   readonly clock: Clock;
+  readonly siteImages: SiteImagesOf;
+  /** Names this process. */
+  readonly identity: string;
   /** Closes connections. */
   close(): void;
 }
+
+/** Everything that a command works with. */
+export interface Assembly extends Surroundings, Operator {}
 
 export interface AssembleOptions {
   readonly flags: Flags;
@@ -57,12 +69,33 @@ export interface AssembleOptions {
 }
 
 /**
- * Reads the configuration and connects the parts; no request is sent yet.
+ * Reads the configuration, looks which flavours there are to look after, and puts an operator of them together.
  *
  * @throws ConfigError
  */
 export async function assemble(options: AssembleOptions): Promise<Assembly> {
-  const { flags, environment, stopping } = options;
+  const surroundings = await connect(options);
+  const { client, namespace } = surroundings;
+  // What is wrong with the API server shows when it is used.
+  const flavours = await findFlavours(client, namespace, options.stopping).catch(() => []);
+  const operator = operatorOf(surroundings, options, flavours);
+  return {
+    ...surroundings,
+    ...operator,
+    close() {
+      operator.close();
+      surroundings.close();
+    },
+  };
+}
+
+/**
+ * Reads the configuration and connects to the API server; no request is sent yet.
+ *
+ * @throws ConfigError
+ */
+export async function connect(options: AssembleOptions): Promise<Surroundings> {
+  const { flags, environment } = options;
   const clock = options.clock ?? systemClock;
   const siteImages = readRelatedImages(environment.variable);
   const redactor = createRedactor();
@@ -83,46 +116,71 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   });
   const client = new KubernetesClient(options.wrapTransport?.(transport) ?? transport, clock);
   const namespace = flags.namespace ?? connection.namespace ?? "default";
-  const definition = controlPlaneDefinition(siteImages);
-  const backend = new ControllerBackend({
-    clock,
-    locate: (parent, snapshot, signal) =>
-      locateController(
-        {
-          url: flags["controller-url"],
-          inCluster: isInCluster(environment) && flags.kubeconfig === undefined,
-          client,
-        },
-        parent,
-        snapshot,
-        signal,
-      ),
-    connect: (url) =>
-      createControllerClient({
-        baseUrl: url,
-        clock,
-        onRequest: ({ method, route, status }) =>
-          metrics.externalRequest({ method, path: route.replace(/:(\w+)/g, "{$1}"), code: status }),
-      }),
-  });
   const podName = environment.variable("POD_NAME") ?? environment.variable("HOSTNAME") ?? component;
+  return {
+    client,
+    connection,
+    namespace,
+    log,
+    metrics,
+    redactor,
+    clock,
+    siteImages,
+    identity: `${podName}_${clock.uuid()}`,
+    close: () => transport.close?.(),
+  };
+}
+
+/** An operator of these flavours; with none it is one of ioFog, which then tells that its CRD is missing. */
+export function operatorOf(
+  surroundings: Surroundings,
+  { environment, flags, stopping }: Pick<AssembleOptions, "environment" | "flags" | "stopping">,
+  flavours: readonly Flavour[],
+): Operator & { readonly close: () => void } {
+  const { client, clock, identity, log, metrics, namespace, redactor, siteImages } = surroundings;
+  const locateOptions = {
+    url: flags["controller-url"],
+    inCluster: isInCluster(environment) && flags.kubeconfig === undefined,
+    client,
+  };
+  const onRequest = ({ method, route, status }: { method: string; route: string; status: number }) =>
+    metrics.externalRequest({ method, path: route.replace(/:(\w+)/g, "{$1}"), code: status });
+  const flavourManaged = {
+    iofog: () => {
+      const definition = controlPlaneDefinition(siteImages.iofog);
+      const backend = new ControllerBackend({
+        clock,
+        locate: (parent, snapshot, signal) => locateController(locateOptions, parent, snapshot, signal),
+        connect: (url) => createControllerClient({ baseUrl: url, clock, onRequest }),
+      });
+      return { definition, backend, group: "iofog.org" as const };
+    },
+    pot: () => {
+      const definition = potDefinition(siteImages.pot);
+      const backend = new PotBackend({
+        clock,
+        locate: (parent, snapshot, signal) =>
+          locateController(locateOptions, parent, snapshot, signal, controllerAddress(parent, snapshot)),
+        connectKeycloak: (keycloak) => createKeycloakClient({ ...keycloak, clock, onRequest }),
+        connect: (controller) => createPotControllerClient({ ...controller, clock, onRequest }),
+      });
+      return { definition, backend, group: "datasance.com" as const };
+    },
+  };
+  const controlPlanes = (flavours.length === 0 ? ["iofog"] as const : flavours)
+    .map((flavour) => flavourManaged[flavour]());
+  const edge = controlPlanes.flatMap(({ backend, definition, group }) =>
+    edgeManaged({ clock, group, controlPlane: definition, access: (uid) => backend.access(uid) })
+  );
   const operator = createOperator({
     client,
     namespace,
     component,
     annotationPrefix: "iofog.org",
-    // The name of the Go operator's program.
+    // The name of the Go operators' program.
     predecessors: ["iofog-operator"],
-    identity: `${podName}_${clock.uuid()}`,
-    managed: [
-      { definition, backend },
-      ...edgeManaged({
-        clock,
-        group: "iofog.org",
-        controlPlane: definition,
-        access: (uid) => backend.access(uid),
-      }),
-    ],
+    identity,
+    managed: [...controlPlanes.map(({ backend, definition }) => ({ backend, definition })), ...edge],
     clock,
     log,
     metrics,
@@ -131,17 +189,9 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     stopping,
   });
   return {
-    client,
-    connection,
-    namespace,
     ...operator,
-    log,
-    metrics,
-    redactor,
-    clock,
     close() {
-      backend.close();
-      transport.close?.();
+      for (const { backend } of controlPlanes) backend.close();
     },
   };
 }

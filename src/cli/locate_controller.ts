@@ -20,31 +20,35 @@ export interface LocateOptions {
 /**
  * The Controller's address: the one that was given, else the Service's name in the cluster, else the Service's address
  * for the outside, else the sentence that says which port-forward to start.
+ *
+ * @param inside Its address in the cluster.
  */
 export async function locateController(
   options: LocateOptions,
   parent: Parent,
   snapshot: Snapshot,
   signal: AbortSignal,
+  inside = `http://${CONTROLLER}.${parent.metadata.namespace}.svc:${CONTROLLER_API_PORT}`,
 ): Promise<ControllerLocation> {
   const { namespace } = parent.metadata;
   if (options.url !== undefined) return { url: options.url };
-  if (options.inCluster) return { url: `http://${CONTROLLER}.${namespace}.svc:${CONTROLLER_API_PORT}` };
+  if (options.inCluster) return { url: inside };
+  const { protocol } = new URL(inside);
   const address = loadBalancerAddress(snapshot, CONTROLLER);
-  if (address !== undefined) return { url: `http://${bracketed(address)}:${CONTROLLER_API_PORT}` };
+  if (address !== undefined) return { url: `${protocol}//${bracketed(address)}:${CONTROLLER_API_PORT}` };
   const service = snapshot.get(Service, CONTROLLER);
   const nodePort = service?.spec?.type === "NodePort"
     ? service.spec.ports?.find((port) => port.targetPort === CONTROLLER_API_PORT)?.nodePort
     : undefined;
   if (nodePort !== undefined) {
     const node = await nodeAddress(options.client, signal);
-    if (node !== undefined) return { url: `http://${bracketed(node)}:${nodePort}` };
+    if (node !== undefined) return { url: `${protocol}//${bracketed(node)}:${nodePort}` };
   }
   return {
     reason: "NoRouteToController",
     message: `the Controller has no address outside of the cluster; start ` +
       `kubectl -n ${namespace} port-forward service/${CONTROLLER} ${CONTROLLER_API_PORT} and give ` +
-      `--controller-url http://127.0.0.1:${CONTROLLER_API_PORT}`,
+      `--controller-url ${protocol}//127.0.0.1:${CONTROLLER_API_PORT}`,
   };
 }
 

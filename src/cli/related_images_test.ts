@@ -11,10 +11,14 @@ Deno.test("readRelatedImages() takes images by tag and by digest, and leaves out
       RELATED_IMAGE_CONTROLLER: "registry.example.com/iofog/controller:3.0.4",
       RELATED_IMAGE_ROUTER: digest,
       RELATED_IMAGE_PROXY: "",
+      RELATED_IMAGE_POT_NATS: "registry.example.com/nats:2.12.4",
     }),
-    { controller: "registry.example.com/iofog/controller:3.0.4", router: digest },
+    {
+      iofog: { controller: "registry.example.com/iofog/controller:3.0.4", router: digest },
+      pot: { nats: "registry.example.com/nats:2.12.4" },
+    },
   );
-  assertEquals(read({}), {});
+  assertEquals(read({}), { iofog: {}, pot: {} });
 });
 
 Deno.test("readRelatedImages() refuses what is no image, and says what to set", () => {

@@ -1,34 +1,46 @@
 /** `iofog-operator run`: keeps everything as the custom resources say, until SIGTERM. */
 
 import type { Resource } from "../kubernetes/resource.ts";
+import type { KindState } from "../operator/definition.ts";
+import type { Engine } from "../operator/engine.ts";
+import type { Operator } from "../operator/operator.ts";
 import { isOptional, keyOf } from "../operator/store.ts";
-import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
-import { assemble, type AssembleOptions, type Assembly } from "./assemble.ts";
+import { type AssembleOptions, connect, operatorOf } from "./assemble.ts";
+import { controlPlanes, findFlavours, type Flavour } from "./flavours.ts";
 
 /** Intervals without a pass, or a list, after which the process calls itself unready. */
 const missedPasses = 3;
 
+/** Milliseconds between two looks for flavours, where there are none and where there are some. */
+const lookAgainMs = 5_000;
+const lookForMoreMs = 30_000;
+
 /** Runs until `options.stopping` aborts; returns the exit code. */
 export async function run(options: AssembleOptions): Promise<number> {
-  const assembly = await assemble(options);
-  const { clock, engine, leases, log, metrics, namespace, redactor } = assembly;
-  const { flags, environment } = options;
+  const surroundings = await connect(options);
+  const { clock, client, log, metrics, namespace, redactor } = surroundings;
+  const { flags, environment, stopping } = options;
   const resyncMs = flags["resync-interval"];
   let lastPass: number | undefined;
+  let operator: Operator | undefined;
   const health = startHealthServer({
     metricsAddress: flags["metrics-addr"],
     healthAddress: flags["health-addr"],
     live: [],
     ready: [
-      { name: "kubernetes", failure: () => unlisted(assembly, missedPasses * resyncMs) },
-      { name: "lease", failure: () => leases.map(({ problem }) => problem).find(Boolean) },
+      {
+        name: "kubernetes",
+        failure: () =>
+          operator === undefined ? "it has just begun" : unlisted(operator.engine, missedPasses * resyncMs),
+      },
+      { name: "lease", failure: () => operator?.leases.map(({ problem }) => problem).find(Boolean) },
       {
         name: "reconcile",
         failure: () => {
           // A standby is ready: a rollout that keeps the old pod until the new one is ready would wait for ever.
-          if (!leases.every((lease) => lease.held)) return undefined;
+          if (operator?.leases.every((lease) => lease.held) === false) return undefined;
           if (lastPass === undefined) return "no pass has been made yet";
           const silentMs = clock.monotonic() - lastPass;
           return silentMs > missedPasses * resyncMs
@@ -44,8 +56,8 @@ export async function run(options: AssembleOptions): Promise<number> {
   log.info("Starting iofog-operator", {
     version,
     namespace,
-    server: assembly.connection.server,
-    source: assembly.connection.source,
+    server: surroundings.connection.server,
+    source: surroundings.connection.source,
     metrics: health.metricsUrl,
     health: health.healthUrl,
   });
@@ -54,27 +66,71 @@ export async function run(options: AssembleOptions): Promise<number> {
       namespace,
     });
   }
-  for (const { definition: { resource } } of engine.managed) {
-    const controller = resource.kind.toLowerCase();
-    const names = { controller, controllerGroup: resource.group, controllerKind: resource.kind };
-    log.info("Starting Controller", names);
-    log.info("Starting workers", { ...names, "worker count": 1 });
-  }
-  try {
-    await assembly.run({
-      onPass: () => {
-        lastPass = clock.monotonic();
-      },
+  const look = (known?: (flavour: Flavour) => KindState | undefined) =>
+    findFlavours(client, namespace, stopping, known).catch((error) => {
+      log.debug("could not look which control planes are served", { error });
+      return undefined;
     });
+  try {
+    let flavours = await look() ?? [];
+    while (!stopping.aborted) {
+      const change = new AbortController();
+      const current = operatorOf(
+        surroundings,
+        { ...options, stopping: AbortSignal.any([stopping, change.signal]) },
+        flavours,
+      );
+      operator = current;
+      for (const { definition: { resource } } of current.engine.managed) {
+        const controller = resource.kind.toLowerCase();
+        const names = { controller, controllerGroup: resource.group, controllerKind: resource.kind };
+        log.info("Starting Controller", names);
+        log.info("Starting workers", { ...names, "worker count": 1 });
+      }
+      const ended = new AbortController();
+      const watching = nextFlavours(flavours);
+      try {
+        await current.run({ onPass: () => lastPass = clock.monotonic() });
+      } finally {
+        ended.abort();
+        flavours = await watching;
+        current.close();
+      }
+
+      /** Others than those that are looked after, as soon as there are: then this operator ends. */
+      async function nextFlavours(present: readonly Flavour[]): Promise<readonly Flavour[]> {
+        const over = AbortSignal.any([stopping, ended.signal]);
+        const snapshot = current.engine.store.snapshot();
+        while (!over.aborted) {
+          await clock.sleep(present.length === 0 ? lookAgainMs : lookForMoreMs, over);
+          if (over.aborted) break;
+          const found = await look((flavour) =>
+            present.includes(flavour) ? snapshot.kind(controlPlanes[flavour]) : undefined
+          );
+          // A CRD that is gone may come back, and nothing is pruned meanwhile.
+          if (found === undefined || found.length === 0 || found.join() === (present.join() || "iofog")) {
+            continue;
+          }
+          log.info("other control planes are served than before", { flavours: found });
+          change.abort();
+          return found;
+        }
+        return present;
+      }
+    }
     return 0;
   } finally {
     await health.close();
-    assembly.close();
+    surroundings.close();
   }
 }
 
+function isControlPlane(resource: Resource): boolean {
+  return Object.values(controlPlanes).some((each) => keyOf(each) === keyOf(resource));
+}
+
 /** Which kinds could not be listed for longer than `patienceMs`, and what to do; undefined when there are none. */
-function unlisted({ engine }: Assembly, patienceMs: number): string | undefined {
+function unlisted(engine: Engine, patienceMs: number): string | undefined {
   const snapshot = engine.store.snapshot();
   const isPassing = (resource: Resource) => engine.store.failingMs(resource) <= patienceMs;
   const definitions = engine.managed.map(({ definition }) => definition);
@@ -88,13 +144,15 @@ function unlisted({ engine }: Assembly, patienceMs: number): string | undefined 
       case "pending":
         return [`${resource.plural} have not been listed yet`];
       case "absent":
-        return keyOf(resource) === keyOf(ControlPlane)
-          ? ["the CRD controlplanes.iofog.org is not installed: iofog-operator crds | kubectl apply -f -"]
+        return isControlPlane(resource)
+          ? [
+            `the CRD ${resource.plural}.${resource.group} is not installed: iofog-operator crds | kubectl apply -f -`,
+          ]
           : [`${resource.plural} are not served`];
       case "failed":
         if (isPassing(resource)) return [];
         // What a Role denies and somebody wants is told by the ControlPlane; the rest goes on without it.
-        return state.denied && keyOf(resource) !== keyOf(ControlPlane) ? [] : [state.message];
+        return state.denied && !isControlPlane(resource) ? [] : [state.message];
     }
   });
   const server = engine.store.resources.filter((resource) => !isPassing(resource))

@@ -214,7 +214,10 @@ function storedKinds({ managed, resyncMs }: EngineOptions): readonly StoredKind[
       kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, metadataOnly });
     }
     for (const { resource, labelSelector } of definition.observedResources ?? []) {
-      kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, labelSelector });
+      const other = kinds.get(keyOf(resource))?.labelSelector;
+      // One selector cannot say "these or those".
+      const selected = other === undefined || other === labelSelector ? { labelSelector } : {};
+      kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, ...selected });
     }
   }
   return [...kinds.values()];

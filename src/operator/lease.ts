@@ -33,7 +33,12 @@ export interface LeaseOptions {
   /** Who we are: unique for this process. */
   readonly identity: string;
   readonly observer: LeaseObserver;
+  /** Whether it may be acquired: others come first, so that two processes never hold one each. @default always */
+  readonly isItsTurn?: () => boolean;
 }
+
+/** Milliseconds between two looks whether it is a Lease's turn. */
+const turnMs = 100;
 
 /** What a Lease tells whoever runs it. */
 export interface LeaseObserver {
@@ -95,6 +100,10 @@ export class LeaseHolder {
     const { clock } = this.#options;
     let held = this.held;
     while (!signal.aborted) {
+      if (this.#options.isItsTurn?.() === false && !this.held) {
+        await clock.sleep(turnMs, signal);
+        continue;
+      }
       const renewedAt = this.#renewedAt ?? clock.monotonic();
       const now = await this.attempt(signal);
       // It may have run out while the attempt was under way, and be held again now.

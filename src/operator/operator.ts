@@ -56,7 +56,11 @@ export function createOperator(options: OperatorOptions): Operator {
   const { client, clock, component, log, managed, metrics, namespace, redactor, resyncMs, stopping } =
     options;
   const leaseNames = new Set(managed.map(({ definition }) => definition.leaseName));
-  const leases = [...leaseNames].map((name) => createLease(options, name));
+  const leases: LeaseHolder[] = [];
+  for (const name of leaseNames) {
+    const before = leases.at(-1);
+    leases.push(createLease(options, name, () => before?.held !== false));
+  }
   const events = new EventRecorder({
     client,
     clock,
@@ -117,8 +121,10 @@ export function createOperator(options: OperatorOptions): Operator {
 function createLease(
   { client, clock, identity, log, metrics, namespace }: OperatorOptions,
   name: string,
+  isItsTurn: () => boolean,
 ): LeaseHolder {
   return new LeaseHolder({
+    isItsTurn,
     client,
     clock,
     namespace,

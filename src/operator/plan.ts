@@ -77,6 +77,8 @@ import {
 /** What a plan is made from. */
 export interface PlanInput {
   readonly definition: Definition;
+  /** Kinds of which, with that of the definition, one object may live in a namespace. @default none */
+  readonly rivals?: readonly Resource[];
   readonly snapshot: Snapshot;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -198,17 +200,22 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
   };
 }
 
-/** Where only one object of a kind may live in a namespace, the oldest does. */
-function refuseRival({ definition, snapshot }: PlanInput, parent: Parent): Desired | undefined {
+/** Where only one object of a kind, or of several, may live in a namespace, the oldest does. */
+function refuseRival({ definition, rivals = [], snapshot }: PlanInput, parent: Parent): Desired | undefined {
   if (!definition.singleton) return undefined;
-  const parents = snapshot.list(definition.resource) as readonly Parent[];
-  const [oldest] = [...parents].sort((a, b) => age(a).localeCompare(age(b)));
-  if (oldest === undefined || oldest === parent) return undefined;
+  const { resource } = definition;
+  const all = [resource, ...rivals].flatMap((each) =>
+    (snapshot.list(each) as readonly Parent[]).map((object) => ({ object, group: each.group }))
+  );
+  const [oldest] = all.toSorted((one, other) => age(one.object).localeCompare(age(other.object)));
+  if (oldest === undefined || oldest.object === parent) return undefined;
+  const { group, object: { kind, metadata } } = oldest;
+  const foreign = group === resource.group ? "" : ` of ${group}`;
   return {
     children: [],
     problems: [{
       reason: "Conflict",
-      message: `${definition.resource.kind} ${oldest.metadata.name} is older and manages this namespace; ` +
+      message: `${kind ?? resource.kind} ${metadata.name}${foreign} is older and manages this namespace; ` +
         `delete one of the two, or move this one to a namespace of its own`,
     }],
   };

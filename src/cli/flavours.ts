@@ -1,0 +1,71 @@
+/**
+ * Which flavours of control planes there are to look after: those whose custom resource is served, and that the
+ * operator's Role lets it list.
+ */
+
+import type { KubernetesClient } from "../kubernetes/client.ts";
+import { ApiError, isStatus } from "../kubernetes/errors.ts";
+import type { Resource } from "../kubernetes/resource.ts";
+import type { KindState } from "../operator/definition.ts";
+import { servedSchema } from "../operator/served_schema.ts";
+import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
+import { PotControlPlane } from "../resources/controlplane/pot/definition.ts";
+
+export type Flavour = "iofog" | "pot";
+
+/** The custom resource of each flavour, in the order in which Leases are taken. */
+export const controlPlanes: Readonly<Record<Flavour, Resource>> = {
+  iofog: ControlPlane,
+  pot: PotControlPlane,
+};
+export const allFlavours = Object.keys(controlPlanes) as readonly Flavour[];
+
+/** The flavours to look after, in the order of `allFlavours`; empty where none is served. */
+export async function findFlavours(
+  client: KubernetesClient,
+  namespace: string,
+  signal: AbortSignal,
+  known: (flavour: Flavour) => KindState | undefined = () => undefined,
+): Promise<readonly Flavour[]> {
+  const answers = await Promise.all(
+    allFlavours.map(async (flavour) =>
+      [flavour, await answerOf(client, namespace, flavour, signal, known)] as const
+    ),
+  );
+  const those = (wanted: Answer) =>
+    answers.filter(([, answer]) => answer === wanted).map(([flavour]) => flavour);
+  const allowed = those("listed");
+  return allowed.length > 0 ? allowed : those("denied");
+}
+
+type Answer = "listed" | "denied" | "absent";
+
+/** @throws ApiError where it cannot be said */
+async function answerOf(
+  client: KubernetesClient,
+  namespace: string,
+  flavour: Flavour,
+  signal: AbortSignal,
+  known: (flavour: Flavour) => KindState | undefined,
+): Promise<Answer> {
+  const resource = controlPlanes[flavour];
+  const state = known(flavour);
+  // Whoever looks after it anyway knows; what just failed may work again.
+  if (state !== undefined && state.phase !== "absent" && !(state.phase === "failed" && state.denied)) {
+    return "listed";
+  }
+  try {
+    await client.list(resource, { namespace, metadataOnly: true }, { signal });
+    return "listed";
+  } catch (error) {
+    if (isStatus(error, 404)) return "absent";
+    if (!isStatus(error, 403)) throw error;
+  }
+  // Whoever may not list it is not told whether it is there.
+  try {
+    return await servedSchema(client, resource, signal) === undefined ? "absent" : "denied";
+  } catch (error) {
+    if (error instanceof ApiError) return "absent";
+    throw error;
+  }
+}
