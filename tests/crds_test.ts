@@ -45,7 +45,7 @@ function controlPlane(spec: unknown): ControlPlane {
 /** Installs the CRD as `kubectl apply -f crds/` does, and a namespace of this file. */
 async function install(): Promise<void> {
   for (const [path, text] of generatedFiles()) {
-    if (!path.startsWith("crds/")) continue;
+    if (!/^crds\/[^/]+$/.test(path)) continue;
     await client.apply(CustomResourceDefinition, parse(text) as CustomResourceDefinition, {
       fieldManager: "crds-test",
       force: true,

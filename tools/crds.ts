@@ -14,7 +14,8 @@ import { referenceMarkdown } from "../src/resources/reference.ts";
 export function generatedFiles(): ReadonlyMap<string, string> {
   const crds = allCrds().map(({ crd }) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
   const inChart = crds.map(([path, text]) => [`${CHART}/${path}`, text] as const);
-  return new Map([...crds, ...inChart, ["docs/reference.md", referenceMarkdown()]]);
+  const ofPot = allCrds("pot").map(({ crd }) => [`crds/pot/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
+  return new Map([...crds, ...inChart, ...ofPot, ["docs/reference.md", referenceMarkdown()]]);
 }
 
 const CHART = "deploy/helm/iofog-operator";

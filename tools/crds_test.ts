@@ -23,6 +23,7 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
   assertEquals(await staleFiles(new URL(`file://${root}/`)), [
     ...allCrds().map(({ crd }) => `crds/${crd.metadata.name}.yaml`),
     ...allCrds().map(({ crd }) => `deploy/helm/iofog-operator/crds/${crd.metadata.name}.yaml`),
+    ...allCrds("pot").map(({ crd }) => `crds/pot/${crd.metadata.name}.yaml`),
     "docs/reference.md",
     "deploy/helm/iofog-operator/files/role.yaml",
     "deploy/helm/iofog-operator/files/alerts.yaml",

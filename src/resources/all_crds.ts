@@ -2,7 +2,8 @@
 
 import type { z } from "zod";
 import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
-import { controlPlaneCrd, type CustomResourceDefinition } from "./crd.ts";
+import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
+import { controlPlaneCrd, type CustomResourceDefinition, potControlPlaneCrd } from "./crd.ts";
 import { edgeCrds, type EdgeKind, edgeSchemaOf } from "./edge/crds.ts";
 
 /** A CRD and the schema of its storage version. */
@@ -11,10 +12,17 @@ export interface Described {
   readonly schema: z.ZodType;
 }
 
-/** All of them, in the order in which they are documented. */
-export function allCrds(): readonly Described[] {
+/**
+ * All of a flavour, in the order in which they are documented. Nobody gets those of the other unasked: where both groups
+ * are served, `kubectl get controlplanes` means only one of them.
+ */
+export function allCrds(flavour: "iofog" | "pot" = "iofog"): readonly Described[] {
+  const isPot = flavour === "pot";
   return [
-    { crd: controlPlaneCrd(), schema: controlPlaneSchema },
-    ...edgeCrds(["iofog.org"]).map((crd) => ({ crd, schema: edgeSchemaOf(crd.spec.names.kind as EdgeKind) })),
+    isPot
+      ? { crd: potControlPlaneCrd(), schema: potControlPlaneSchema }
+      : { crd: controlPlaneCrd(), schema: controlPlaneSchema },
+    ...edgeCrds([isPot ? "datasance.com" : "iofog.org"])
+      .map((crd) => ({ crd, schema: edgeSchemaOf(crd.spec.names.kind as EdgeKind) })),
   ];
 }

@@ -9,6 +9,7 @@
 
 import { z } from "zod";
 import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
+import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
 
 /** The part of `apiextensions.k8s.io/v1` JSONSchemaProps that our CRDs use. */
 export type StructuralSchema = {
@@ -189,6 +190,39 @@ function conditionColumn(name: string, description: string, field: string, prior
     description,
     jsonPath: `.status.conditions[?(@.type=="Ready")].${field}`,
     ...(priority > 0 && { priority }),
+  };
+}
+
+/**
+ * The CRD `controlplanes.datasance.com`: one version, as the Go operator's.
+ *
+ * It has a short name of its own, since `kubectl get controlplanes` means only one of the two where both are served.
+ */
+export function potControlPlaneCrd(): CustomResourceDefinition {
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: "controlplanes.datasance.com" },
+    spec: {
+      group: "datasance.com",
+      names: {
+        kind: "ControlPlane",
+        listKind: "ControlPlaneList",
+        plural: "controlplanes",
+        singular: "controlplane",
+        shortNames: ["pot"],
+        categories: ["pot"],
+      },
+      scope: "Namespaced",
+      versions: [{
+        name: "v3",
+        served: true,
+        storage: true,
+        subresources: { status: {} },
+        additionalPrinterColumns: controlPlaneColumns(),
+        schema: { openAPIV3Schema: structural(potControlPlaneSchema) },
+      }],
+    },
   };
 }
 

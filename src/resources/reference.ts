@@ -4,7 +4,8 @@
 
 import type { z } from "zod";
 import { allCrds } from "./all_crds.ts";
-import { type CustomResourceDefinition, type JsonSchema, jsonSchemaOf } from "./crd.ts";
+import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
+import { type CustomResourceDefinition, type JsonSchema, jsonSchemaOf, potControlPlaneCrd } from "./crd.ts";
 
 /** `docs/reference.md`. */
 export function referenceMarkdown(): string {
@@ -16,6 +17,7 @@ export function referenceMarkdown(): string {
     'A field that is null, "" or 0 counts as not set. Defaults are not written into the object.',
     "",
     ...allCrds().flatMap(({ crd, schema }) => chapter(crd, schema)),
+    ...chapter(potControlPlaneCrd(), potControlPlaneSchema),
   ].join("\n");
 }
 
