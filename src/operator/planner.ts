@@ -139,6 +139,8 @@ export class Planner {
     const snapshot = store.snapshot();
     return {
       definition,
+      rivals: definitions.filter((each) => each.singleton && each !== definition)
+        .map(({ resource }) => resource),
       snapshot,
       now: clock.now(),
       identity,

@@ -15,7 +15,7 @@ import { parseCommandLine } from "../../src/cli/flags.ts";
 import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
-import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Namespace, Pod, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
@@ -129,6 +129,11 @@ export class Scene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const end of this.#ending.toReversed()) await end();
+  }
+
+  /** Has `end` run when the scene ends, before what was there already. */
+  atEnd(end: () => unknown): void {
+    this.#ending.push(end);
   }
 
   /** A valid spec, with parts replaced. */
@@ -335,8 +340,10 @@ export class Scene implements AsyncDisposable {
    */
   async #deleteNamespace(): Promise<void> {
     const target = { namespace: this.namespace };
-    for (const { metadata } of await this.list(Deployment)) {
-      await this.#delete(Deployment, { ...target, name: metadata?.name ?? "" });
+    for (const resource of [Deployment, StatefulSet]) {
+      for (const { metadata } of await this.list<KubeObject>(resource)) {
+        await this.#delete(resource, { ...target, name: metadata?.name ?? "" });
+      }
     }
     await eventually("no pod to be left", () => this.list(Pod), (pods) => pods.length === 0, {
       show: (pods) => pods.map(({ metadata }) => metadata?.name).join(", "),
@@ -411,14 +418,18 @@ export function describeStatus(object: ControlPlaneObject): string {
 }
 
 /** Every test file does this; the API server takes the same CRD as often as it comes. */
-export async function installCrd(on: SharedCluster = cluster): Promise<void> {
+export async function installCrd(
+  on: SharedCluster = cluster,
+  resource: Resource = ControlPlane,
+): Promise<void> {
   const client = connectCluster(on, { userAgent: "e2e-test" });
-  const text = await Deno.readTextFile(new URL("../../crds/controlplanes.iofog.org.yaml", import.meta.url));
+  const file = `../../crds/${resource.plural}.${resource.group}.yaml`;
+  const text = await Deno.readTextFile(new URL(file, import.meta.url));
   const crd = parse(text) as CustomResourceDefinition;
   await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
   await eventually(
     "the CRD to be served",
-    () => servedSchema(client, ControlPlane, AbortSignal.timeout(10_000)).catch(() => undefined),
+    () => servedSchema(client, resource, AbortSignal.timeout(10_000)).catch(() => undefined),
     (schema) => schema !== undefined,
     { show: () => "nothing" },
   );

@@ -1,0 +1,207 @@
+/** A PoT control plane on a real API server: from nothing to `ready`, at rest, changed, and beside one of ioFog. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { systemClock } from "../../src/clock.ts";
+import { StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
+import { ConfigMap, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
+import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
+import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
+import { conditionOf, type ControlPlaneObject, stateOf } from "./harness.ts";
+import { potCluster, potScenario } from "./pot_harness.ts";
+import { eventually } from "./waiting.ts";
+
+const cluster = await potCluster();
+Deno.test.afterAll(() => cluster.stop());
+
+/** Long enough for the outside world to be looked at again, and for a difference to show. */
+const restMs = 11_000;
+
+potScenario("a PoT control plane becomes ready, and nothing is written at rest", cluster, async (pot) => {
+  const { controller, keycloak, scene } = pot;
+  const operator = pot.operate();
+  await pot.create();
+  const ready = await pot.untilReady();
+  assertEquals(stateOf(ready), "ready");
+  assertEquals(
+    (await pot.children()).map(({ resource, name }) => `${resource.kind} ${name}`).sort(),
+    installed,
+  );
+  // Leases of both flavours, since both are served.
+  assertEquals((await scene.list(Lease)).map(({ metadata }) => metadata?.name).sort(), [
+    "44586fd0.iofog.org",
+    "pot.datasance",
+  ]);
+
+  const [router, nats] = await Promise.all(["router", "nats"].map(async (name) => {
+    const { status } = await scene.get(Service, name);
+    return status?.loadBalancer?.ingress?.[0]?.ip;
+  }));
+  const asked = (method: string, path: RegExp) =>
+    controller.requests.filter((request) => request.method === method && path.test(request.path));
+  assertEquals(asked("PUT", /\/router$/).map(({ body }) => body), [
+    { host: router, messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 },
+  ]);
+  assertEquals(asked("PUT", /\/nats\/hub$/).length, 1);
+  assertEquals(asked("POST", /\/certificates\/ca$/).length, 4);
+  const { natsAddress, routerAddress } = ready.status as unknown as Record<string, string>;
+  assertEquals([routerAddress, natsAddress], [router, nats]);
+  const viewer = keycloak.clients.find(({ clientId }) => clientId === keycloak.viewerClient);
+  assertMatch(viewer?.rootUrl ?? "", /^http:\/\/192\.0\.2\.\d+$/);
+
+  const since = systemClock.now();
+  controller.forgetRequests();
+  await systemClock.sleep(restMs);
+  assertEquals(await scene.writes(since), []);
+  assertEquals(controller.requests.filter(({ method }) => method !== "GET"), []);
+
+  // What the Controller adds to what both write stays, and ours is put back.
+  const config = await scene.get(ConfigMap, "iofog-router");
+  const entries = JSON.parse(config.data?.["skrouterd.json"] ?? "") as [string, Record<string, unknown>][];
+  const bridge: [string, Record<string, unknown>] = ["tcpListener", { name: "shop-listener", port: 1024 }];
+  const edited = [...entries.filter(([, { name }]) => name !== "amqps"), bridge];
+  await scene.client.patch(ConfigMap, { namespace: scene.namespace, name: "iofog-router" }, {
+    type: "merge",
+    patch: { data: { "skrouterd.json": JSON.stringify(edited) } },
+  });
+  await eventually(
+    "the router's configuration to be whole again",
+    async () =>
+      JSON.parse(
+        (await scene.get(ConfigMap, "iofog-router")).data?.["skrouterd.json"] ?? "",
+      ) as typeof entries,
+    (found) => found.filter(([, { name }]) => name === "amqps" || name === "shop-listener").length === 2,
+    { show: (found) => JSON.stringify(found) },
+  );
+  const account = await controller.addNatsAccount("shop");
+  await eventually(
+    "the account of an application to be in the bundle",
+    async () => Object.keys((await scene.get(ConfigMap, "iofog-nats-jwt-bundle")).data ?? {}),
+    (keys) => keys.includes(`${account.publicKey}.jwt`),
+    { withinMs: 30_000, show: (keys) => keys.join() },
+  );
+
+  // A second one is refused, whatever its group, and the older is not touched.
+  await scene.create({}, "other");
+  const rival = await scene.until(
+    "the rival to be refused",
+    (object) => conditionOf(object, "Stalled")?.reason === "Conflict",
+    { name: "other" },
+  );
+  assertMatch(conditionOf(rival, "Stalled")?.message ?? "", /^ControlPlane pot of datasance\.com is older/);
+  await pot.untilReady();
+  assert(operator.lines.every((line) => !line.includes('"level":"error"')), operator.lines.join("\n"));
+});
+
+potScenario(
+  "a PoT control plane follows its spec, and gives up what it no longer asks for",
+  cluster,
+  async (pot) => {
+    const { controller, keycloak, scene } = pot;
+    pot.operate();
+    await pot.create({ services: { controller: { type: "LoadBalancer" } } });
+    await pot.untilReady();
+    const changed = await pot.change({
+      vault: {
+        provider: "hashicorp",
+        basePath: "pot/$namespace",
+        hashicorp: { address: "https://vault", token: "t" },
+      },
+      services: { controller: { type: "ClusterIP", annotations: { a: "b" } } },
+      ingresses: {
+        controller: { host: "pot.example.com", secretName: "pot-tls", ingressClassName: "nginx" },
+      },
+      nats: { enabled: false },
+    });
+    const states = new Set<string>();
+    await pot.until("the change to be made", (object) => {
+      states.add(potState(object));
+      return potState(object) === "ready" && object.metadata.generation === changed.metadata.generation;
+    }, { withinMs: 60_000 });
+    assert(states.has("updating") && !states.has("deploying"), [...states].join());
+    const ingress = await scene.get<IngressObject>(Ingress, "pot-controller");
+    assertEquals(ingress.spec?.rules?.[0]?.host, "pot.example.com");
+    assertEquals((await scene.get(Service, "controller")).spec?.type, "ClusterIP");
+    assertEquals(await scene.find(StatefulSet, "nats"), undefined);
+    const left = (await pot.children()).map(({ resource, name }) => `${resource.kind} ${name}`).sort();
+    assertEquals(left.filter((name) => /nats/.test(name)), [
+      "PersistentVolumeClaim js-data-nats-0",
+      "PersistentVolumeClaim js-data-nats-1",
+      "Secret default-nats-local-ca",
+      "Secret nats-jetstream-key-pot",
+      "Secret nats-site-ca",
+    ]);
+    assert(await scene.find(Secret, "controller-vault-credentials"));
+    const viewer = keycloak.clients.find(({ clientId }) => clientId === keycloak.viewerClient);
+    assertEquals(viewer?.rootUrl, "https://pot.example.com");
+
+    await pot.change({
+      vault: null,
+      services: { controller: { type: "NodePort" } },
+      nats: { enabled: true },
+    });
+    await pot.untilReady();
+    assertEquals(await scene.find(Ingress, "pot-controller"), undefined);
+    assertEquals(await scene.find(Secret, "controller-vault-credentials"), undefined);
+
+    // A Controller that answers no more, and a Keycloak that refuses, are told; both mend by themselves.
+    const secret = keycloak.issuing.clientSecret;
+    await keycloak.changeSecret("another-secret-of-the-client");
+    controller.expireTokens();
+    await pot.until(
+      "the refusal to be told",
+      (object) =>
+        conditionOf(object, "Stalled")?.reason === "InvalidCredentials" &&
+        /spec\.auth\.controllerSecret/.test(conditionOf(object, "Stalled")?.message ?? ""),
+    );
+    await keycloak.changeSecret(secret);
+    await pot.change({ auth: { controllerSecret: secret, realmKey: `${keycloak.auth()["realmKey"]}` } });
+  },
+);
+
+/** How potctl computes the state. */
+function potState(object: ControlPlaneObject): string {
+  const first = object.status?.conditions?.find(({ status }) => status === "True");
+  if (first === undefined) return "deploying";
+  return first.observedGeneration === object.metadata.generation ? first.type : "updating";
+}
+
+const installed = [
+  "ConfigMap iofog-inventory",
+  "ConfigMap iofog-nats-config",
+  "ConfigMap iofog-nats-jwt-bundle",
+  "ConfigMap iofog-router",
+  "Deployment controller",
+  "Deployment router",
+  "PersistentVolumeClaim controller-sqlite",
+  "PersistentVolumeClaim js-data-nats-0",
+  "PersistentVolumeClaim js-data-nats-1",
+  "Role controller",
+  "Role nats",
+  "Role router",
+  "RoleBinding controller",
+  "RoleBinding nats",
+  "RoleBinding router",
+  "Secret controller-auth-credentials",
+  "Secret controller-db-credentials",
+  "Secret default-nats-local-ca",
+  "Secret default-router-local-ca",
+  "Secret nats-creds-sys-admin-hub",
+  "Secret nats-jetstream-key-pot",
+  "Secret nats-mqtt-server",
+  "Secret nats-operator-seed",
+  "Secret nats-site-ca",
+  "Secret nats-site-server",
+  "Secret router-local-server",
+  "Secret router-site-ca",
+  "Secret router-site-server",
+  "Service controller",
+  "Service nats",
+  "Service nats-headless",
+  "Service nats-server",
+  "Service router",
+  "ServiceAccount controller",
+  "ServiceAccount nats",
+  "ServiceAccount router",
+  "StatefulSet nats",
+];
