@@ -9,7 +9,7 @@ import type { Ingress as IngressObject } from "../../src/kubernetes/generated/ne
 import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
 import { conditionOf, type ControlPlaneObject, stateOf } from "./harness.ts";
 import { potCluster, potScenario } from "./pot_harness.ts";
-import { eventually } from "./waiting.ts";
+import { eventually, pause } from "./waiting.ts";
 
 const cluster = await potCluster();
 Deno.test.afterAll(() => cluster.stop());
@@ -49,9 +49,17 @@ potScenario("a PoT control plane becomes ready, and nothing is written at rest",
   const viewer = keycloak.clients.find(({ clientId }) => clientId === keycloak.viewerClient);
   assertMatch(viewer?.rootUrl ?? "", /^http:\/\/192\.0\.2\.\d+$/);
 
+  // What was made is recorded as seen after the next look, and Events are still under way.
+  await eventually(
+    "the inventory to be confirmed",
+    async () => (await scene.get(ConfigMap, "iofog-inventory")).data?.["entries"] ?? "",
+    (entries) => (JSON.parse(entries) as { confirmed?: boolean }[]).every(({ confirmed }) => confirmed),
+    { show: (entries) => entries },
+  );
+  await pause(2_000);
   const since = systemClock.now();
   controller.forgetRequests();
-  await systemClock.sleep(restMs);
+  await pause(restMs);
   assertEquals(await scene.writes(since), []);
   assertEquals(controller.requests.filter(({ method }) => method !== "GET"), []);
 
