@@ -71,6 +71,28 @@ export async function run(options: AssembleOptions): Promise<number> {
       log.debug("could not look which control planes are served", { error });
       return undefined;
     });
+  /** Others than `present`, as soon as there are: then the operator that looks after these ends. */
+  const nextFlavours = async (
+    present: readonly Flavour[],
+    { engine }: Operator,
+    change: AbortController,
+    over: AbortSignal,
+  ): Promise<readonly Flavour[]> => {
+    const snapshot = engine.store.snapshot();
+    while (!over.aborted) {
+      await clock.sleep(present.length === 0 ? lookAgainMs : lookForMoreMs, over);
+      if (over.aborted) break;
+      const found = await look((flavour) =>
+        present.includes(flavour) ? snapshot.kind(controlPlanes[flavour]) : undefined
+      );
+      // A CRD that is gone may come back, and nothing is pruned meanwhile.
+      if (found === undefined || found.length === 0 || found.join() === (present.join() || "iofog")) continue;
+      log.info("other control planes are served than before", { flavours: found });
+      change.abort();
+      return found;
+    }
+    return present;
+  };
   try {
     let flavours = await look() ?? [];
     while (!stopping.aborted) {
@@ -88,34 +110,13 @@ export async function run(options: AssembleOptions): Promise<number> {
         log.info("Starting workers", { ...names, "worker count": 1 });
       }
       const ended = new AbortController();
-      const watching = nextFlavours(flavours);
+      const watching = nextFlavours(flavours, current, change, AbortSignal.any([stopping, ended.signal]));
       try {
         await current.run({ onPass: () => lastPass = clock.monotonic() });
       } finally {
         ended.abort();
         flavours = await watching;
         current.close();
-      }
-
-      /** Others than those that are looked after, as soon as there are: then this operator ends. */
-      async function nextFlavours(present: readonly Flavour[]): Promise<readonly Flavour[]> {
-        const over = AbortSignal.any([stopping, ended.signal]);
-        const snapshot = current.engine.store.snapshot();
-        while (!over.aborted) {
-          await clock.sleep(present.length === 0 ? lookAgainMs : lookForMoreMs, over);
-          if (over.aborted) break;
-          const found = await look((flavour) =>
-            present.includes(flavour) ? snapshot.kind(controlPlanes[flavour]) : undefined
-          );
-          // A CRD that is gone may come back, and nothing is pruned meanwhile.
-          if (found === undefined || found.length === 0 || found.join() === (present.join() || "iofog")) {
-            continue;
-          }
-          log.info("other control planes are served than before", { flavours: found });
-          change.abort();
-          return found;
-        }
-        return present;
       }
     }
     return 0;

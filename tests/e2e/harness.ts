@@ -423,7 +423,8 @@ export async function installCrd(
   resource: Resource = ControlPlane,
 ): Promise<void> {
   const client = connectCluster(on, { userAgent: "e2e-test" });
-  const file = `../../crds/${resource.plural}.${resource.group}.yaml`;
+  const folder = resource.group === ControlPlane.group ? "crds" : "crds/pot";
+  const file = `../../${folder}/${resource.plural}.${resource.group}.yaml`;
   const text = await Deno.readTextFile(new URL(file, import.meta.url));
   const crd = parse(text) as CustomResourceDefinition;
   await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });

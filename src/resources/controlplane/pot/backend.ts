@@ -24,6 +24,7 @@ import type { ExternalWrite } from "../../../operator/write.ts";
 import { decodeBase64 } from "../../child.ts";
 import { trustedIn } from "../../pki.ts";
 import type { ControllerLocation } from "../iofog/backend.ts";
+import type { ControllerAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
 import { controllerCa } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
@@ -58,8 +59,11 @@ const viewerRetryMs = 60_000;
 interface Connection {
   /** What it was made of; never shown. */
   readonly key: string;
+  readonly url: string;
   readonly client: PotControllerClient;
   readonly keycloak: KeycloakClient;
+  /** What `GET /status` tells; undefined while nobody is logged in. */
+  version: string | undefined;
   /** Fingerprints by name, and what the list said of them then. */
   readonly authorities: Map<string, { readonly listed: string; readonly fingerprint: string }>;
   bootstrap: { readonly answer: NatsBootstrap; readonly askAt: number } | undefined;
@@ -91,10 +95,12 @@ export class PotBackend implements ExternalBackend {
       const known = { [facts.controllerVersion]: status.versions.controller };
       try {
         await connection.keycloak.accessToken({ abortSignal: signal });
+        connection.version = status.versions.controller;
         return await this.#look(parent, connection, children, { known, snapshot, spec }, signal);
       } catch (error) {
         const refusal = refusalOf(error);
         if (refusal === undefined) throw error;
+        connection.version = undefined;
         return {
           phase: "observed",
           objects: [],
@@ -135,6 +141,14 @@ export class PotBackend implements ExternalBackend {
         cause: error,
       });
     }
+  }
+
+  /** The Controller of a ControlPlane, for what else is kept there; undefined before a login. */
+  access(parentUid: string): ControllerAccess | undefined {
+    const { client, url, version } = this.#connections.get(parentUid) ?? {};
+    return client === undefined || url === undefined || version === undefined
+      ? undefined
+      : { client, url, version };
   }
 
   /** Closes every connection. */
@@ -305,6 +319,8 @@ export class PotBackend implements ExternalBackend {
     const client = this.#options.connect({ baseUrl, caPem, keycloak });
     const connection: Connection = {
       key,
+      url: baseUrl,
+      version: undefined,
       client,
       keycloak,
       authorities: new Map(),
