@@ -137,6 +137,7 @@ export const agents: Chapter = {
       ask: "GET /volumeMounts",
       status: 200,
       answer: has({ name: "router-local-server-<run>-edge" }),
+      eventually: true,
     },
     {
       only: "3.7",
@@ -149,6 +150,7 @@ export const agents: Chapter = {
           microservices: has({ name: "router" }),
         }),
       },
+      eventually: true,
     },
     { only: "3.7", ask: "GET /application/system-<run>-edge", status: 404 },
     { ask: "GET /iofog/nope", status: 404, answer: notFound("Invalid ioFog UUID 'nope'") },

@@ -201,5 +201,49 @@ export const configuration: Chapter = {
     { only, ask: "DELETE /secrets/<run>-s", status: 404 },
     { only, ask: "DELETE /configmaps/<run>-c", status: 200 },
     { only, ask: "DELETE /microservices/<secretive>", status: 204 },
+    // Access to NATS.
+    {
+      only,
+      ask: "POST /application",
+      body: { name: "<run>-nats", natsConfig: { natsAccess: true, natsRule: "nope" } },
+      status: 400,
+      answer: invalid("NATS account rule nope does not exist"),
+    },
+    { only, ask: "POST /application", body: { name: "<run>-nats" }, status: 201 },
+    {
+      only,
+      ask: "POST /microservices",
+      body: {
+        ...{
+          name: "n",
+          agentName: "<run>-edge",
+          application: "<run>-nats",
+          natsConfig: { natsAccess: true },
+        },
+        images: [{ fogTypeId: 1, containerImage: "x" }],
+      },
+      status: 400,
+      answer: invalid("Microservice natsAccess requires application natsAccess=true"),
+    },
+    {
+      only,
+      ask: "PATCH /application/<run>-nats",
+      body: { natsConfig: { natsAccess: true, natsRule: "default-account" } },
+      status: 204,
+    },
+    {
+      only,
+      ask: "GET /application/<run>-nats",
+      status: 200,
+      answer: { natsConfig: { natsAccess: true, natsRule: "default-account" } },
+    },
+    { only, ask: "PATCH /application/<run>-nats", body: { natsConfig: { natsAccess: false } }, status: 204 },
+    {
+      only,
+      ask: "GET /application/<run>-nats",
+      status: 200,
+      answer: { natsConfig: { natsAccess: false, natsRule: null } },
+    },
+    { only, ask: "DELETE /application/<run>-nats", status: 204 },
   ],
 };

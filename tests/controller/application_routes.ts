@@ -1,13 +1,14 @@
 /** Applications (sources of 3.0.4 and 3.7.3; seen on running servers). */
 
-import { type ApplicationRow, type MicroserviceRow, reusedId } from "./edge_state.ts";
-import { microserviceSchemas, natsConfig, resourceName } from "./microservice_schemas.ts";
+import { type ApplicationRow, type MicroserviceRow, nextId, reusedId } from "./edge_state.ts";
+import { microserviceSchemas, resourceName } from "./microservice_schemas.ts";
 import {
   createMicroservice,
   deleteMicroservice,
   microserviceView,
   updateMicroservice,
 } from "./microservices.ts";
+import { type NatsConfig, natsConfigOf, natsConfigSchema } from "./nats_rules.ts";
 import { createRouting, routingCreate, updateRouting } from "./routing_routes.ts";
 import {
   authenticated,
@@ -79,7 +80,7 @@ function schema(version: Version, id: string, required: readonly string[], full:
       description: { type: "string" },
       isActivated: flag,
       isSystem: flag,
-      ...(version === "3.0.4" ? {} : { natsConfig }),
+      ...(version === "3.0.4" ? {} : { natsConfig: natsConfigSchema }),
     },
     required,
   };
@@ -103,7 +104,7 @@ interface ApplicationBody {
   readonly description?: string;
   readonly isActivated?: boolean;
   readonly isSystem?: boolean;
-  readonly natsConfig?: { readonly natsAccess?: boolean };
+  readonly natsConfig?: Partial<NatsConfig>;
   readonly microservices?: readonly Readonly<Record<string, unknown>>[];
   readonly routes?: readonly Readonly<Record<string, unknown>>[];
   readonly template?: { readonly name?: string };
@@ -113,12 +114,12 @@ const unknown = (name: string) => new Failure("NotFoundError", `Invalid applicat
 
 /** An application as it is answered. */
 export function applicationView(world: World, row: ApplicationRow): Record<string, unknown> {
-  const { id, name, description, isActivated, isSystem, createdAt, updatedAt, userId, natsAccess } = row;
+  const { id, name, description, isActivated, isSystem, createdAt, updatedAt, userId, nats } = row;
   const inIt = microservicesOf(world, row);
   const microservices = inIt.map((microservice) => microserviceView(world, microservice, true));
   const common = { id, name, description, isActivated, isSystem, createdAt, updatedAt, microservices };
   if (world.version === "3.7.3") {
-    return { ...common, natsAccess, natsConfig: { natsAccess, natsRule: null } };
+    return { ...common, natsAccess: nats.natsAccess, natsConfig: nats };
   }
   const routes = inIt.flatMap((source) =>
     world.state.routings.filter(({ sourceMicroserviceUuid }) => sourceMicroserviceUuid === source.uuid)
@@ -168,12 +169,12 @@ async function create(world: World, call: Call) {
   }
   const now = timestamp(world);
   const row: ApplicationRow = {
-    id: reusedId(state.applications),
+    id: version === "3.0.4" ? reusedId(state.applications) : nextId(state, "applications"),
     name,
     description: body.description ?? "",
     isActivated: body.isActivated ?? false,
     isSystem: body.isSystem ?? false,
-    natsAccess: body.natsConfig?.natsAccess ?? false,
+    nats: natsConfigOf(world, "account", body.natsConfig),
     userId,
     createdAt: now,
     updatedAt: now,
@@ -257,7 +258,7 @@ function describe(world: World, row: ApplicationRow, body: ApplicationBody): voi
     description: body.description ?? row.description,
     isActivated: body.isActivated ?? row.isActivated,
     isSystem: body.isSystem ?? row.isSystem,
-    natsAccess: body.natsConfig?.natsAccess ?? row.natsAccess,
+    nats: natsConfigOf(world, "account", body.natsConfig, row.nats),
     updatedAt: timestamp(world),
   });
   markAgents(world, microservicesOf(world, row));

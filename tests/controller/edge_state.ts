@@ -1,5 +1,7 @@
 /** The rows of the edge: agents and what runs on them. Part of `ControllerState`. */
 
+import { builtInRules, type NatsConfig } from "./nats_rules.ts";
+
 /** A row of the Fogs table, and what hangs on it. */
 export interface AgentRow {
   readonly uuid: string;
@@ -52,7 +54,7 @@ export interface ApplicationRow {
   description: string;
   isActivated: boolean;
   isSystem: boolean;
-  natsAccess: boolean;
+  nats: NatsConfig;
   readonly userId: number | undefined;
   readonly createdAt: string;
   updatedAt: string;
@@ -126,7 +128,7 @@ export interface MicroserviceRow {
   logSize: number;
   /** What only one dialect has: `rootHostAccess` of 3.0.4, some twenty of 3.7.3. */
   options: Record<string, unknown>;
-  natsAccess: boolean;
+  nats: NatsConfig;
   /** 3.7.3: not stopped by hand. */
   isActivated: boolean;
   catalogItemId: number | null;
@@ -253,6 +255,8 @@ export interface EdgeState {
   secrets: SecretRow[];
   configMaps: ConfigMapRow[];
   volumeMounts: VolumeMountRow[];
+  /** Names of the rules that 3.7.3 knows. */
+  natsRules: { readonly account: readonly string[]; readonly user: readonly string[] };
   /** The last id of each table that never gives one twice. */
   lastEdgeIds: Record<string, number>;
 }
@@ -275,6 +279,7 @@ export function createEdgeState(): EdgeState {
     secrets: [],
     configMaps: [],
     volumeMounts: [],
+    natsRules: builtInRules,
     // 1 is the router of `PUT /router`; the rest is taken by what is built in.
     lastEdgeIds: { routers: 1, registries: 2, catalogItems: 17 },
   };

@@ -1,5 +1,6 @@
 /** Bodies of microservices, in both dialects. */
 
+import { type NatsConfig, natsConfigSchema } from "./nats_rules.ts";
 import type { Version } from "./route.ts";
 import type { BodySchema, PropertySchema } from "./validation.ts";
 
@@ -76,14 +77,6 @@ const extraHost: PropertySchema = {
   required: ["name", "address"],
 };
 
-/** `natsConfig` of an application or a microservice (3.7.3). */
-export const natsConfig: PropertySchema = {
-  id: "/natsConfig",
-  type: "object",
-  properties: { natsAccess: flag, natsRule: { type: "string", minLength: 1, maxLength: 255 } },
-  additionalProperties: false,
-};
-
 /** Settings that are columns or lists of their own: schema, and what is there when nothing was said. */
 export const options: Readonly<
   Record<Version, Readonly<Record<string, readonly [PropertySchema, unknown]>>>
@@ -123,7 +116,7 @@ export function microserviceSchemas(
     extraHosts: { type: "array", items: extraHost },
     env: { type: "array", items: env[version] },
     cmd: texts,
-    ...(version === "3.0.4" ? {} : { natsConfig, serviceAccount: { type: "object" } }),
+    ...(version === "3.0.4" ? {} : { natsConfig: natsConfigSchema, serviceAccount: { type: "object" } }),
   } satisfies Record<string, PropertySchema>;
   return {
     create: {
@@ -172,7 +165,7 @@ export interface MicroserviceBody {
   readonly env?: readonly Readonly<Record<string, string>>[];
   readonly cmd?: readonly string[];
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[];
-  readonly natsConfig?: { readonly natsAccess?: boolean };
+  readonly natsConfig?: Partial<NatsConfig>;
   readonly [option: string]: unknown;
 }
 

@@ -22,6 +22,7 @@ import {
   type PortBody,
   type VolumeBody,
 } from "./microservice_schemas.ts";
+import { type NatsConfig, natsConfigOf } from "./nats_rules.ts";
 import { mark, newUuid, timestamp, type World } from "./route.ts";
 import { Failure, validate } from "./validation.ts";
 
@@ -79,8 +80,8 @@ export function microserviceView(
       natsCredsSecretName: null,
     },
     ...(embedded ? {} : { serviceAccount: serviceAccountView(row) }),
-    natsAccess: row.natsAccess,
-    natsConfig: { natsAccess: row.natsAccess, natsRule: null },
+    natsAccess: row.nats.natsAccess,
+    natsConfig: row.nats,
     ...(row.status === undefined
       ? {}
       : { execStatus: { status: "INACTIVE", execSessionId: null, createdAt, updatedAt } }),
@@ -138,6 +139,7 @@ export function createMicroservice(
   const { state, version } = world;
   const body = validate(given, schemas[version].create) as MicroserviceBody;
   const { name = "" } = body;
+  const nats = natsConfigOf(world, "user", body.natsConfig);
   const agent = agentFor(world, body, userId);
   if (agent === undefined) throw invalid(`Invalid ioFog UUID '${body.iofogUuid ?? body.agentName}'`);
   const catalogItem = body.catalogItemId === undefined
@@ -158,6 +160,7 @@ export function createMicroservice(
   if (application === undefined) {
     throw new Failure("TypeError", "Cannot read properties of null (reading 'id')");
   }
+  requireNats(nats, application);
   requireFreeName(world, name, application.id);
   const now = timestamp(world);
   const row: MicroserviceRow = {
@@ -169,7 +172,7 @@ export function createMicroservice(
     rebuild: false,
     logSize: body.logSize || 1,
     options: { ...defaultOptions(world), ...optionsOf(world, body) },
-    natsAccess: body.natsConfig?.natsAccess ?? false,
+    nats,
     isActivated: true,
     catalogItemId: body.catalogItemId ?? null,
     registryId,
@@ -217,6 +220,8 @@ export function updateMicroservice(
   const moved = agentFor(world, body, userId);
   const row = state.microservices.find((row) => row.uuid === uuid && row.userId === userId);
   if (row === undefined) throw missing(`Invalid microservice UUID '${uuid}'`);
+  const nats = natsConfigOf(world, "user", body.natsConfig, row.nats);
+  requireNats(nats, state.applications.find(({ id }) => id === row.applicationId));
   if (version === "3.7.3" && body.name !== undefined && body.name !== row.name) {
     throw invalid("Microservice Resource Name is immutable");
   }
@@ -261,7 +266,7 @@ export function updateMicroservice(
     registryId,
     rebuild,
     options: { ...row.options, ...changed },
-    natsAccess: body.natsConfig?.natsAccess ?? row.natsAccess,
+    nats,
     updatedAt: timestamp(world),
   });
   if (extraHosts !== undefined) row.extraHosts = extraHosts;
@@ -352,6 +357,12 @@ function sameImages(some: readonly Image[], others: readonly Image[]): boolean {
   const texts = (images: readonly Image[]) =>
     JSON.stringify(images.map(({ containerImage }) => containerImage));
   return texts(some) === texts(others);
+}
+
+function requireNats({ natsAccess }: NatsConfig, application: ApplicationRow | undefined): void {
+  if (natsAccess && !application?.nats.natsAccess) {
+    throw invalid("Microservice natsAccess requires application natsAccess=true");
+  }
 }
 
 function requireRegistry({ state }: World, id: number): void {

@@ -11,6 +11,7 @@ import { applicationRoutes } from "./application_routes.ts";
 import { catalogRoutes } from "./catalog_routes.ts";
 import { edgeResourceRoutes } from "./edge_resource_routes.ts";
 import { microserviceRoutes } from "./microservice_routes.ts";
+import { natsRuleRoutes } from "./nats_rules.ts";
 import { routingRoutes } from "./routing_routes.ts";
 import { templateRoutes } from "./template_routes.ts";
 import { volumeMountRoutes } from "./volume_mount_routes.ts";
@@ -31,6 +32,7 @@ export const routes: readonly Route[] = [
   ...catalogRoutes,
   ...edgeResourceRoutes,
   ...microserviceRoutes,
+  ...natsRuleRoutes,
   ...routingRoutes,
   ...templateRoutes,
   ...volumeMountRoutes,

@@ -3,12 +3,14 @@
  * volume mounts. They stand in the same lists as everybody's, and belong to nobody who looks there.
  */
 
-import { type AgentRow, type MicroserviceRow, nextId, reusedId } from "./edge_state.ts";
+import { type AgentRow, type MicroserviceRow, nextId } from "./edge_state.ts";
 import { deleteMicroservice } from "./microservices.ts";
 import { timestamp, type World } from "./route.ts";
 
 /** A part of an agent that is a microservice. */
 type Part = "router" | "nats";
+
+const nats = { natsAccess: false, natsRule: null };
 
 interface Objects {
   /** The first ones are mounted, the rest are only kept. */
@@ -93,7 +95,7 @@ function newMicroservice(
       rebuild: true,
       logSize: 1,
       options: {},
-      natsAccess: false,
+      nats,
       isActivated: true,
     },
     ...{ catalogItemId, registryId: 1, iofogUuid: agent.uuid, images: [], ports: portsOf(ports) },
@@ -117,9 +119,9 @@ function systemApplication(world: World, agent: AgentRow): number {
   const name = `system-${agent.name}`;
   const before = applications.find((application) => application.name === name);
   if (before !== undefined) return before.id;
-  const id = reusedId(applications), now = timestamp(world);
+  const id = nextId(world.state, "applications"), now = timestamp(world);
   applications.push({
-    ...{ id, name, description: "", isActivated: true, isSystem: true, natsAccess: false, userId: undefined },
+    ...{ id, name, description: "", isActivated: true, isSystem: true, nats, userId: undefined },
     ...{ createdAt: now, updatedAt: now },
   });
   return id;
