@@ -124,3 +124,6 @@ export const certificateReasons: readonly string[] = [
   SECRET_TYPE_WRONG,
   SECRET_UNREADABLE,
 ];
+
+/** Why NATS cannot have fewer servers, where only a person can help. */
+export const scaleRefusals: readonly string[] = [NATS_HEALTH_UNKNOWN, NATS_LAST_COPY, NATS_QUORUM];

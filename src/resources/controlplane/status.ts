@@ -290,6 +290,7 @@ function wasReady(context: StatusContext): boolean {
 function isStuck({ reason, status, type }: Part): boolean {
   if (status !== "False") return false;
   return (type === "CertificatesUsable" && reasons.certificateReasons.includes(reason)) ||
+    (type === "NatsScaled" && reasons.scaleRefusals.includes(reason)) ||
     (type === "Authenticated" && refusedLogins.has(reason));
 }
 

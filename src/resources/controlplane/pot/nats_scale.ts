@@ -34,18 +34,16 @@ export type NatsHealth =
 /** The number of servers now, and why it is not the wanted one yet. */
 export interface NatsScale {
   readonly servers: number;
-  readonly waiting?:
-    | { readonly reason: string; readonly message: string; readonly needsHelp: boolean }
-    | undefined;
+  readonly waiting?: { readonly reason: string; readonly message: string } | undefined;
 }
 
 /** The next number of servers on the way to `wanted`. */
 export function nextScale(wanted: number, live: StatefulSet | undefined, health: NatsHealth): NatsScale {
   const now = live?.spec?.replicas;
   if (live === undefined || now === undefined || now === wanted) return { servers: wanted };
-  const wait = (reason: string, message: string, needsHelp = false): NatsScale => ({
+  const wait = (reason: string, message: string): NatsScale => ({
     servers: now,
-    waiting: { reason, message, needsHelp },
+    waiting: { reason, message },
   });
   const way = `from ${now} NATS servers to ${wanted}`;
   if (!isSettled(live, now)) {
@@ -62,7 +60,6 @@ export function nextScale(wanted: number, live: StatefulSet | undefined, health:
       reasons.NATS_HEALTH_UNKNOWN,
       `going ${way} waits: whether ${leaving} has the only copy of a stream cannot be known, since ${health.why}. ` +
         "The operator has to reach port 8222 of the pods, which it can only inside of the cluster",
-      true,
     );
   }
   const [unwell] = health.unwell;
@@ -80,7 +77,6 @@ export function nextScale(wanted: number, live: StatefulSet | undefined, health:
       }${more}. ` +
         `Give them copies on other servers (nats stream edit --replicas), move or delete them, or set ` +
         `spec.replicas.nats back to ${now}`,
-      true,
     );
   }
   const needed = Math.floor(health.members / 2) + 1;
@@ -92,7 +88,6 @@ export function nextScale(wanted: number, live: StatefulSet | undefined, health:
       }. Have it ` +
         "forget those that are gone (nats server cluster peer-remove), or set spec.replicas.nats back to " +
         now,
-      true,
     );
   }
   return { servers: now - 1 };
