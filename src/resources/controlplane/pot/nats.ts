@@ -21,7 +21,7 @@ import {
   secretData,
   secretValues,
 } from "../../child.ts";
-import { randomKey } from "../../pki.ts";
+import { inspectCertificate, randomKey } from "../../pki.ts";
 import { podTemplate } from "../../pods.ts";
 import { canonicalQuantity, compareQuantities } from "../../quantity.ts";
 import {
@@ -222,17 +222,21 @@ function servicePort(name: keyof typeof natsPorts) {
   return { name, port: natsPorts[name], targetPort: natsPorts[name] };
 }
 
-/** Host names and addresses of the servers. */
+/** Host names and addresses of the servers, also of those that are still to come. */
 function certificateNames(inputs: Inputs): readonly string[] {
-  const { namespace } = inputs;
+  const { namespace, spec } = inputs;
   const address = natsAddress(inputs);
   return [
-    ...ordinals(servers(inputs)).map((ordinal) => `${serverName(ordinal)}.${NATS_HEADLESS}`),
+    ...ordinals(Math.max(spec.replicas.nats, servers(inputs))).map(hostName),
     `${NATS}.${namespace}.svc.cluster.local`,
     `${NATS_SERVER}.${namespace}.svc.cluster.local`,
     `*.${NATS_HEADLESS}.${namespace}.svc.cluster.local`,
     ...(address === undefined ? [] : [address]),
   ];
+}
+
+function hostName(ordinal: number): string {
+  return `${serverName(ordinal)}.${NATS_HEADLESS}`;
 }
 
 /** JetStream's data are encrypted with it: it lives as long as the claims, which own it as soon as there are any. */
@@ -354,7 +358,7 @@ function statefulSet(inputs: Inputs): Child[] {
   return [applied(StatefulSet, metadataOf(inputs, NATS), {
     spec: {
       serviceName: NATS_HEADLESS,
-      replicas: natsScale(inputs).servers,
+      replicas: certifiedScale(inputs, live),
       selector: { matchLabels: labels },
       template: podTemplate({
         labels,
@@ -420,9 +424,19 @@ function statefulSet(inputs: Inputs): Child[] {
           ],
         },
       }, inputs.spec.pods.nats),
-      volumeClaimTemplates: [claimTemplate(inputs, live)],
+      volumeClaimTemplates: claimTemplates(inputs, live),
     },
   })];
+}
+
+/** No server before it has a certificate with its name: others would refuse it. */
+function certifiedScale(inputs: Inputs, live: StatefulSet | undefined): number {
+  const { servers } = natsScale(inputs);
+  const now = live?.spec?.replicas;
+  if (now === undefined || servers <= now) return servers;
+  const names = inspectCertificate(secretValues(inputs.snapshot, SITE_SERVER)?.["tls.crt"] ?? "")?.names ??
+    [];
+  return names.includes(hostName(servers - 1)) ? servers : now;
 }
 
 const probe = {
@@ -440,20 +454,18 @@ function storageOf({ snapshot, spec }: Inputs): string {
 }
 
 /** What the StatefulSet that is there says, since it cannot change: the claims themselves grow. */
-function claimTemplate({ spec }: Inputs, live: StatefulSet | undefined): PersistentVolumeClaim {
-  const [template] = live?.spec?.volumeClaimTemplates ?? [];
+function claimTemplates({ spec }: Inputs, live: StatefulSet | undefined): PersistentVolumeClaim[] {
+  const there = live?.spec?.volumeClaimTemplates;
+  if (there !== undefined) return there;
   const { storageClassName, storageSize = DEFAULT_STORAGE } = spec.nats.jetStream;
-  const given = template === undefined
-    ? { size: storageSize, storageClassName }
-    : { size: requestOf(template), storageClassName: template.spec?.storageClassName };
-  return {
+  return [{
     metadata: { name: CLAIM },
     spec: {
       accessModes: ["ReadWriteOnce"],
-      resources: { requests: { storage: given.size } },
-      ...(given.storageClassName !== undefined && { storageClassName: given.storageClassName }),
+      resources: { requests: { storage: storageSize } },
+      ...(storageClassName !== undefined && { storageClassName }),
     },
-  };
+  }];
 }
 
 /** The claims that are there, as large as the spec says. New ones come from the StatefulSet. */
@@ -496,7 +508,7 @@ function liveClaims(inputs: Inputs): readonly PersistentVolumeClaim[] {
     .filter(({ metadata }) => labels.every(([key, value]) => metadata?.labels?.[key] === value));
 }
 
-/** Servers that have a name, a route and a certificate. */
+/** Servers that have a route. */
 function servers(inputs: Inputs): number {
   return serversInUse(natsScale(inputs).servers, inputs.snapshot.get(StatefulSet, NATS));
 }

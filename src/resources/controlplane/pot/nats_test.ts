@@ -237,7 +237,7 @@ Deno.test("natsChildren() waits with servers until all that they mount is known,
 Deno.test("natsChildren() keeps everything, and goes on with it, while the Controller does not answer", () => {
   assertEquals(names(natsChildren(inputsOf({}, complete, {}))), names(natsChildren(inputsOf({}, complete))));
   const children = natsChildren(inputsOf({ replicas: { nats: 3 } }, [...withoutSet, servers(2)], {}));
-  assertEquals(objectOf(children, "StatefulSet nats").spec.replicas, 3);
+  assertEquals(objectOf(children, "ServiceAccount nats").metadata.name, "nats");
   assert(confOf(children).includes("nats://nats-2.nats-headless:6222"));
   assert(confOf(children).includes(`operator = ${bootstrap.operatorJwt}\n`));
   assertEquals(generatedOf(children, "Secret nats-operator-seed").reissue, undefined);
@@ -337,6 +337,22 @@ Deno.test("a size that shrinks and another class are refused with their field", 
   const named = { ...noted, metadata: { ...claim(0).metadata, ...noted.metadata, name: "js-data-nats-0" } };
   assertEquals(problems({ storageSize: "20Gi" }, named as KubeObject), []);
   assertEquals(problems({}, claim(0, "50Gi")), []);
+});
+
+Deno.test("a server comes when its name is in the certificates, and its route with it", async () => {
+  const spec = { replicas: { nats: 4 } };
+  const first = natsChildren(inputsOf(spec, [...withoutSet, servers(2)]));
+  const reissue = generatedOf(first, "Secret nats-site-server");
+  assertMatch(reissue.reissue ?? "", /not for .*nats-3\.nats-headless/);
+  assertEquals(objectOf(first, "StatefulSet nats").spec.replicas, 2);
+  const data = await reissue.generate();
+  registerSecret(atob(data["tls.key"] ?? ""));
+  const named = withoutSet.map((object) =>
+    object.metadata?.name === "nats-site-server" ? { ...object, data } : object
+  );
+  const next = natsChildren(inputsOf(spec, [...named, servers(2)]));
+  assertEquals(objectOf(next, "StatefulSet nats").spec.replicas, 3);
+  assert(confOf(next).includes("nats-2.nats-headless") && !confOf(next).includes("nats-3.nats-headless"));
 });
 
 Deno.test("a server that leaves keeps its name and route until it is gone", () => {
