@@ -51,17 +51,24 @@ export interface Outage {
   readonly mostRequests: number;
 }
 
-/**
- * @param restSeconds How long the operator is watched at rest; a multiple of the resync interval.
- * @param outageSeconds How long the API server is away.
- */
+/** What is measured, and for how long. */
+export interface LoadOptions {
+  /** How long the operator is watched at rest; a multiple of the resync interval. */
+  readonly restSeconds: number;
+  /** How long the API server is away. */
+  readonly outageSeconds: number;
+  /** Sources whose example is run, as the path of their folder. @default these */
+  readonly sources?: string | undefined;
+}
+
+/** Runs the example for so many Tenants. */
 export async function measureLoad(
   cluster: Cluster,
   client: KubernetesClient,
   tenants: number,
-  restSeconds: number,
-  outageSeconds: number,
+  { outageSeconds, restSeconds, sources }: LoadOptions,
 ): Promise<Load> {
+  const example = sources === undefined ? EXAMPLE.pathname : `${sources}/examples/tenants/`;
   const namespace = `load-${tenants}-${crypto.randomUUID().slice(0, 8)}`;
   await client.create(Namespace, { metadata: { name: namespace } });
   await installCrd(client);
@@ -83,7 +90,7 @@ export async function measureLoad(
   const startedAt = systemClock.monotonic();
   const operator = startProcess({
     command: Deno.execPath(),
-    args: ["run", "--allow-net", "--allow-read", "--allow-env", `${EXAMPLE.pathname}main.ts`, namespace],
+    args: ["run", "--allow-net", "--allow-read", "--allow-env", `${example}main.ts`, namespace],
     env: { KUBECONFIG: kubeconfig },
     output: { onLine: (line) => void (lines.length < 100 && lines.push(line)) },
   });

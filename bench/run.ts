@@ -1,7 +1,8 @@
 /**
- * `deno task bench [--quick] [--load [--minutes=N]]`: how fast the operator is, on a fresh local cluster, beside what is
+ * `deno task bench [--quick] [--load [--minutes=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
  * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for N minutes (2), and
- * without the API server for as long.
+ * without the API server for as long; with `--beside`, the same by other sources in turns, such as those of an earlier
+ * commit (`git worktree add FOLDER COMMIT`).
  *
  * Prints a table and writes it to `bench/results/`. Aims that are missed are marked; the exit code is 0 all the same.
  */
@@ -97,43 +98,59 @@ const loadNotes = [
   "bytes are those on the wire, TLS included.",
 ];
 
+/** What `--load` measures. */
+interface LoadChoice {
+  readonly counts: readonly number[];
+  readonly minutes: number;
+  /** Folder of other sources. */
+  readonly beside: string | undefined;
+}
+
 async function measureLoads(
   stage: Stage,
-  quick: boolean,
-  minutes: number,
+  { beside, counts, minutes }: LoadChoice,
   say: (text: string) => void,
 ): Promise<readonly Row[]> {
-  const loads: Load[] = [];
-  for (const count of quick ? [50, 500] : [50, 500, 5_000]) {
-    say(`${count} custom resources`);
-    loads.push(await measureLoad(stage.cluster, stage.client, count, minutes * 60, minutes * 60));
+  const rows: Row[] = [];
+  for (const count of counts) {
+    const run = async (sources?: string) => {
+      say(`${count} custom resources${sources === undefined ? "" : ` by ${sources}`}`);
+      const seconds = minutes * 60;
+      const options = { restSeconds: seconds, outageSeconds: seconds, sources };
+      return rowsOf(await measureLoad(stage.cluster, stage.client, count, options));
+    };
+    const floor = beside === undefined ? [] : await run(beside);
+    const ours = await run();
+    rows.push(...ours.map((row, index): Row => ({ ...row, floor: floor[index]?.figures })));
   }
-  return loads.flatMap((load): Row[] => {
-    const one = (what: string, unit: Row["unit"], value: number, aim?: Row["aim"]): Row => ({
-      what: `${load.tenants}: ${what}`,
-      unit,
-      figures: distribution([value]),
-      aim,
-    });
-    const many = (what: string, unit: Row["unit"], values: readonly number[], aim: Row["aim"]): Row => ({
-      ...one(what, unit, 0, aim),
-      figures: distribution(values),
-    });
-    return [
-      one("first convergence", "s", load.first.seconds),
-      one("first convergence, CPU", "s", load.first.cpu),
-      one("a pass at rest, CPU", "s", load.cpuOfPass, { below: 2 }),
-      many("a change", "ms", load.changeMs, { below: 250 }),
-      many("memory (RSS)", "MiB", load.rssMib, { below: 200 }),
-      one("memory, slope", "MiB/h", load.rssSlope),
-      one("requests per hour at rest", "", load.requestsPerHour),
-      one("bytes per hour at rest", "MiB/h", load.mibPerHour),
-      one("writes at rest", "", load.writesAtRest, { below: 1 }),
-      one(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),
-      one("after its return, until a change is carried out", "s", load.outage.backMs / 1_000, { below: 30 }),
-      one("after its return, most requests in a second", "", load.outage.mostRequests),
-    ];
+  return rows;
+}
+
+function rowsOf(load: Load): readonly Row[] {
+  const one = (what: string, unit: Row["unit"], value: number, aim?: Row["aim"]): Row => ({
+    what: `${load.tenants}: ${what}`,
+    unit,
+    figures: distribution([value]),
+    aim,
   });
+  const many = (what: string, unit: Row["unit"], values: readonly number[], aim: Row["aim"]): Row => ({
+    ...one(what, unit, 0, aim),
+    figures: distribution(values),
+  });
+  return [
+    one("first convergence", "s", load.first.seconds),
+    one("first convergence, CPU", "s", load.first.cpu),
+    one("a pass at rest, CPU", "s", load.cpuOfPass, { below: 2 }),
+    many("a change", "ms", load.changeMs, { below: 250 }),
+    many("memory (RSS)", "MiB", load.rssMib, { below: 200 }),
+    one("memory, slope", "MiB/h", load.rssSlope),
+    one("requests per hour at rest", "", load.requestsPerHour),
+    one("bytes per hour at rest", "MiB/h", load.mibPerHour),
+    one("writes at rest", "", load.writesAtRest, { below: 1 }),
+    one(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),
+    one("after its return, until a change is carried out", "s", load.outage.backMs / 1_000, { below: 30 }),
+    one("after its return, most requests in a second", "", load.outage.mostRequests),
+  ];
 }
 
 /** Writes the report, and returns its text. */
@@ -141,7 +158,10 @@ async function save(report: Report): Promise<string> {
   const folder = new URL("results/", import.meta.url);
   await Deno.mkdir(folder, { recursive: true });
   const cpu = report.machine.cpu.toLowerCase().replace(/\W+/g, "-").replace(/^-|-$/g, "");
-  const suffix = `${report.subject === undefined ? "" : "-load"}${report.quick ? "-quick" : ""}`;
+  const { subject, quick } = report;
+  const suffix = `${subject === undefined ? "" : "-load"}${subject?.includes("beside") ? "-beside" : ""}${
+    quick ? "-quick" : ""
+  }`;
   const name = `${report.date}-${cpu}${suffix}`;
   const text = renderMarkdown(report);
   const files = [`${name}.md`, `${name}.json`];
@@ -152,15 +172,26 @@ async function save(report: Report): Promise<string> {
   return text;
 }
 
+/** The commit of a checkout. */
+async function commitOf(folder: string): Promise<string> {
+  const args = ["-C", folder, "rev-parse", "--short", "HEAD"];
+  const { stdout } = await new Deno.Command("git", { args }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
 if (import.meta.main) {
-  const { load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(Deno.args, {
+  const { beside, counts, load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(Deno.args, {
     boolean: ["quick", "load"],
-    string: ["minutes"],
+    string: ["beside", "counts", "minutes"],
     default: { minutes: "2" },
   });
   const surprise = [...unknown, ...Object.keys(others)][0];
   if (surprise !== undefined || !(Number(minutes) > 0)) {
-    console.error(`what is ${surprise ?? minutes}? deno task bench [--quick] [--load [--minutes=N]]`);
+    console.error(
+      `what is ${
+        surprise ?? minutes
+      }? deno task bench [--quick] [--load [--minutes=N] [--counts=N,N] [--beside=FOLDER]]`,
+    );
     Deno.exit(2);
   }
   const progress = printProgress((text) => Deno.stderr.writeSync(new TextEncoder().encode(text)), {
@@ -174,7 +205,11 @@ if (import.meta.main) {
   await using stage = await Stage.open(cluster);
   const say = (text: string) => console.error(`measuring: ${text}`);
   const rows = underLoad
-    ? await measureLoads(stage, quick, Number(minutes), say)
+    ? await measureLoads(stage, {
+      counts: (counts ?? (quick ? "50,500" : "50,500,5000")).split(",").map(Number),
+      minutes: Number(minutes),
+      beside,
+    }, say)
     : await measure(stage, quick, say);
   const [loadAfter = NaN] = Deno.loadavg();
   const report: Report = {
@@ -182,9 +217,15 @@ if (import.meta.main) {
     machine: await describeMachine(stage.client),
     program: underLoad ? "examples/tenants" : stage.program.description,
     quick,
-    subject: underLoad ? "many custom resources" : undefined,
+    subject: underLoad ? `many custom resources${beside === undefined ? "" : ", beside others"}` : undefined,
     load: [loadBefore, loadAfter],
-    notes: [...underLoad ? loadNotes : notes, ...isBusy ? [busy] : []],
+    notes: [
+      ...underLoad ? loadNotes : notes,
+      ...beside === undefined
+        ? []
+        : [`floor: the same by the sources of ${await commitOf(beside)}, in turns.`],
+      ...isBusy ? [busy] : [],
+    ],
     rows,
   };
   console.log(await save(report));

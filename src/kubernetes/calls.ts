@@ -7,6 +7,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for each request that the call makes. @default the transport's */
   readonly deadlineMs?: number | undefined;
+  /** Waits for no other request: for what must come in time, such as the renewal of a Lease. */
+  readonly urgent?: boolean | undefined;
 }
 
 /** What every write takes. */

@@ -274,6 +274,7 @@ export class KubernetesClient {
       ...request,
       abortSignal: options.signal,
       deadlineMs: options.deadlineMs,
+      urgent: options.urgent,
       expectJson: true,
     });
   }

@@ -90,7 +90,7 @@ class FetchTransport implements Transport {
     const flight = this.#depart(options);
     let release = () => {};
     try {
-      if (!options.expectStream) release = await this.#slots.take(flight.signal);
+      if (!options.expectStream && !options.urgent) release = await this.#slots.take(flight.signal);
       const response = await this.#exchange(flight);
       if (response.status === 429) this.#slots.shrink();
       else this.#slots.grow();

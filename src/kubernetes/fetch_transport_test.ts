@@ -266,6 +266,22 @@ Deno.test("F43 performRequest() keeps the number of requests under way bounded, 
   }, { concurrency: 3 });
 });
 
+Deno.test("F14 F20 performRequest() lets what is urgent pass while every slot is taken", async () => {
+  const slow = Promise.withResolvers<Response>();
+  const handler = (request: Request) =>
+    request.url.includes("leases")
+      ? Response.json({ lease: true })
+      : slow.promise.then((each) => each.clone());
+  await withServer(handler, async (transport) => {
+    const others = [1, 2, 3].map(() => getJson(transport, "/x"));
+    const path = "/apis/coordination.k8s.io/v1/namespaces/x/leases/a";
+    const request = { method: "GET", path, expectJson: true, urgent: true } as const;
+    assertEquals(await transport.performRequest(request), { lease: true });
+    slow.resolve(Response.json({}));
+    await Promise.all(others);
+  }, { concurrency: 1 });
+});
+
 Deno.test("F43 performRequest() gets every slot back from what never answers", async () => {
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open: Deno.Conn[] = [];

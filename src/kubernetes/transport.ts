@@ -24,6 +24,8 @@ export interface RequestOptions {
   readonly expectJson?: boolean | undefined;
   /** Return the body as a stream of bytes; such a request does not count against the bound on requests under way. */
   readonly expectStream?: boolean | undefined;
+  /** Does not wait for others, nor count against the bound on requests under way: what must come in time. */
+  readonly urgent?: boolean | undefined;
 }
 
 /**

@@ -121,7 +121,8 @@ export class LeaseHolder {
   async attempt(signal: AbortSignal): Promise<boolean> {
     const { client, clock, name, observer } = this.#options;
     const startedAt = clock.monotonic();
-    const call = { signal, deadlineMs: renewDeadlineMs / 2 };
+    // Behind hundreds of writes it would come too late, and stop them.
+    const call = { signal, deadlineMs: renewDeadlineMs / 2, urgent: true };
     try {
       this.#lease ??= await this.#read(call);
       const stored = this.#lease === undefined
@@ -159,10 +160,10 @@ export class LeaseHolder {
     const { client, clock, identity } = this.#options;
     if (this.forbidden || !this.held) return;
     this.#renewedAt = undefined;
-    const deadlineMs = releaseDeadlineMs / 2;
+    const call = { deadlineMs: releaseDeadlineMs / 2, urgent: true };
     try {
       // A renewal that was cut off by the end of the process may have been stored.
-      const lease = this.#lease ?? await this.#read({ deadlineMs });
+      const lease = this.#lease ?? await this.#read(call);
       if (lease?.spec?.holderIdentity !== identity) return;
       const now = microTime(clock.now());
       await client.replace(Lease, {
@@ -174,7 +175,7 @@ export class LeaseHolder {
           renewTime: now,
           acquireTime: now,
         },
-      }, { deadlineMs });
+      }, call);
     } catch {
       // It runs out by itself.
     }

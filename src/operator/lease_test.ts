@@ -60,6 +60,19 @@ Deno.test("LeaseHolder acquires a Lease that nobody has, and renews it", async (
   assertEquals(said, ["a acquired"]);
 });
 
+Deno.test("F14 F20 LeaseHolder lets its requests wait for no others", async () => {
+  const { process } = cluster();
+  const waiting: string[] = [];
+  const a = process("a", ({ options, verb }, proceed) => {
+    if (options.urgent !== true) waiting.push(verb);
+    return proceed();
+  });
+  await a.attempt(never);
+  await a.attempt(never);
+  await a.release();
+  assertEquals(waiting, []);
+});
+
 Deno.test("LeaseHolder loses the Lease by its own clock, 10 s after the last renewal began", async () => {
   const { clock, process, said } = cluster();
   let broken = false;

@@ -111,6 +111,8 @@ function anonymous(text: string, { namespace }: Trial, names: Map<string, string
       names.set(id, name);
       return name;
     })
+    // Hashes of what is desired, where the namespace is part of it.
+    .replace(/\b[0-9a-f]{16}-[0-9a-f]{16}\b/g, "<settled>")
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")
     .replace(/\b192\.0\.2\.\d+\b/g, "<address>");
 }

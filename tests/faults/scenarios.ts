@@ -11,6 +11,7 @@ import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { makeLeaf, RENEWAL_MS } from "../../src/resources/pki.ts";
 import { type Json, NAME, newPassword } from "../e2e/harness.ts";
+import { PlayedGoOperator, untilAvailable } from "../e2e/go_operator.ts";
 import { eventually } from "../e2e/waiting.ts";
 import { registerSecret } from "../secrets.ts";
 import type { Trial } from "./trial.ts";
@@ -20,6 +21,8 @@ export interface Scenario {
   readonly name: string;
   /** What stands there before, at rest; nothing where it is left out. */
   readonly installed?: Json;
+  /** Makes what stands there before, where none of ours made it. */
+  prepare?(trial: Trial): Promise<void>;
   /** What somebody does while the operator runs. */
   happens(trial: Trial): Promise<unknown>;
   /** Whether it has had its effect; asked only when everything is at rest. */
@@ -92,6 +95,17 @@ export const scenarios: readonly Scenario[] = [
       await untilNothingIsLeft(trial);
       await trial.create();
     },
+  },
+  {
+    name: "take-over from the Go operator",
+    async prepare(trial) {
+      const place = { ...trial, client: trial.client, kubelet: trial.world.kubelet };
+      const go = await PlayedGoOperator.of(place, "default-lb", "3.2.0");
+      await go.install();
+      await untilAvailable(place);
+    },
+    // It begins with the operator.
+    happens: () => Promise.resolve(),
   },
   {
     name: "uninstall",

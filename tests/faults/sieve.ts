@@ -170,6 +170,7 @@ async function tryPlan(world: World, clean: CleanRun, plan: Plan): Promise<reado
 }
 
 async function install(trial: Trial, scenario: Scenario): Promise<void> {
+  await scenario.prepare?.(trial);
   if (scenario.installed === undefined) return;
   await trial.create(scenario.installed);
   const operator = await trial.start();
