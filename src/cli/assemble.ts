@@ -45,6 +45,8 @@ export interface Surroundings {
   readonly siteImages: SiteImagesOf;
   /** Names this process. */
   readonly identity: string;
+  /** The ServiceAccount of the namespace that this process is; undefined where it is something else. */
+  readonly serviceAccount: string | undefined;
   /** Closes connections. */
   close(): void;
 }
@@ -127,8 +129,26 @@ export async function connect(options: AssembleOptions): Promise<Surroundings> {
     clock,
     siteImages,
     identity: `${podName}_${clock.uuid()}`,
+    serviceAccount: await ownServiceAccount(connection, namespace),
     close: () => transport.close?.(),
   };
+}
+
+/** From the token of a ServiceAccount, which is a JWT that says whose it is; anything else says nothing. */
+async function ownServiceAccount(
+  connection: ConnectionConfig,
+  namespace: string,
+): Promise<string | undefined> {
+  try {
+    const { authorization = "" } = await connection.credentials({ rejected: false });
+    const payload = authorization.split(".")[1] ?? "";
+    const bytes = Uint8Array.fromBase64(payload, { alphabet: "base64url" });
+    const { sub } = JSON.parse(new TextDecoder().decode(bytes)) as { readonly sub?: unknown };
+    const prefix = `system:serviceaccount:${namespace}:`;
+    return typeof sub === "string" && sub.startsWith(prefix) ? sub.slice(prefix.length) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** An operator of these flavours; with none it is one of ioFog, which then tells that its CRD is missing. */
@@ -156,7 +176,7 @@ export function operatorOf(
       return { definition, backend, group: "iofog.org" as const };
     },
     pot: () => {
-      const definition = potDefinition(siteImages.pot);
+      const definition = potDefinition(siteImages.pot, undefined, surroundings.serviceAccount);
       const backend = new PotBackend({
         clock,
         locate: (parent, snapshot, signal) =>
