@@ -20,6 +20,7 @@ import { answerRequest } from "./answer_request.ts";
 import { type DeviceOptions, playDevices } from "./played_devices.ts";
 import type { Fault } from "./faults.ts";
 import { FaultyServer, type ReceivedRequest } from "./faulty_server.ts";
+import type { KeyPair } from "../cluster/certificates.ts";
 import type { Realm } from "./bearer.ts";
 import type { SecretReader, Version, World } from "./route.ts";
 import { type ControllerState, createState } from "./state.ts";
@@ -30,6 +31,8 @@ export interface ControllerOptions {
   readonly port?: number | undefined;
   /** @default "127.0.0.1" */
   readonly hostname?: string | undefined;
+  /** Serves HTTPS with it. @default plain HTTP */
+  readonly tls?: KeyPair | undefined;
   /** State of an earlier stand-in. @default empty */
   readonly state?: ControllerState | undefined;
   /** For tokens and time stamps. */
@@ -104,6 +107,7 @@ class StandIn extends FaultyServer implements Controller {
     super({
       hostname: options.hostname,
       port: options.port,
+      tls: options.tls,
       clock,
       prefix: /^\/api\/v3/i,
       answer: (request) => answerRequest(request, world),
