@@ -177,6 +177,8 @@ Deno.test("applyWrite() deletes with preconditions; what is gone or answered wit
       gracePeriodSeconds: undefined,
     });
   }
+  const awaited = await carryOut({ ...deletion, isAwaited: true }, () => going);
+  assertEquals((awaited.sent[0]?.body as Record<string, unknown>)["propagationPolicy"], "Foreground");
 });
 
 function thrown(error: Error): never {
