@@ -156,6 +156,7 @@ export function waitingParts(waiting: readonly Waiting[]): readonly Part[] {
 const waitingTypes: Readonly<Record<string, string>> = {
   ...Object.fromEntries(reasons.certificateReasons.map((reason) => [reason, "CertificatesUsable"])),
   [reasons.PASSWORD_CHANGING]: "PasswordApplied",
+  [reasons.REPLACING]: "WorkloadsReplaced",
   [reasons.NATS_BOOTSTRAP_PENDING]: "NatsBootstrapped",
   [reasons.NATS_SCALING]: "NatsScaled",
   [reasons.NATS_HEALTH_UNKNOWN]: "NatsScaled",

@@ -5,6 +5,7 @@ import type { KindState } from "../../../operator/definition.ts";
 import { NOW, objectOf, snapshotOf } from "../iofog/fixtures.ts";
 import { desired } from "./desired.ts";
 import { auth, contextOf } from "./fixtures.ts";
+import { status } from "./status.ts";
 import { OWN_ROLE, ownPermissions } from "./upgrade.ts";
 
 function surroundings(statefulSets: KindState, objects: readonly KubeObject[] = []) {
@@ -80,4 +81,20 @@ Deno.test("desired() deletes the Port Manager of releases before 3.5", () => {
     "Role port-manager",
     "ServiceAccount port-manager",
   ]);
+});
+
+Deno.test("status() is not ready, and says why, while a workload is made again for its labels", () => {
+  const old = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "router", namespace: "pot" },
+    spec: { selector: { matchLabels: { name: "router" } } },
+  };
+  const context = contextOf({ auth }, snapshotOf([old]));
+  const given = { desired: desired(context), pending: [], failures: [], lostFields: [], restrictions: [] };
+  const { conditions } = status({ ...context, ...given });
+  const found = conditions.find(({ type }) => type === "WorkloadsReplaced");
+  assertEquals([found?.status, found?.reason], ["False", "Replacing"]);
+  assertStringIncludes(found?.message ?? "", "Deployment router serves until Deployment router-interim does");
+  assertEquals(conditions.find(({ type }) => type === "Ready")?.status, "False");
 });
