@@ -32,7 +32,7 @@ Deno.test("the stand-in keeps the contract of 3.7.3", async (t) => {
   };
   const signed = `${part({ alg: "RS256", typ: "JWT" })}.${part(claims)}`;
   const signature = sign("sha256", Buffer.from(signed), privateKey).toString("base64url");
-  const controller = await startController({ version: "3.7.3", realm });
+  const controller = await startController({ version: "3.7.3", realm, backgroundMs: 30 });
   try {
     const authorization = `Bearer ${registerSecret(`${signed}.${signature}`)}`;
     await keeps(t, { url: controller.url, authorization });

@@ -231,10 +231,12 @@ function requireFreeName(agents: readonly AgentRow[], name: string): void {
 }
 
 /** At once on 3.0.4; on 3.7.3 after the answer, and what goes wrong is told by the agent. */
-function inOrder({ version, state }: World, agent: AgentRow, work: () => void): void {
+function inOrder({ version, state, clock, background }: World, agent: AgentRow, work: () => void): void {
   if (version === "3.0.4") return work();
-  setTimeout(() => {
-    if (!state.agents.includes(agent)) return;
+  void (async () => {
+    const { ms, ended } = background;
+    await (ms === 0 ? new Promise((resolve) => setTimeout(resolve)) : clock.sleep(ms, ended));
+    if (ended.aborted || !state.agents.includes(agent)) return;
     try {
       work();
       agent.columns.warningMessage = "HEALTHY";
@@ -243,7 +245,7 @@ function inOrder({ version, state }: World, agent: AgentRow, work: () => void): 
       agent.columns.daemonStatus = "WARNING";
       agent.columns.warningMessage = `Background orchestration error: ${error.message}`;
     }
-  });
+  })();
 }
 
 /** The columns that a body sets. */

@@ -41,6 +41,8 @@ export interface ControllerOptions {
   readonly tokenTtlMs?: number | undefined;
   /** The dialect, and what `/status` says. @default "3.0.4" */
   readonly version?: Version | undefined;
+  /** How long 3.7.3 takes over what it does behind its answers, in milliseconds; the real one takes seconds. @default 0 */
+  readonly backgroundMs?: number | undefined;
   /** Whose tokens 3.7.3 takes. @default none: it refuses everybody */
   readonly realm?: Realm | undefined;
   /** Where 3.7.3 imports authorities from, and whether it gives out its NATS bootstrap. @default not in Kubernetes */
@@ -90,11 +92,13 @@ export async function startController(options: ControllerOptions = {}): Promise<
 
 class StandIn extends FaultyServer implements Controller {
   readonly state: ControllerState;
+  readonly #ended: AbortController;
   readonly #world: { -readonly [Key in keyof World]: World[Key] };
 
   constructor(options: ControllerOptions) {
     const clock = options.clock ?? systemClock;
     const state = options.state ?? createState();
+    const ended = new AbortController();
     const world: World = {
       state,
       clock,
@@ -102,6 +106,7 @@ class StandIn extends FaultyServer implements Controller {
       realm: options.realm,
       readSecret: options.readSecret,
       tokenTtlMs: options.tokenTtlMs ?? 3_600_000,
+      background: { ms: options.backgroundMs ?? 0, ended: ended.signal },
       startedAt: clock.monotonic(),
     };
     super({
@@ -114,6 +119,7 @@ class StandIn extends FaultyServer implements Controller {
     });
     this.state = state;
     this.#world = world;
+    this.#ended = ended;
   }
 
   expireTokens(): void {
@@ -146,6 +152,7 @@ class StandIn extends FaultyServer implements Controller {
   }
 
   close(): Promise<void> {
+    this.#ended.abort();
     return this.goDown();
   }
 }

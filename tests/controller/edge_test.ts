@@ -94,7 +94,7 @@ Deno.test("a simulated agent runs what it is given, restarts what was touched, a
     assertEquals([daemonStatus, typeof lastActive, await status()], ["UNKNOWN", "number", "UNKNOWN"]);
     await user.ask("PATCH", "/application/app", { isActivated: false });
     await agent.turn();
-    assertEquals(agent.containers.size, 1);
+    assertEquals([agent.containers.size, await status()], [1, "STOPPED"]);
   }));
 
 Deno.test("a provisioning key serves once, for twenty minutes, until the next one is made", () =>

@@ -27,6 +27,8 @@ export interface World {
   readonly realm: Realm | undefined;
   /** Reads Secrets of the namespace that the Controller runs in; undefined where that is not Kubernetes. */
   readonly readSecret: SecretReader | undefined;
+  /** How long 3.7.3 takes over what it does behind its answers; it ends with the process. */
+  readonly background: { readonly ms: number; readonly ended: AbortSignal };
   /** Reading of the monotonic clock at the start of the process. */
   readonly startedAt: number;
 }

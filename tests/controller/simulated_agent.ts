@@ -46,6 +46,8 @@ export class SimulatedAgent {
   readonly containers = new Map<string, { readonly imageId: string; readonly containerId: string }>();
   /** How many containers it has started: each one is an outage of what it replaces. */
   started = 0;
+  /** Those that were taken away since the last report. */
+  #stopped: string[] = [];
   #reports: (microservice: Assigned) => ContainerReport = () => ({ status: "RUNNING", percentage: 100 });
   #settings: Readonly<Record<string, unknown>> = {};
   readonly #startedAt: number;
@@ -100,6 +102,7 @@ export class SimulatedAgent {
       ...{ cpuUsage: 0.1, memoryUsage: 1_000_000 },
       ...this.#reports({ uuid: id, imageId, rebuild: false }),
     }));
+    const stopped = this.#stopped.splice(0).map((id) => ({ id, containerId: "", status: "STOPPED" }));
     await this.#ask("PUT", "/agent/status", {
       ...{ daemonStatus: "RUNNING", daemonOperatingDuration: now - this.#startedAt, lastStatusTime: now },
       ...{
@@ -112,7 +115,7 @@ export class SimulatedAgent {
       ...{ memoryUsage: 100, diskUsage: 1, cpuUsage: 5, memoryViolation: false, diskViolation: false },
       ...{ cpuViolation: false, systemAvailableDisk: 1_000_000, systemAvailableMemory: 1_000_000 },
       ...{ systemTotalCpu: 5, repositoryCount: 2, repositoryStatus: "[]", warningMessage: "HEALTHY" },
-      microserviceStatus: JSON.stringify(microserviceStatus),
+      microserviceStatus: JSON.stringify([...microserviceStatus, ...stopped]),
       ...this.#settings,
     });
   }
@@ -130,7 +133,11 @@ export class SimulatedAgent {
   async #run(): Promise<void> {
     const { microservices } = await this.#ask("GET", "/agent/microservices") as { microservices: Assigned[] };
     const wanted = new Set(microservices.map(({ uuid }) => uuid));
-    for (const uuid of this.containers.keys()) if (!wanted.has(uuid)) this.containers.delete(uuid);
+    for (const uuid of this.containers.keys()) {
+      if (wanted.has(uuid)) continue;
+      this.containers.delete(uuid);
+      this.#stopped.push(uuid);
+    }
     for (const { uuid, imageId, rebuild } of microservices) {
       const running = this.containers.get(uuid);
       if (running?.imageId === imageId && !rebuild) continue;
