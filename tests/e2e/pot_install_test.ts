@@ -1,14 +1,19 @@
 /** A PoT control plane on a real API server: from nothing to `ready`, at rest, changed, and beside one of ioFog. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
-import { StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
 import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
-import { conditionOf, type ControlPlaneObject, stateOf } from "./harness.ts";
-import { potCluster, potScenario } from "./pot_harness.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import { PotControlPlane } from "../../src/resources/controlplane/pot/definition.ts";
+import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
+import { registerSecret } from "../secrets.ts";
+import { conditionOf, type ControlPlaneObject, type Json, merged, stateOf } from "./harness.ts";
+import { KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
 import { eventually, pause } from "./waiting.ts";
 
 const cluster = await potCluster();
@@ -17,10 +22,10 @@ Deno.test.afterAll(() => cluster.stop());
 /** Long enough for the outside world to be looked at again, and for a difference to show. */
 const restMs = 11_000;
 
-potScenario("a PoT control plane becomes ready, and nothing is written at rest", cluster, async (pot) => {
+potScenario("the minimal PoT sample becomes ready, and nothing is written at rest", cluster, async (pot) => {
   const { controller, keycloak, scene } = pot;
   const operator = pot.operate();
-  await pot.create();
+  await applySample(pot, "minimal");
   const ready = await pot.untilReady();
   assertEquals(stateOf(ready), "ready");
   assertEquals(
@@ -166,6 +171,85 @@ potScenario(
     await pot.change({ auth: { controllerSecret: secret, realmKey: `${keycloak.auth()["realmKey"]}` } });
   },
 );
+
+potScenario(
+  "the PoT samples with an Ingress, and with all that is external, become ready",
+  cluster,
+  async (pot) => {
+    const { scene } = pot;
+    const { namespace } = scene;
+    const ca = await makeCa("controller-ca", Date.now());
+    const leaf = await makeLeaf(ca, [`controller.${namespace}.svc`], Date.now());
+    registerSecret(leaf["tls.key"] ?? "");
+    await scene.client.create(Secret, {
+      metadata: { namespace, name: "controller-tls" },
+      stringData: {
+        "tls.crt": leaf["tls.crt"],
+        "tls.key": leaf["tls.key"],
+        "ca.crt": ca["tls.crt"],
+      } as Record<string, string>,
+    });
+    pot.operate();
+    await applySample(pot, "ingress");
+    const byIngress = await pot.untilReady();
+    assertEquals((byIngress.status as unknown as { viewerUrl: string }).viewerUrl, "https://pot.example.com");
+    const environment = async () => {
+      const { spec } = await scene.get(Deployment, "controller");
+      const { env = [] } = spec?.template.spec?.containers[0] ?? {};
+      return new Map(env.map(({ name, value, valueFrom }) => [name, value ?? valueFrom?.secretKeyRef?.key]));
+    };
+    assertEquals((await environment()).get("SSL_PATH_INTERMEDIATE_CERT"), "/etc/pot/controller-cert/ca.crt");
+
+    await applySample(pot, "external");
+    const external = await pot.untilReady();
+    assertEquals(external.spec?.["controller"], undefined);
+    const env = await environment();
+    assertEquals(
+      ["DB_USE_SSL", "VAULT_PROVIDER", "VAULT_BASE_PATH", "EVENT_RETENTION_DAYS", "SSL_PATH_CERT"].map((
+        key,
+      ) => env.get(key)),
+      ["ssl", "hashicorp", `pot/${namespace}`, "14", undefined],
+    );
+    const database = await scene.get(Secret, "controller-db-credentials");
+    assertEquals(atob(database.data?.["password"] ?? ""), "made-up-database-password");
+    assertEquals((await scene.get(StatefulSet, "nats")).spec?.replicas, 3);
+    assertEquals((await scene.get(Deployment, "controller")).spec?.replicas, 2);
+  },
+);
+
+/** Applies a sample as it is, but for the namespace, and the Keycloak that is played. */
+async function applySample({ keycloak, scene }: PotScene, name: string): Promise<void> {
+  const text = await Deno.readTextFile(
+    new URL(`../../deploy/samples/pot/${name}/controlplane.yaml`, import.meta.url),
+  );
+  const { namespace } = scene;
+  const { controllerSecret, ...auth } = keycloak.auth();
+  for (
+    const object of parseAll(text) as (KubeObject & { spec?: Json; stringData?: Record<string, string> })[]
+  ) {
+    const metadata = { ...object.metadata, namespace };
+    if (object.kind === "Secret") {
+      for (const value of Object.values(object.stringData ?? {})) registerSecret(value);
+      await scene.client.apply(
+        Secret,
+        { ...object, metadata, stringData: { ...object.stringData, client: controllerSecret } } as never,
+        { fieldManager: "e2e-test" },
+      );
+      continue;
+    }
+    const isPlain = (object.spec?.["auth"] as Json)["controllerSecret"] !== undefined;
+    const played = {
+      ...auth,
+      ...(isPlain && { controllerSecret }),
+      caSecretRef: { name: KEYCLOAK_CA, key: "ca" },
+    };
+    await scene.client.apply(
+      PotControlPlane,
+      { ...object, metadata, spec: merged(object.spec ?? {}, { auth: played }) } as never,
+      { fieldManager: "e2e-test" },
+    );
+  }
+}
 
 /** How potctl computes the state. */
 function potState(object: ControlPlaneObject): string {
