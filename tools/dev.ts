@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli";
 import { ApiError } from "../src/kubernetes/errors.ts";
-import { ControlPlane } from "../src/resources/controlplane/iofog/definition.ts";
+import { allFlavours, controlPlanes, type Flavour } from "../src/cli/flavours.ts";
 import {
   formatElapsed,
   InterruptedError,
@@ -24,8 +24,9 @@ import { openTarget, type Target, type TargetOptions } from "./dev/target.ts";
 
 const usage = `deno task dev [FLAGS]
 
-Starts a private local cluster, the operator and the sample in deploy/samples/iofog, and shows what happens.
+Starts a private local cluster, the operator and a sample in deploy/samples, and shows what happens.
 
+  --flavor NAME           iofog (default): deploy/samples/iofog; or pot: deploy/samples/pot/minimal
   --use-current-context   use the cluster of the current kubeconfig context; start nothing but the operator
   --kubeconfig FILE       the same with another kubeconfig
   --context NAME          the same with another context of it
@@ -39,7 +40,7 @@ downloaded, or built with Go, once. A proxy in HTTPS_PROXY is used for downloads
 export type DevCommand =
   | { readonly kind: "help" }
   | { readonly kind: "wrong"; readonly message: string }
-  | { readonly kind: "run"; readonly target: TargetOptions };
+  | { readonly kind: "run"; readonly target: TargetOptions; readonly flavour: Flavour };
 
 /**
  * Reads the command line.
@@ -50,7 +51,7 @@ export function parseCommand(args: readonly string[], directory: string): DevCom
   let unknown: string | undefined;
   const flags = parseArgs([...args], {
     boolean: ["use-current-context", "help"],
-    string: ["kubeconfig", "context"],
+    string: ["kubeconfig", "context", "flavor"],
     alias: { h: "help" },
     unknown: (arg: string) => {
       unknown ??= arg;
@@ -58,34 +59,43 @@ export function parseCommand(args: readonly string[], directory: string): DevCom
     },
   });
   if (unknown !== undefined) return { kind: "wrong", message: `unknown argument ${unknown}` };
-  for (const name of ["kubeconfig", "context"]) {
+  for (const name of ["kubeconfig", "context", "flavor"]) {
     if (flags[name] === "") return { kind: "wrong", message: `--${name} needs a value` };
   }
   if (flags.help) return { kind: "help" };
+  const flavour = allFlavours.find((each) => each === (flags.flavor ?? "iofog"));
+  if (flavour === undefined) {
+    return { kind: "wrong", message: `--flavor is one of ${allFlavours.join(", ")}` };
+  }
   const existing = flags["use-current-context"] || flags.kubeconfig !== undefined ||
     flags.context !== undefined;
   const kubeconfig = flags.kubeconfig === undefined ? undefined : resolve(directory, flags.kubeconfig);
   const target: TargetOptions = existing
     ? { kind: "existing", kubeconfig, context: flags.context }
     : { kind: "private" };
-  return { kind: "run", target };
+  return { kind: "run", target, flavour };
 }
 
 const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
-const sampleDirectory = `${root}/deploy/samples/iofog`;
-const namespace = "iofog";
+/** What is shown of each flavour; the samples lie in namespaces of these names. */
+const shown = {
+  iofog: { sample: "deploy/samples/iofog", crds: "crds" },
+  pot: { sample: "deploy/samples/pot/minimal", crds: "crds/pot" },
+} as const satisfies Record<Flavour, unknown>;
 
 /** Everything from start to Ctrl-C. Throws what made it impossible; the reason of `signal` when that aborts. */
-async function develop(options: TargetOptions, signal: AbortSignal): Promise<void> {
+async function develop(options: TargetOptions, flavour: Flavour, signal: AbortSignal): Promise<void> {
+  const namespace = flavour;
+  const { crds, sample } = shown[flavour];
   const began = performance.now();
   const say = (line: string) => writeOutput(`[${formatElapsed(performance.now() - began)}] ${line}\n`);
   const progress = printProgress(writeOutput, { isTerminal: Deno.stdout.isTerminal() });
-  await using target = await openTarget(options, { say, progress }, signal);
+  await using target = await openTarget(options, flavour, { say, progress }, signal);
   await reportWhile(progress, "installing the custom resource definitions", async () => {
-    await installCrds(target.client, await readManifests(`${root}/crds`), signal);
+    await installCrds(target.client, await readManifests(`${root}/${crds}`), signal);
   });
-  await applyManifests(target.client, await readManifests(sampleDirectory), signal);
-  say(`applied deploy/samples/iofog to namespace ${namespace}`);
+  await applyManifests(target.client, target.prepare(await readManifests(`${root}/${sample}`)), signal);
+  say(`applied ${sample} to namespace ${namespace}`);
   signal.throwIfAborted();
   // Ends the parts below together, also when one of them fails.
   const ending = new AbortController();
@@ -107,7 +117,7 @@ async function develop(options: TargetOptions, signal: AbortSignal): Promise<voi
         onLine: (line) => say(`operator | ${line}`),
         onEvent: say,
       }, ending.signal).finally(end),
-      reportConditions(target, say, ending.signal).finally(end),
+      reportConditions(target, flavour, say, ending.signal).finally(end),
     ]);
   } finally {
     signal.removeEventListener("abort", end);
@@ -121,13 +131,14 @@ const quietFlags = ["--metrics-addr", "127.0.0.1:0", "--health-addr", "127.0.0.1
 /** Shows every change of a condition, and the whole picture each time when the control plane became ready. */
 async function reportConditions(
   target: Target,
+  flavour: Flavour,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const seen = new Map<string, readonly ShownCondition[]>();
   const wasReady = new Set<string>();
   let drawing = Promise.resolve();
-  await followObjects(target.client, ControlPlane, namespace, (object) => {
+  await followObjects(target.client, controlPlanes[flavour], flavour, (object) => {
     const name = object.metadata?.name ?? "";
     const conditions = object.status?.conditions ?? [];
     for (const line of describeChanges(seen.get(name) ?? [], conditions)) say(`${name} | ${line}`);
@@ -135,12 +146,17 @@ async function reportConditions(
     if (!isReady(object)) return void wasReady.delete(name);
     if (wasReady.has(name)) return;
     wasReady.add(name);
-    drawing = drawing.then(() => showPicture(target, say, signal));
+    drawing = drawing.then(() => showPicture(target, flavour, say, signal));
   }, signal);
   await drawing;
 }
 
-async function showPicture(target: Target, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+async function showPicture(
+  target: Target,
+  namespace: string,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const lines: string[] = [];
   const status = startOperator({
     root,
@@ -176,7 +192,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const interruption = watchInterruption();
   try {
-    await develop(command.target, interruption.signal);
+    await develop(command.target, command.flavour, interruption.signal);
   } catch (error) {
     if (!interruption.signal.aborted) {
       console.error(`deno task dev: ${error instanceof Error ? error.message : error}`);
@@ -189,7 +205,7 @@ async function main(args: readonly string[]): Promise<number> {
   writeOutput(
     command.target.kind === "private"
       ? "stopped; nothing of the private cluster is left\n"
-      : `stopped; the sample stays in the cluster: kubectl delete namespace ${namespace} removes it\n`,
+      : `stopped; the sample stays in the cluster: kubectl delete namespace ${command.flavour} removes it\n`,
   );
   return 0;
 }

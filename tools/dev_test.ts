@@ -19,6 +19,16 @@ Deno.test("parseCommand() chooses the cluster", () => {
   assertEquals(target("-h"), { kind: "help" });
 });
 
+Deno.test("parseCommand() chooses the flavour", () => {
+  const flavour = (...args: string[]) => {
+    const command = parseCommand(args, "/");
+    return command.kind === "run" ? command.flavour : command;
+  };
+  assertEquals(flavour(), "iofog");
+  assertEquals(flavour("--flavor", "pot"), "pot");
+  assertEquals(flavour("--flavor=k8s"), { kind: "wrong", message: "--flavor is one of iofog, pot" });
+});
+
 Deno.test("parseCommand() refuses what it does not know", () => {
   for (
     const [args, message] of [

@@ -4,10 +4,9 @@
  */
 
 import type { KubernetesClient } from "../kubernetes/client.ts";
-import { ApiError, isStatus } from "../kubernetes/errors.ts";
+import { isStatus } from "../kubernetes/errors.ts";
 import type { Resource } from "../kubernetes/resource.ts";
 import type { KindState } from "../operator/definition.ts";
-import { servedSchema } from "../operator/served_schema.ts";
 import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
 import { PotControlPlane } from "../resources/controlplane/pot/definition.ts";
 
@@ -54,18 +53,15 @@ async function answerOf(
   if (state !== undefined && state.phase !== "absent" && !(state.phase === "failed" && state.denied)) {
     return "listed";
   }
+  // Open to everybody, while whoever may not list a kind is not told whether it is there.
+  const served = await client.discover(resource.group, resource.version, { signal });
+  if (served?.some(({ name }) => name === resource.plural) !== true) return "absent";
   try {
     await client.list(resource, { namespace, metadataOnly: true }, { signal });
     return "listed";
   } catch (error) {
     if (isStatus(error, 404)) return "absent";
-    if (!isStatus(error, 403)) throw error;
-  }
-  // Whoever may not list it is not told whether it is there.
-  try {
-    return await servedSchema(client, resource, signal) === undefined ? "absent" : "denied";
-  } catch (error) {
-    if (error instanceof ApiError) return "absent";
+    if (isStatus(error, 403)) return "denied";
     throw error;
   }
 }

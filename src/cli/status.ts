@@ -1,15 +1,17 @@
 /** `iofog-operator status`: the edge compute network as one picture. */
 
 import { stringify } from "@std/yaml";
-import { Deployment } from "../kubernetes/generated/apps_v1.ts";
+import { Deployment, StatefulSet } from "../kubernetes/generated/apps_v1.ts";
 import { Service } from "../kubernetes/generated/core_v1.ts";
 import type { Condition, Parent, Snapshot } from "../operator/definition.ts";
 import { CONTROLLER } from "../resources/controlplane/iofog/controller.ts";
-import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
 import { PORT_MANAGER } from "../resources/controlplane/iofog/port_manager.ts";
 import { ROUTER } from "../resources/controlplane/iofog/router.ts";
+import { PotControlPlane } from "../resources/controlplane/pot/definition.ts";
+import { NATS } from "../resources/controlplane/pot/nats.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
+import { controlPlanes } from "./flavours.ts";
 import { readEverything } from "./once.ts";
 
 /** What `-o json` and `-o yaml` give for each control plane. */
@@ -22,6 +24,9 @@ export interface Picture {
   readonly controllerVersion?: string | undefined;
   readonly controllerEndpoint?: string | undefined;
   readonly routerAddress?: string | undefined;
+  /** Of a PoT control plane, like `viewerUrl`. */
+  readonly natsAddress?: string | undefined;
+  readonly viewerUrl?: string | undefined;
   readonly components: readonly {
     readonly name: string;
     readonly available: number;
@@ -40,9 +45,9 @@ export async function status(
   try {
     await readEverything(assembly, options.stopping);
     const snapshot = assembly.engine.store.snapshot();
-    const pictures = (snapshot.list(ControlPlane) as readonly Parent[]).map((parent) =>
-      draw(parent, snapshot)
-    );
+    const pictures = Object.values(controlPlanes)
+      .flatMap((resource) => snapshot.list(resource) as readonly Parent[])
+      .map((parent) => draw(parent, snapshot));
     const format = options.flags.output;
     const print = (text: string) => options.print(assembly.redactor.clean(text));
     if (format === "json") print(`${JSON.stringify(pictures, undefined, 2)}\n`);
@@ -65,6 +70,8 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
     controllerVersion?: string;
     controllerEndpoint?: string;
     routerAddress?: string;
+    natsAddress?: string;
+    viewerUrl?: string;
   };
   const conditions = stored.conditions ?? [];
   const verdict = conditions.find(({ type }) => type === "Ready");
@@ -82,8 +89,10 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
     controllerVersion: stored.controllerVersion,
     controllerEndpoint: stored.controllerEndpoint,
     routerAddress: stored.routerAddress,
-    components: [CONTROLLER, ROUTER, PORT_MANAGER].map((name) => {
-      const deployment = snapshot.get(Deployment, name);
+    natsAddress: stored.natsAddress,
+    viewerUrl: stored.viewerUrl,
+    components: componentsOf(parent).map((name) => {
+      const deployment = snapshot.get(Deployment, name) ?? snapshot.get(StatefulSet, name);
       const service = snapshot.get(Service, name);
       return {
         name,
@@ -95,6 +104,12 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
     }),
     conditions,
   };
+}
+
+function componentsOf({ apiVersion }: Parent): readonly string[] {
+  return apiVersion?.startsWith(`${PotControlPlane.group}/`)
+    ? [CONTROLLER, ROUTER, NATS]
+    : [CONTROLLER, ROUTER, PORT_MANAGER];
 }
 
 function describeService(service: Service): string {
@@ -113,6 +128,8 @@ function render(picture: Picture): string {
     ["Controller", picture.controllerVersion],
     ["Endpoint", picture.controllerEndpoint],
     ["Router", picture.routerAddress],
+    ["NATS", picture.natsAddress],
+    ["Viewer", picture.viewerUrl],
   ].filter(([, value]) => value !== undefined).map(([name, value]) => `  ${name?.padEnd(12)}${value}\n`).join(
     "",
   );
@@ -125,7 +142,7 @@ function render(picture: Picture): string {
       service ?? "-",
     ]),
   ]);
-  const verdicts = new Set(["deploying", "ready", "Ready", "Reconciling", "Stalled"]);
+  const verdicts = new Set(["deploying", "updating", "ready", "Ready", "Reconciling", "Stalled"]);
   const parts = picture.conditions.filter(({ type }) => !verdicts.has(type));
   const conditions = columns([
     ["CONDITION", "STATUS", "REASON", "MESSAGE"],

@@ -7,6 +7,10 @@ import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { loadConnection } from "../../src/kubernetes/config.ts";
 import { noProxyForLoopback } from "../../src/kubernetes/connection_config.ts";
 import { createFetchTransport } from "../../src/kubernetes/fetch_transport.ts";
+import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { Flavour } from "../../src/cli/flavours.ts";
+import { type Keycloak, startKeycloak } from "../../tests/keycloak/keycloak.ts";
 import {
   connectCluster,
   findBinaries,
@@ -30,6 +34,8 @@ export interface Target extends AsyncDisposable {
   readonly client: KubernetesClient;
   /** What the operator is told to reach it, and the ioFog Controller. */
   readonly operatorArgs: readonly string[];
+  /** The objects of a sample, with what only this cluster has, such as the Keycloak that is played. */
+  prepare(sample: readonly KubeObject[]): readonly KubeObject[];
   /** kubectl with what it needs to reach the same cluster; undefined when there is none here. */
   readonly kubectl: string | undefined;
 }
@@ -39,15 +45,17 @@ const userAgent = "iofog-dev";
 /** Starts the private cluster or connects to the existing one. `say` gets what happens, one line each. */
 export async function openTarget(
   options: TargetOptions,
+  flavour: Flavour,
   report: { readonly say: (line: string) => void; readonly progress: Progress },
   signal: AbortSignal,
 ): Promise<Target> {
   return options.kind === "private"
-    ? await startPrivate(report, signal)
+    ? await startPrivate(flavour, report, signal)
     : await connectExisting(options, report.say);
 }
 
 async function startPrivate(
+  flavour: Flavour,
   { say, progress }: { readonly say: (line: string) => void; readonly progress: Progress },
   signal: AbortSignal,
 ): Promise<Target> {
@@ -59,23 +67,52 @@ async function startPrivate(
   started.defer(() => kubeletClient.transport.close?.());
   started.use(playKubelet(kubeletClient, { onAction: played }));
   played("kubelet and cloud are played: no container runs, addresses lead nowhere");
-  const controller = await startController();
-  started.defer(() => controller.close());
-  played(`the ioFog Controller is played too, by a stand-in for 3.0.4 at ${controller.url}`);
-  started.use(controller.playDevices({ count: 2, onAction: played }));
-  played("two devices stand ready: the first two agents that are made are provisioned, and report");
   const client = connectCluster(cluster, { userAgent });
   started.defer(() => client.transport.close?.());
+  const keycloak = flavour === "pot" ? await startKeycloak() : undefined;
+  started.defer(() => keycloak?.close());
+  const controller = await startController(
+    keycloak === undefined ? {} : {
+      version: "3.7.3",
+      realm: keycloak.trusted,
+      readSecret: async (name) => (await client.get(Secret, { namespace: flavour, name })).data,
+    },
+  );
+  started.defer(() => controller.close());
+  if (keycloak !== undefined) played(`and so is Keycloak, at ${keycloak.url}`);
+  played(
+    `the ioFog Controller is played too, by a stand-in for ${
+      keycloak === undefined ? "3.0.4" : "3.7.3"
+    } at ${controller.url}`,
+  );
+  started.use(controller.playDevices({ count: 2, onAction: played }));
+  played("two devices stand ready: the first two agents that are made are provisioned, and report");
   const stack = started.move();
   const kubectl = await kubectlOnPath() ?? binaries.kubectl;
   return {
     client,
     operatorArgs: ["--kubeconfig", cluster.kubeconfigPath, "--controller-url", controller.url],
+    prepare: (sample) => keycloak === undefined ? sample : withKeycloak(sample, keycloak),
     kubectl: kubectl === undefined
       ? undefined
       : `KUBECONFIG=${quoted(cluster.kubeconfigPath)} ${quoted(kubectl)}`,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** The sample with the Keycloak that is played, and the authority of its certificate. */
+function withKeycloak(sample: readonly KubeObject[], keycloak: Keycloak): readonly KubeObject[] {
+  const name = "keycloak-ca";
+  return sample.flatMap((object) => {
+    const { spec } = object as { spec?: { auth?: object } };
+    if (object.kind !== "ControlPlane") return [object];
+    const metadata = { name, namespace: object.metadata?.namespace ?? "" };
+    const auth = { ...spec?.auth, ...keycloak.auth(), caSecretRef: { name, key: "ca.crt" } };
+    return [
+      { apiVersion: "v1", kind: "Secret", metadata, stringData: { "ca.crt": keycloak.caPem } } as KubeObject,
+      { ...object, spec: { ...spec, auth } } as KubeObject,
+    ];
+  });
 }
 
 async function connectExisting(
@@ -90,6 +127,7 @@ async function connectExisting(
   const kubectl = await kubectlOnPath();
   return {
     client: new KubernetesClient(transport),
+    prepare: (sample) => sample,
     operatorArgs: [
       ...kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig],
       ...context === undefined ? [] : ["--context", context],

@@ -355,10 +355,13 @@ const mostShown = 20;
 function pausedMessage({ parent }: StatusContext, paused: NonNullable<StatusContext["paused"]>): string {
   const { annotation, writes } = paused;
   const { name, namespace } = parent.metadata;
+  // Where both groups are served the bare name means only one of them.
+  const [group] = parent.apiVersion?.split("/") ?? [];
+  const kind = group === "iofog.org" ? "controlplane" : `controlplane.${group}`;
   const more = writes.length > mostShown ? ` and ${writes.length - mostShown} more` : "";
   const held = writes.length === 0 ? "nothing" : `${writes.slice(0, mostShown).join("; ")}${more}`;
   return `the annotation ${annotation} stops all writes. Without it would be written: ${held}. To go on: ` +
-    `kubectl -n ${namespace} annotate controlplane ${name} ${annotation}-`;
+    `kubectl -n ${namespace} annotate ${kind} ${name} ${annotation}-`;
 }
 
 function isExternal(object: string, context: StatusContext): boolean {
