@@ -134,9 +134,12 @@ Deno.test("the README's metrics are the program's, with their labels", async () 
 Deno.test("the README names each kind of custom resource with its short name", async () => {
   const rows = tableRows(readme, "kind").map(([kind, short]) => [kind, short]);
   const expected: string[][] = [];
-  for await (const { name } of Deno.readDir(new URL("crds", ROOT))) {
-    if (name === "kustomization.yaml") continue;
-    const text = await Deno.readTextFile(new URL(`crds/${name}`, ROOT));
+  const folders = ["crds", "crds/pot"];
+  const files = folders.flatMap((folder) =>
+    [...Deno.readDirSync(new URL(folder, ROOT))].map(({ name }) => `${folder}/${name}`)
+  );
+  for (const file of files.filter((path) => path.endsWith(".org.yaml") || path.endsWith(".com.yaml"))) {
+    const text = await Deno.readTextFile(new URL(file, ROOT));
     const find = (pattern: RegExp) => pattern.exec(text)?.[1] ?? "";
     const version = find(/^ +- name: (v\w+)$/m) || find(/^ {4}name: (v\w+)$/m);
     expected.push([
