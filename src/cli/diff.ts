@@ -56,6 +56,7 @@ export function render(plan: Pick<ParentPlan, "waves" | "external">): string {
 
 function renderExternal(write: ExternalWrite): string {
   const title = `${write.verb} ${describeTarget(write)} in the Controller\n`;
+  if (write.verb === "delete") return title;
   const { fields } = write.child;
   if (write.observed === undefined) return `${title}${lines("+", stringify(fields))}`;
   const before = stringify(pick(write.observed.fields, fields, undefined));

@@ -12,6 +12,7 @@ import { NATS } from "../resources/controlplane/pot/nats.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
 import { controlPlanes } from "./flavours.ts";
+import { drawEdge, type EdgePicture, edgeRows } from "./edge_picture.ts";
 import { readEverything } from "./once.ts";
 
 /** What `-o json` and `-o yaml` give for each control plane. */
@@ -35,6 +36,7 @@ export interface Picture {
     readonly service?: string | undefined;
   }[];
   readonly conditions: readonly Condition[];
+  readonly edge: EdgePicture;
 }
 
 /** Prints the picture; returns 0 when every control plane is ready, else 1. */
@@ -103,6 +105,7 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
       };
     }),
     conditions,
+    edge: drawEdge(snapshot, parent.apiVersion?.startsWith("datasance.com/") ? "datasance.com" : "iofog.org"),
   };
 }
 
@@ -151,7 +154,8 @@ function render(picture: Picture): string {
   return `ControlPlane ${picture.namespace}/${picture.name}: ${
     picture.ready ? "ready" : `not ready (${picture.reason})`
   }\n` +
-    `  ${picture.message}\n${facts}\n${table}\n${conditions}`;
+    `  ${picture.message}\n${facts}\n${table}\n${conditions}` +
+    edgeRows(picture.edge).map((rows) => `\n${columns(rows)}`).join("");
 }
 
 function columns(rows: readonly (readonly string[])[]): string {

@@ -1,0 +1,165 @@
+/** The kinds of the edge on a real API server: `iofog.org/v3` beside a ControlPlane, with a stand-in Controller 3.0.4. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { parse } from "@std/yaml";
+import { isStatus } from "../../src/kubernetes/errors.ts";
+import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { Condition, Parent } from "../../src/operator/definition.ts";
+import { edgeCrds, type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
+import { connectCluster } from "../cluster/mod.ts";
+import { cluster, scenario, type Scene } from "./harness.ts";
+import { eventually } from "./waiting.ts";
+
+type EdgeObject = Parent<
+  Record<string, unknown>,
+  Record<string, unknown> & { readonly conditions?: readonly Condition[] }
+>;
+
+/** Every test file does this; the API server takes the same CRDs as often as they come. */
+async function installEdgeCrds(): Promise<void> {
+  const client = connectCluster(cluster, { userAgent: "e2e-test" });
+  for (const { metadata } of edgeCrds(["iofog.org"])) {
+    const text = await Deno.readTextFile(new URL(`../../crds/${metadata.name}.yaml`, import.meta.url));
+    const crd = parse(text) as CustomResourceDefinition;
+    await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
+    await eventually(
+      `${metadata.name} to be served`,
+      () => client.get(CustomResourceDefinition, { name: metadata.name }),
+      (found) =>
+        found?.status?.conditions?.some(({ type, status }) => type === "Established" && status === "True") ??
+          false,
+      { show: (found) => JSON.stringify(found?.status?.conditions) },
+    );
+  }
+  client.transport.close?.();
+}
+
+await installEdgeCrds();
+
+function edge(scene: Scene) {
+  const { client, controller, namespace } = scene;
+  const resourceOf = (kind: EdgeKind) => edgeResourceOf(kind, "iofog.org");
+  const get = (kind: EdgeKind, name: string) => scene.get(resourceOf(kind), name) as Promise<EdgeObject>;
+  return {
+    get,
+    make: (kind: EdgeKind, name: string, spec: unknown) =>
+      client.create(resourceOf(kind), { metadata: { namespace, name }, spec } as KubeObject),
+    change: (kind: EdgeKind, name: string, spec: unknown) =>
+      client.patch(resourceOf(kind), { namespace, name }, { type: "merge", patch: { spec } }),
+    delete: (kind: EdgeKind, name: string) => client.delete(resourceOf(kind), { namespace, name }),
+    /** Waits until `Ready` is so, for the present generation. */
+    until: (kind: EdgeKind, name: string, state: RegExp) =>
+      eventually(
+        `${kind} ${name} to be ${state}`,
+        () => get(kind, name),
+        (object) => {
+          const ready = object.status?.conditions?.find(({ type }) => type === "Ready");
+          return ready?.observedGeneration === object.metadata.generation &&
+            state.test(`${ready?.status} ${ready?.reason}`);
+        },
+        { show: ({ status }) => JSON.stringify(status), withinMs: 30_000 },
+      ),
+    /** What changed something in the Controller. */
+    calls: () =>
+      controller.requests.filter(({ method }) => method !== "GET").map(({ method, path }) =>
+        `${method} ${path.replace("/api/v3", "").replace(/[A-Za-z0-9]{32}/, "UUID")}`
+      ),
+  };
+}
+
+/** Makes every agent report, as devices would. */
+function report({ controller: { state } }: Scene): void {
+  for (const { columns } of state.agents) {
+    Object.assign(columns, { daemonStatus: "RUNNING", lastActive: Date.now(), version: "3.0.1" });
+  }
+  for (const { status } of state.microservices) Object.assign(status ?? {}, { status: "RUNNING" });
+}
+
+scenario(
+  "an application comes up on its agent, follows changes, is repaired, and goes with all that it made",
+  async (scene) => {
+    const { controller } = scene;
+    const world = edge(scene);
+    // The other way round: references wait for what they name.
+    await world.make("Application", "monitor", {
+      microservices: [
+        {
+          name: "reader",
+          agent: { name: "press-1" },
+          images: { x86: "reader:1" },
+          config: { sampleHz: 400 },
+        },
+        {
+          name: "board",
+          agent: { name: "press-1" },
+          images: { x86: "board:1" },
+          container: { ports: [{ internal: 80, external: 5080 }] },
+        },
+      ],
+      routes: [{ name: "readings", from: "reader", to: "board" }],
+    });
+    await scene.create();
+    const operator = scene.operate();
+    await world.until("Application", "monitor", /Unknown ControllerUnreachable|False AgentMissing/);
+    await scene.untilReady();
+    await world.until("Application", "monitor", /False AgentMissing/);
+    await world.make("Agent", "press-1", {
+      host: "10.20.0.11",
+      ssh: { user: "edge" },
+      config: { agentType: "x86" },
+    });
+    await world.until("Agent", "press-1", /True NotProvisioned/);
+    const warning = (await world.get("Agent", "press-1")).status?.conditions?.find(({ type }) =>
+      type === "Warning"
+    );
+    assertStringIncludes(warning?.message ?? "", "spec.ssh (only iofogctl and potctl can do that)");
+    await world.until("Application", "monitor", /False Starting/);
+    report(scene);
+    const up = await world.until("Application", "monitor", /True Ready/);
+    assertEquals(up.status?.["running"], "2/2");
+    const agent = await world.until("Agent", "press-1", /True Ready/);
+    assertEquals([agent.status?.["version"], agent.status?.["architecture"]], ["3.0.1", "x86"]);
+
+    // A change is one call; identity does not change.
+    controller.forgetRequests();
+    await world.change("Application", "monitor", { description: "Vibrations" });
+    await eventually("the change", () => Promise.resolve(world.calls()), (calls) => calls.length > 0, {
+      show: (calls) => calls.join(),
+    });
+    assertEquals(world.calls(), ["PATCH /application/monitor"]);
+    const refused = await world.change("Application", "monitor", { name: "other" })
+      .then(() => undefined, (error: unknown) => error);
+    assert(isStatus(refused, 422));
+    assertStringIncludes((refused as Error).message, "name cannot be changed");
+
+    // Somebody else's change is put right.
+    await world.until("Application", "monitor", /True Ready/);
+    controller.forgetRequests();
+    const reader = controller.state.microservices.find(({ name }) => name === "reader");
+    if (reader !== undefined) reader.cmd = ["--wrong"];
+    await eventually("the repair", () => Promise.resolve(world.calls()), (calls) => calls.length > 0, {
+      show: (calls) => calls.join(),
+      withinMs: 20_000,
+    });
+    assertEquals(world.calls(), ["PATCH /microservices/UUID"]);
+    assertMatch(await operator.read("/metrics"), /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/);
+
+    // An agent is kept while microservices run on it, and goes with them.
+    controller.forgetRequests();
+    await world.delete("Agent", "press-1");
+    await eventually(
+      "the agent to be kept",
+      () => Promise.resolve(operator.lines.join("\n")),
+      (text) => text.includes("Agent press-1 is kept"),
+      { show: () => "nothing was said", withinMs: 20_000 },
+    );
+    await world.delete("Application", "monitor");
+    await eventually("all to be gone", () => Promise.resolve(world.calls()), (calls) => calls.length >= 2, {
+      show: (calls) => calls.join(),
+      withinMs: 20_000,
+    });
+    assertEquals(world.calls(), ["DELETE /application/monitor", "DELETE /iofog/UUID"]);
+    await scene.untilReady();
+  },
+);
