@@ -54,7 +54,8 @@ const CUSTOM_RESOURCE_DEFINITIONS: Resource<CustomResourceDefinition> = {
 const RETRY_MS = 200;
 
 /** Keys of a Secret's data that hold no secret. */
-const PUBLIC_KEYS = /^(ca\.crt|tls\.crt|namespace|email|user(name)?|dbname|host|port|provider|ssl|ca)$/i;
+const PUBLIC_KEYS =
+  /^(ca\.crt|tls\.crt|namespace|email|user(name)?|dbname|host|port|provider|ssl|ca|uuid|controllerURL|expirationTime)$/i;
 /** Fields of a document that hold a secret. */
 const SECRET_FIELDS = /(password|passphrase|token|seed|auth)$/i;
 

@@ -1,13 +1,17 @@
 /** The kinds of the edge on a real API server: `iofog.org/v3` beside a ControlPlane, with a stand-in Controller 3.0.4. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { parse } from "@std/yaml";
+import { parse, parseAll } from "@std/yaml";
 import { isStatus } from "../../src/kubernetes/errors.ts";
+import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
+import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { edgeCrds, type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { connectCluster } from "../cluster/mod.ts";
+import { SimulatedAgent } from "../controller/simulated_agent.ts";
+import { registerSecret } from "../secrets.ts";
 import { cluster, scenario, type Scene } from "./harness.ts";
 import { eventually } from "./waiting.ts";
 
@@ -68,12 +72,17 @@ function edge(scene: Scene) {
   };
 }
 
-/** Makes every agent report, as devices would. */
-function report({ controller: { state } }: Scene): void {
-  for (const { columns } of state.agents) {
-    Object.assign(columns, { daemonStatus: "RUNNING", lastActive: Date.now(), version: "3.0.1" });
-  }
-  for (const { status } of state.microservices) Object.assign(status ?? {}, { status: "RUNNING" });
+/** Provisions an agent with the key that the operator put into a Secret, as a person would on the device. */
+async function provision(scene: Scene, secret: string): Promise<SimulatedAgent> {
+  const { data = {} } = await eventually(
+    `Secret ${secret}`,
+    () => scene.find(Secret, secret),
+    (found) => found?.data?.["provisioningKey"] !== undefined,
+    { show: () => "it is not there" },
+  ) as Secret;
+  const key = registerSecret(atob(data["provisioningKey"] ?? ""));
+  assertEquals(Object.keys(data).toSorted(), ["controllerURL", "expirationTime", "provisioningKey", "uuid"]);
+  return await SimulatedAgent.provision({ url: scene.controller.url, key });
 }
 
 scenario(
@@ -107,6 +116,7 @@ scenario(
     await world.make("Agent", "press-1", {
       host: "10.20.0.11",
       ssh: { user: "edge" },
+      provisioning: { secretName: "press-1-key" },
       config: { agentType: "x86" },
     });
     await world.until("Agent", "press-1", /True NotProvisioned/);
@@ -115,7 +125,8 @@ scenario(
     );
     assertStringIncludes(warning?.message ?? "", "spec.ssh (only iofogctl and potctl can do that)");
     await world.until("Application", "monitor", /False Starting/);
-    report(scene);
+    const device = await provision(scene, "press-1-key");
+    await device.turn();
     const up = await world.until("Application", "monitor", /True Ready/);
     assertEquals(up.status?.["running"], "2/2");
     const agent = await world.until("Agent", "press-1", /True Ready/);
@@ -134,6 +145,7 @@ scenario(
     assertStringIncludes((refused as Error).message, "name cannot be changed");
 
     // Somebody else's change is put right.
+    await device.turn();
     await world.until("Application", "monitor", /True Ready/);
     controller.forgetRequests();
     const reader = controller.state.microservices.find(({ name }) => name === "reader");
@@ -143,7 +155,10 @@ scenario(
       withinMs: 20_000,
     });
     assertEquals(world.calls(), ["PATCH /microservices/UUID"]);
-    assertMatch(await operator.read("/metrics"), /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/);
+    assertMatch(
+      (await operator.read("/metrics")).text,
+      /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/,
+    );
 
     // An agent is kept while microservices run on it, and goes with them.
     controller.forgetRequests();
@@ -161,5 +176,66 @@ scenario(
     });
     assertEquals(world.calls(), ["DELETE /application/monitor", "DELETE /iofog/UUID"]);
     await scene.untilReady();
+  },
+);
+
+/** The objects in a file of the repository, in the namespace of the scene. */
+async function objectsIn(file: string, namespace: string): Promise<readonly KubeObject[]> {
+  const text = await Deno.readTextFile(new URL(`../../${file}`, import.meta.url));
+  return (parseAll(text) as KubeObject[]).map((object) => ({
+    ...object,
+    metadata: { ...object.metadata, namespace },
+  }));
+}
+
+scenario(
+  "the Role of a CLI does without the edge and says once how to get it; with the addition, the samples come up",
+  async (scene) => {
+    const { client, controller, namespace } = scene;
+    const world = edge(scene);
+    const [role] = await objectsIn("deploy/base/role.yaml", namespace) as readonly Role[];
+    const rules = (role?.rules ?? []).filter(({ resources = [] }) =>
+      !resources.some((each) => /^agents/.test(each))
+    );
+    const kubeconfig = await scene.account("cli", rules);
+    await scene.create();
+    const samples = ["agents", "application", "edge_resource"].map((name) =>
+      `deploy/samples/edge/${name}.yaml`
+    );
+    for (const object of (await Promise.all(samples.map((file) => objectsIn(file, namespace)))).flat()) {
+      await client.create(edgeResourceOf(object.kind as EdgeKind, "iofog.org"), object);
+    }
+    const before = scene.operate([`--kubeconfig=${kubeconfig}`]);
+    await scene.untilReady();
+    const told = before.lines.filter((line) => line.includes("deploy/edge-addon"));
+    assertEquals(told.length, 1);
+    assertEquals(controller.state.agents, []);
+    await before.stop();
+
+    const [added] = await objectsIn("deploy/edge-addon/role.yaml", namespace) as readonly Role[];
+    await client.create(Role, added as Role);
+    await client.create(RoleBinding, {
+      metadata: { namespace, name: "edge" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: added?.metadata?.name ?? "" },
+      subjects: [{ kind: "ServiceAccount", name: "cli", namespace }],
+    });
+    scene.operate([`--kubeconfig=${kubeconfig}`]);
+    await world.until("Agent", "press-hall-01", /True NotProvisioned/);
+    await world.until("Agent", "office-01", /True NotProvisioned/);
+    await world.until("Application", "press-monitor", /False Starting/);
+    await world.until("EdgeResource", "gate-camera", /True Ready/);
+    const camera = await world.get("EdgeResource", "gate-camera");
+    assertEquals(camera.status?.["linked"], ["press-hall-01"]);
+    const device = await provision(scene, "office-01-provisioning");
+    await device.turn();
+    const status = await eventually(
+      "the picture to show it",
+      () => scene.command("status"),
+      ({ stdout }) => /office-01 +RUNNING/.test(stdout),
+      { show: ({ stdout }) => stdout },
+    );
+    assertMatch(status.stdout, /office-01 +RUNNING +3\.0\.1 .*\n +press-monitor\/dashboard +RUNNING/);
+    const { code, stdout } = await scene.command("diff");
+    assertEquals([code, stdout], [0, ""]);
   },
 );

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { SimulatedAgent } from "../controller/simulated_agent.ts";
 import { registerSecret } from "../secrets.ts";
 import { EdgeTest } from "./edge_world.ts";
 
@@ -171,9 +172,11 @@ Deno.test("a key to provision an agent with is made once, and goes when the agen
   ]);
   registerSecret(atob(key.data?.["provisioningKey"] ?? ""));
   assertEquals(await edge.converge(), []);
-  const [agent] = edge.controller.state.agents;
-  if (agent === undefined) throw new Error("no agent");
-  Object.assign(agent.columns, { lastActive: 5, daemonStatus: "RUNNING", version: "3.0.1" });
+  const device = await SimulatedAgent.provision({
+    url: edge.controller.url,
+    key: atob(key.data?.["provisioningKey"] ?? ""),
+  });
+  await device.turn();
   assertEquals(await edge.converge(), []);
   assertEquals(edge.api.get(Secret, "a-key"), undefined);
   assertEquals(edge.condition("Agent", "a"), "True Ready: agent a is running");

@@ -127,3 +127,5 @@ export const certificateReasons: readonly string[] = [
 
 /** Why NATS cannot have fewer servers, where only a person can help. */
 export const scaleRefusals: readonly string[] = [NATS_HEALTH_UNKNOWN, NATS_LAST_COPY, NATS_QUORUM];
+/** Something in the Controller is kept although its custom resource was deleted. */
+export const STILL_USED = "StillUsed";

@@ -337,6 +337,10 @@ function notices(context: StatusContext, warnings: readonly Warning[]): readonly
     const message = `the operator's Role is small: ${context.restrictions.join("; ")}`;
     drafts.push({ type: "Restricted", status: "True", reason: reasons.ROLE_TOO_SMALL, message });
   }
+  if (context.kept !== undefined && context.kept.length > 0) {
+    const message = context.kept.slice(0, 10).join("; ");
+    drafts.push({ type: "EdgeKept", status: "True", reason: reasons.STILL_USED, message });
+  }
   if (context.lostFields.length > 0) {
     const shown = context.lostFields.slice(0, 20).join(", ");
     drafts.push({
