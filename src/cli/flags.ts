@@ -43,6 +43,7 @@ export const flagsSchema = z.object({
   "log-format": oneOf([...LOG_FORMATS, "auto"]),
   "enable-leader-election": z.boolean(),
   "output": oneOf(["text", "json", "yaml"]),
+  "filename": z.string().optional(),
   "help": z.boolean(),
   "version": z.boolean(),
 });
@@ -110,6 +111,7 @@ export const flagTable: readonly FlagHelp[] = [
     text: "json, text, or auto: text on a terminal, else json",
   },
   { name: "output", alias: "o", value: "FORMAT", default: "text", text: "of status: text, json or yaml" },
+  { name: "filename", alias: "f", value: "FILE", text: "of convert: a file of iofogctl or potctl" },
   { name: "enable-leader-election", text: "accepted for compatibility: a Lease is always used" },
   { name: "help", alias: "h", text: "show help" },
   { name: "version", text: "show the version" },

@@ -9,6 +9,8 @@ export const commandTable = [
   { name: "once", text: "converge once and end; 1 when something could not be done" },
   { name: "diff", text: "show what would be written; 0 nothing, 1 something, 2 an error" },
   { name: "status", text: "show the edge compute network; 1 when it is not ready" },
+  { name: "convert", text: "print the custom resources for a file of iofogctl or potctl" },
+  { name: "export", text: "print custom resources for what is on the Controller" },
   { name: "crds", text: "print the CRDs of this version, for kubectl apply -f -" },
   { name: "version", text: "print the version" },
 ] as const;

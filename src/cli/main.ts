@@ -9,9 +9,11 @@ import { ListenError } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
+import { convert } from "./convert.ts";
 import { crds } from "./crds.ts";
 import { diff } from "./diff.ts";
 import { bypassProxy, machine, print, printError } from "./environment.ts";
+import { exportEdge } from "./export.ts";
 import { parseCommandLine, UsageError } from "./flags.ts";
 import { commandTable, help } from "./help.ts";
 import { once } from "./once.ts";
@@ -56,6 +58,10 @@ export async function main(
         return await diff(options);
       case "status":
         return await status(options);
+      case "convert":
+        return await convert({ environment, path: flags.filename, print, printError });
+      case "export":
+        return await exportEdge(options);
       case "crds":
         print(crds());
         return 0;

@@ -46,7 +46,10 @@ for (
   const [args, message] of [
     [["--bogus"], "unknown flag --bogus: see iofog-operator --help"],
     [["status", "extra"], "extra is one argument too many: see iofog-operator --help"],
-    [["apply"], "unknown command apply: it is one of run, once, diff, status, crds, version"],
+    [
+      ["apply"],
+      "unknown command apply: it is one of run, once, diff, status, convert, export, crds, version",
+    ],
     [["--resync-interval=x"], "--resync-interval: must be a duration such as 30s or 5m"],
   ] as const
 ) {

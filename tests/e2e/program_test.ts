@@ -48,7 +48,10 @@ scenario("version, help and crds ask nobody", async (scene) => {
 Deno.test("a command line that cannot be understood is one line and exit code 2", async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [["--bogus"], /unknown flag --bogus: see iofog-operator --help/],
-    [["apply"], /unknown command apply: it is one of run, once, diff, status, crds, version/],
+    [
+      ["apply"],
+      /unknown command apply: it is one of run, once, diff, status, convert, export, crds, version/,
+    ],
     [["run", "--resync-interval=5"], /--resync-interval: must be a duration such as 30s or 5m/],
   ];
   for (const [args, message] of cases) {

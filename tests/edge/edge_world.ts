@@ -3,7 +3,7 @@
  * what is asked of the Controller, without a cluster.
  */
 
-import { createControllerClient } from "../../src/controller/client.ts";
+import { type ControllerClient, createControllerClient } from "../../src/controller/client.ts";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
@@ -38,6 +38,7 @@ export class EdgeTest implements AsyncDisposable {
     readonly controller: Controller,
     readonly engine: Engine,
     readonly events: EventRecorder,
+    readonly client: ControllerClient,
     lines: string[],
     close: () => Promise<void>,
   ) {
@@ -114,7 +115,7 @@ export class EdgeTest implements AsyncDisposable {
       data: { id: "planted", entries: "[]" },
     });
     controller.forgetRequests();
-    return new EdgeTest(api, clock, controller, engine, events, lines, async () => {
+    return new EdgeTest(api, clock, controller, engine, events, client, lines, async () => {
       client.close();
       await controller.close();
     });

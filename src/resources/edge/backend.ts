@@ -167,6 +167,25 @@ export class EdgeBackend implements ExternalBackend {
     }
   }
 
+  /**
+   * Everything that the Controller holds for the edge.
+   *
+   * @throws ExternalError
+   */
+  async world(snapshot: Snapshot, signal: AbortSignal): Promise<EdgeWorld> {
+    const access = this.#options.access(snapshot);
+    if (!("client" in access)) {
+      throw new ExternalError(access.message, { reason: access.reason, retryable: true });
+    }
+    try {
+      return (await this.#look(access, signal)).world;
+    } catch (error) {
+      if (!(error instanceof ControllerError)) throw error;
+      const message = `the Controller at ${access.url} cannot be used: ${error.message}`;
+      throw new ExternalError(message, { reason: "ControllerUnreachable", retryable: true, cause: error });
+    }
+  }
+
   /** Makes a key to provision an agent with: what its Secret holds. */
   async provideKey(
     uuid: string,
