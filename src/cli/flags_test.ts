@@ -59,6 +59,7 @@ const accepted: readonly (readonly [line: string, flags: Partial<Flags>])[] = [
   ["--output yaml", { output: "yaml" }],
   ["-o json", { output: "json" }],
   ["-ojson", { output: "json" }],
+  ["-f file.yaml", { filename: "file.yaml" }],
   ["--help", { help: true }],
   ["-h", { help: true }],
   ["--version", { version: true }],
