@@ -83,6 +83,9 @@ const shown = {
   pot: { sample: "deploy/samples/pot/minimal", crds: "crds/pot" },
 } as const satisfies Record<Flavour, unknown>;
 
+/** Two agents and what runs on them, for two devices that the played Controller has. */
+const edgeSample = "deploy/samples/edge";
+
 /** Everything from start to Ctrl-C. Throws what made it impossible; the reason of `signal` when that aborts. */
 async function develop(options: TargetOptions, flavour: Flavour, signal: AbortSignal): Promise<void> {
   const namespace = flavour;
@@ -96,6 +99,10 @@ async function develop(options: TargetOptions, flavour: Flavour, signal: AbortSi
   });
   await applyManifests(target.client, target.prepare(await readManifests(`${root}/${sample}`)), signal);
   say(`applied ${sample} to namespace ${namespace}`);
+  if (flavour === "iofog") {
+    await applyManifests(target.client, await readManifests(`${root}/${edgeSample}`), signal);
+    say(`applied ${edgeSample} to namespace ${namespace}: two agents with an application on them`);
+  }
   signal.throwIfAborted();
   // Ends the parts below together, also when one of them fails.
   const ending = new AbortController();
