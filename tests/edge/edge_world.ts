@@ -3,7 +3,10 @@
  * what is asked of the Controller, without a cluster.
  */
 
-import { type ControllerClient, createControllerClient } from "../../src/controller/client.ts";
+import type { CommonCalls } from "../../src/controller/calls.ts";
+import { createControllerClient } from "../../src/controller/client.ts";
+import { createKeycloakClient } from "../../src/controller/keycloak.ts";
+import { createPotControllerClient } from "../../src/controller/pot_client.ts";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
@@ -12,18 +15,57 @@ import { Engine } from "../../src/operator/engine.ts";
 import { EventRecorder } from "../../src/operator/events.ts";
 import { definitionOf } from "../../src/operator/fixtures.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
-import { type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
+import { type EdgeGroup, type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { edgeManaged } from "../../src/resources/edge/managed.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRedactor } from "../../src/telemetry/redaction.ts";
 import { type Controller, startController } from "../controller/controller.ts";
+import { startKeycloak } from "../keycloak/keycloak.ts";
 import { MemoryApi } from "../memory_transport.ts";
 import { registerSecret } from "../secrets.ts";
 import { VirtualClock } from "../virtual_clock.ts";
 
 /** A custom resource of the edge as it is read. */
 export type EdgeObject = Parent<Record<string, unknown>, { readonly conditions?: readonly Condition[] }>;
+
+/** A Controller with somebody logged in to it. */
+interface Started {
+  readonly client: CommonCalls;
+  readonly controller: Controller;
+  readonly version: string;
+  readonly close: () => Promise<void>;
+}
+
+async function startOld(): Promise<Started> {
+  const controller = await startController();
+  const client = createControllerClient({ baseUrl: controller.url });
+  const password = registerSecret(`Pw-${crypto.randomUUID()}`);
+  const user = { firstName: "Some", lastName: "Body", email: "somebody@example.com", password };
+  await client.signUp(user);
+  await client.login(user);
+  const close = async () => {
+    client.close();
+    await controller.close();
+  };
+  return { client, controller, version: "3.0.4", close };
+}
+
+async function startPot(): Promise<Started> {
+  const keycloak = await startKeycloak();
+  const controller = await startController({ version: "3.7.3", realm: keycloak.trusted });
+  const { url, caPem, realm, clientId, issuing: { clientSecret } } = keycloak;
+  const login = createKeycloakClient({ url, caPem, realm, clientId, clientSecret });
+  const client = createPotControllerClient({ baseUrl: controller.url, keycloak: login });
+  const hub = { serverPort: 4222, clusterPort: 6222, leafPort: 7422, mqttPort: 8883, httpPort: 8222 };
+  await client.setNatsHub({ host: "10.0.0.2", ...hub });
+  const close = async () => {
+    client.close();
+    login.close();
+    await Promise.all([controller.close(), keycloak.close()]);
+  };
+  return { client, controller, version: "3.7.3", close };
+}
 
 /** See the module. */
 export class EdgeTest implements AsyncDisposable {
@@ -33,12 +75,13 @@ export class EdgeTest implements AsyncDisposable {
   readonly #names = new Map<string, string>();
 
   private constructor(
+    readonly group: EdgeGroup,
     readonly api: MemoryApi,
     readonly clock: VirtualClock,
     readonly controller: Controller,
     readonly engine: Engine,
     readonly events: EventRecorder,
-    readonly client: ControllerClient,
+    readonly client: CommonCalls,
     lines: string[],
     close: () => Promise<void>,
   ) {
@@ -46,24 +89,18 @@ export class EdgeTest implements AsyncDisposable {
     this.#close = close;
   }
 
-  static async open(): Promise<EdgeTest> {
+  /** @param group Decides which Controller there is: 3.0.4, or 3.7.3 with a Keycloak. */
+  static async open(group: EdgeGroup = "iofog.org"): Promise<EdgeTest> {
     const clock = new VirtualClock();
-    const controller = await startController();
-    const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, "iofog.org"));
+    const { client, close, controller, version } = group === "iofog.org"
+      ? await startOld()
+      : await startPot();
+    const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, group));
     const api = new MemoryApi(clock, [ControlPlane, ...kinds, ConfigMap, Secret, Event, Lease]);
-    const client = createControllerClient({ baseUrl: controller.url });
-    const password = registerSecret(`Pw-${crypto.randomUUID()}`);
-    const user = { firstName: "Some", lastName: "Body", email: "somebody@example.com", password };
-    await client.signUp(user);
-    await client.login(user);
-    await client.setRouter({
-      host: "10.0.0.1",
-      messagingPort: 5671,
-      edgeRouterPort: 45671,
-      interRouterPort: 55671,
-    });
+    const ports = { messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 };
+    await client.setRouter({ host: "10.0.0.1", ...ports });
     await client.setConfig("iofog-inventory", "planted");
-    const access = () => ({ client, url: controller.url, version: "3.0.4" });
+    const access = () => ({ client, url: controller.url, version });
     const redactor = createRedactor();
     const lines: string[] = [];
     const log = createLogger({
@@ -96,7 +133,7 @@ export class EdgeTest implements AsyncDisposable {
         { definition: controlPlane },
         ...edgeManaged({
           clock,
-          group: "iofog.org",
+          group,
           controlPlane: { ...controlPlane, inventoryName: "iofog-inventory" },
           access,
         }),
@@ -115,10 +152,7 @@ export class EdgeTest implements AsyncDisposable {
       data: { id: "planted", entries: "[]" },
     });
     controller.forgetRequests();
-    return new EdgeTest(api, clock, controller, engine, events, client, lines, async () => {
-      client.close();
-      await controller.close();
-    });
+    return new EdgeTest(group, api, clock, controller, engine, events, client, lines, close);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,8 +161,8 @@ export class EdgeTest implements AsyncDisposable {
 
   /** Makes a custom resource. */
   make(kind: EdgeKind, name: string, spec: unknown, annotations: Record<string, string> = {}): void {
-    this.api.make(edgeResourceOf(kind, "iofog.org"), {
-      apiVersion: "iofog.org/v3",
+    this.api.make(edgeResourceOf(kind, this.group), {
+      apiVersion: `${this.group}/v3`,
       kind,
       metadata: { namespace: "ns", name, annotations },
       spec,
@@ -137,15 +171,15 @@ export class EdgeTest implements AsyncDisposable {
 
   /** Replaces its spec. */
   change(kind: EdgeKind, name: string, spec: unknown): void {
-    this.api.edit(edgeResourceOf(kind, "iofog.org"), name, (object) => Object.assign(object, { spec }));
+    this.api.edit(edgeResourceOf(kind, this.group), name, (object) => Object.assign(object, { spec }));
   }
 
   delete(kind: EdgeKind, name: string): void {
-    this.api.remove(edgeResourceOf(kind, "iofog.org"), name);
+    this.api.remove(edgeResourceOf(kind, this.group), name);
   }
 
   get(kind: EdgeKind, name: string): EdgeObject {
-    return this.api.get(edgeResourceOf(kind, "iofog.org"), name) as EdgeObject;
+    return this.api.get(edgeResourceOf(kind, this.group), name) as EdgeObject;
   }
 
   /** `True Ready: message` of a condition. */
