@@ -95,11 +95,14 @@ export function shardsOf(snapshot: Snapshot, definition: Inventoried): readonly 
   const name = inventoryNameOf(definition);
   const first = name === undefined ? undefined : snapshot.get(ConfigMap, name);
   if (first === undefined) return [];
-  const rest = Array.from(
-    { length: mostShards - 1 },
-    (_, index) => snapshot.get(ConfigMap, `${name}-${index + 1}`),
-  );
-  return [first, ...rest.filter((shard) => shard !== undefined)];
+  const shards = [first];
+  // One may have been deleted, but not all of a row.
+  for (let number = 1, missing = 0; number < mostShards && missing < 3; number++) {
+    const shard = snapshot.get(ConfigMap, `${name}-${number}`);
+    missing = shard === undefined ? missing + 1 : 0;
+    if (shard !== undefined) shards.push(shard);
+  }
+  return shards;
 }
 
 /** The name of the ConfigMap with the header. */
