@@ -176,7 +176,7 @@ async function showPicture(
   signal.removeEventListener("abort", kill);
   if (signal.aborted) return;
   say("the edge compute network is ready");
-  const look = `-n ${namespace} get controlplane,deploy,svc,pod,secret`;
+  const look = `-n ${namespace} get controlplane,agent,application,deploy,svc,pod,secret`;
   writeOutput(
     `\n${lines.join("\n")}\n\nLook further:\n  ${
       target.kubectl === undefined
