@@ -100,9 +100,10 @@ export function serversInUse(scale: number, live: StatefulSet | undefined): numb
 
 /** Every server is ready, and runs what the StatefulSet says. */
 function isSettled({ metadata, status }: StatefulSet, servers: number): boolean {
-  return (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0) &&
-    status?.replicas === servers && status.readyReplicas === servers &&
-    (status.updatedReplicas ?? servers) === servers;
+  // Numbers that are 0 are left out.
+  const { observedGeneration = 0, readyReplicas = 0, replicas = 0, updatedReplicas = servers } = status ?? {};
+  return observedGeneration >= (metadata?.generation ?? 0) &&
+    [replicas, readyReplicas, updatedReplicas].every((number) => number === servers);
 }
 
 /** Whether a stream would be lost, or could not be written any more, without what `server` has of it. */

@@ -25,6 +25,11 @@ Deno.test("nextScale() begins with what is wanted, and goes one at a time", () =
   assertEquals(scale(2, set(2)).reason, undefined);
 });
 
+Deno.test("nextScale() comes back from none at all, as after somebody scaled the StatefulSet to 0", () => {
+  const live: StatefulSet = { ...set(0), status: { observedGeneration: 3, replicas: 0 } };
+  assertEquals(scale(2, live).servers, 1);
+});
+
 Deno.test("nextScale() waits until every server is ready and runs what it should", () => {
   for (
     const status of [
