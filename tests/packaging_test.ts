@@ -6,6 +6,9 @@ import config from "../deno.json" with { type: "json" };
 import { controlPlaneDefinition } from "../src/resources/controlplane/iofog/definition.ts";
 import { desired } from "../src/resources/controlplane/iofog/desired.ts";
 import * as fixtures from "../src/resources/controlplane/iofog/fixtures.ts";
+import { potDefinition } from "../src/resources/controlplane/pot/definition.ts";
+import { desired as potDesired } from "../src/resources/controlplane/pot/desired.ts";
+import * as pot from "../src/resources/controlplane/pot/fixtures.ts";
 import { HEAP_LIMIT_MIB } from "../tools/compile.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -128,8 +131,10 @@ Deno.test("each kustomization names every file beside it", async () => {
   const overlays = [...Deno.readDirSync(new URL("deploy/overlays", ROOT))].map(({ name }) =>
     `deploy/overlays/${name}`
   );
-  for (const folder of ["crds", "deploy/base", "deploy/samples/iofog", ...overlays]) {
-    const names = [...Deno.readDirSync(new URL(folder, ROOT))].map(({ name }) => name);
+  const samples = ["minimal", "ingress", "external"].map((name) => `deploy/samples/pot/${name}`);
+  for (const folder of ["crds", "crds/pot", "deploy/base", "deploy/samples/iofog", ...samples, ...overlays]) {
+    const names = [...Deno.readDirSync(new URL(folder, ROOT))].filter(({ isFile }) => isFile)
+      .map(({ name }) => name);
     const { resources, patches = [] } = await readYaml(`${folder}/kustomization.yaml`);
     const patched = (patches as { path?: string }[]).flatMap(({ path }) => path ?? []);
     const local = [...resources as string[], ...patched].filter((path) => !path.startsWith(".."));
@@ -157,6 +162,29 @@ Deno.test("the operator's Role holds every right that it hands on", async () => 
   );
   assertEquals(roles.length, 2);
   for (const right of rightsOf(roles.flatMap((role) => role.rules))) assert(held.has(right), right);
+});
+
+Deno.test("the Role of overlay pot holds what PoT control planes hand on, and lets the operator write their children", async () => {
+  const { rules } = await readYaml("deploy/base/role.yaml");
+  const patch = await readYaml("deploy/overlays/pot/role.yaml") as unknown as { value: Rule }[];
+  const held = rightsOf([...rules as Rule[], ...patch.map(({ value }) => value)]);
+  assertEquals(
+    [...held].filter((right) => /\*|escalate|bind |impersonate|persistentvolumeclaims delete/.test(right)),
+    [],
+  );
+  const spec = { auth: pot.auth, nats: { enabled: true } };
+  const roles = potDesired(pot.contextOf(spec)).children.flatMap((child) =>
+    child.type === "applied" && child.resource.kind === "Role"
+      ? [child.object as unknown as { rules: Rule[] }]
+      : []
+  );
+  assertEquals(roles.length, 3);
+  for (const right of rightsOf(roles.flatMap((role) => role.rules))) assert(held.has(right), right);
+  for (const { group, plural } of potDefinition().childResources) {
+    for (const verb of ["get", "list", "watch", "create", "patch"]) {
+      assert(held.has(`${group || "core"}/${plural} ${verb}`), `${plural} ${verb}`);
+    }
+  }
 });
 
 Deno.test("the operator's Role lets it list, watch and write every kind of child", async () => {

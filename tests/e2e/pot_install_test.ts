@@ -1,10 +1,11 @@
 /** A PoT control plane on a real API server: from nothing to `ready`, at rest, changed, and beside one of ioFog. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { parseAll } from "@std/yaml";
+import { parse, parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import type { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
 import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
@@ -24,7 +25,8 @@ const restMs = 11_000;
 
 potScenario("the minimal PoT sample becomes ready, and nothing is written at rest", cluster, async (pot) => {
   const { controller, keycloak, scene } = pot;
-  const operator = pot.operate();
+  const kubeconfig = await scene.account("iofog-operator", await overlayRules());
+  const operator = pot.operate([`--kubeconfig=${kubeconfig}`]);
   await applySample(pot, "minimal");
   const ready = await pot.untilReady();
   assertEquals(stateOf(ready), "ready");
@@ -103,6 +105,10 @@ potScenario("the minimal PoT sample becomes ready, and nothing is written at res
   );
   assertMatch(conditionOf(rival, "Stalled")?.message ?? "", /^ControlPlane pot of datasance\.com is older/);
   await pot.untilReady();
+  assertEquals(
+    (await scene.requests()).filter(({ code }) => code === 403).map(({ path, verb }) => `${verb} ${path}`),
+    [],
+  );
   assert(operator.lines.every((line) => !line.includes('"level":"error"')), operator.lines.join("\n"));
 });
 
@@ -216,6 +222,15 @@ potScenario(
     assertEquals((await scene.get(Deployment, "controller")).spec?.replicas, 2);
   },
 );
+
+/** The rights of deploy/overlays/pot. */
+async function overlayRules(): Promise<Role["rules"]> {
+  const read = async (path: string) =>
+    parse(await Deno.readTextFile(new URL(`../../deploy/${path}`, import.meta.url)));
+  const { rules } = await read("base/role.yaml") as { rules: NonNullable<Role["rules"]> };
+  const patch = await read("overlays/pot/role.yaml") as { value: NonNullable<Role["rules"]>[number] }[];
+  return [...rules, ...patch.map(({ value }) => value)];
+}
 
 /** Applies a sample as it is, but for the namespace, and the Keycloak that is played. */
 async function applySample({ keycloak, scene }: PotScene, name: string): Promise<void> {
