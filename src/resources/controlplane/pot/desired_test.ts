@@ -1,0 +1,209 @@
+/** What a PoT spec may say, what is refused, and by which field; and what older releases left in it. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
+import { makeCa, makeLeaf } from "../../pki.ts";
+import { NOW, objectOf, secretOf, snapshotOf } from "../iofog/fixtures.ts";
+import { assess, desired } from "./desired.ts";
+import { auth, contextOf } from "./fixtures.ts";
+
+function problemsOf(
+  spec: object,
+  objects: readonly KubeObject[] = [],
+): readonly (readonly [string, string])[] {
+  const { children, problems } = desired(contextOf({ auth, ...spec }, snapshotOf(objects)));
+  // Nothing is changed meanwhile.
+  if (problems.length > 0) assertEquals(children, []);
+  return problems.map(({ field = "", message }) => [field, message] as const);
+}
+
+Deno.test("each field of spec.auth is needed", () => {
+  for (const field of Object.keys(auth)) {
+    const found = problemsOf({ auth: { ...auth, [field]: "" } });
+    assertEquals(found.map(([path]) => path), [`spec.auth.${field}`]);
+    assertMatch(found[0]?.[1] ?? "", /required/);
+  }
+});
+
+const refused: readonly (readonly [what: string, spec: object, field: string, message: RegExp])[] = [
+  ["one NATS server", { replicas: { nats: 1 } }, "spec.replicas.nats", /at least 2/],
+  [
+    "two Controllers on sqlite",
+    { replicas: { controller: 2 } },
+    "spec.replicas.controller",
+    /external database/,
+  ],
+  [
+    "a Controller inside of the cluster without an Ingress",
+    { services: { controller: { type: "ClusterIP" } } },
+    "spec.ingresses.controller.host",
+    /required .* ClusterIP/,
+  ],
+  [
+    "a router without an address",
+    { services: { router: { type: "clusterip" } } },
+    "spec.ingresses.router.address",
+    /required .* ClusterIP/,
+  ],
+  ["an unknown vault", { vault: { provider: "safe" } }, "spec.vault.provider", /one of hashicorp/],
+  [
+    "a vault without its block",
+    { vault: { provider: "openbao" } },
+    "spec.vault.hashicorp",
+    /provider openbao/,
+  ],
+  [
+    "a vault block without a provider",
+    { vault: { aws: { region: "x" } } },
+    "spec.vault.provider",
+    /spec\.vault\.aws/,
+  ],
+  [
+    "a vault with another's block",
+    { vault: { provider: "aws", aws: { region: "x" }, azure: { url: "y" } } },
+    "spec.vault.azure",
+    /another provider than aws/,
+  ],
+  [
+    "an authority of the database that is no PEM",
+    {
+      database: {
+        provider: "postgres",
+        host: "h",
+        port: 1,
+        user: "u",
+        password: "p",
+        databaseName: "d",
+        ca: "bm8=",
+      },
+    },
+    "spec.database.ca",
+    /PEM/,
+  ],
+  ["half a database", { database: { provider: "mysql", host: "db" } }, "spec.database", /lacks port, user/],
+  [
+    "HTTPS without a certificate",
+    { controller: { https: true } },
+    "spec.controller.secretName",
+    /required with https/,
+  ],
+  ["a Keycloak that is no URL", { auth: { ...auth, url: "keycloak" } }, "spec.auth.url", /must be a URL/],
+  [
+    "a certificate that is not there",
+    { controller: { https: true, secretName: "tls" } },
+    "spec.controller.secretName",
+    /does not exist/,
+  ],
+];
+
+for (const [what, spec, field, message] of refused) {
+  Deno.test(`desired() refuses ${what}, and changes nothing`, () => {
+    const found = problemsOf(spec);
+    assertEquals(found.map(([path]) => path), [field]);
+    assertMatch(found[0]?.[1] ?? "", message);
+  });
+}
+
+Deno.test("desired() refuses a certificate of the Controller whose key is another's", async () => {
+  const ca = await makeCa("ca", NOW);
+  const [one, other] = await Promise.all([
+    makeLeaf(ca, ["controller"], NOW),
+    makeLeaf(ca, ["controller"], NOW),
+  ]);
+  const tls = (key: string | undefined) =>
+    ({
+      ...secretOf("tls", { "tls.crt": one["tls.crt"], "tls.key": key }),
+      type: "kubernetes.io/tls",
+    }) as KubeObject;
+  const spec = { controller: { https: true, secretName: "tls" } };
+  assertEquals(problemsOf(spec, [tls(other["tls.key"])]).map(([field]) => field), [
+    "spec.controller.secretName",
+  ]);
+  assertEquals(problemsOf(spec, [tls(one["tls.key"])]), []);
+});
+
+Deno.test("desired() refuses an Ingress host that another Ingress of the namespace serves", () => {
+  const ingress = (name: string, path: string) =>
+    ({
+      apiVersion: "networking.k8s.io/v1",
+      kind: "Ingress",
+      metadata: { name, namespace: "pot" },
+      spec: { rules: [{ host: "pot.example.com", http: { paths: [{ path, pathType: "Prefix" }] } }] },
+    }) as unknown as KubeObject;
+  const spec = {
+    services: { controller: { type: "ClusterIP" } },
+    ingresses: { controller: { host: "pot.example.com" } },
+  };
+  const [problem] = problemsOf(spec, [ingress("shop", "/")]);
+  assertEquals(problem?.[0], "spec.ingresses.controller.host");
+  assertMatch(problem?.[1] ?? "", /Ingress shop/);
+  assertEquals(problemsOf(spec, [ingress("shop", "/shop"), ingress("pot-controller", "/")]), []);
+});
+
+Deno.test("assess() understands the empty blocks that the Go operator wrote, and fields of older releases", () => {
+  const spec = {
+    auth,
+    database: { provider: "", host: "", port: 0, user: "", password: "", databaseName: "", ssl: null },
+    events: {},
+    images: { portManager: "old", proxy: "old" },
+    ingresses: {
+      controller: {},
+      router: { address: "", messagePort: 0 },
+      nats: {},
+      httpProxy: { address: "a" },
+    },
+    services: { controller: {}, router: {}, nats: {}, natsServer: {}, proxy: { type: "LoadBalancer" } },
+    replicas: { controller: 0, nats: 0 },
+    router: { internalSecret: "x" },
+    proxy: { serverName: "y" },
+    controller: { pidBaseDir: "", ecnViewerPort: 0, https: null, logLevel: "" },
+  };
+  const assessment = assess(contextOf(spec));
+  assertEquals(assessment.accepted, true);
+  assertEquals(assessment.warnings.filter(({ reason }) => reason === "UnknownFields"), []);
+  if (assessment.accepted) assertEquals(assessment.inputs.spec.replicas.nats, 2);
+});
+
+Deno.test("desired() tells the Controller of every vault by the block of its provider", () => {
+  const variables = (vault: object) => {
+    const { children } = desired(contextOf({ auth, vault }));
+    const { env } = objectOf(children, "Deployment controller").spec.template.spec.containers[0];
+    const names = (env as { name: string }[]).map(({ name }) => name).filter((name) =>
+      name.startsWith("VAULT_")
+    );
+    return [names, Object.keys(objectOf(children, "Secret controller-vault-credentials").data)];
+  };
+  assertEquals(variables({ provider: "vault", hashicorp: { address: "a", token: "t", mount: "m" } }), [
+    [
+      "VAULT_ENABLED",
+      "VAULT_PROVIDER",
+      "VAULT_HASHICORP_ADDRESS",
+      "VAULT_HASHICORP_TOKEN",
+      "VAULT_HASHICORP_MOUNT",
+    ],
+    ["address", "token", "mount"],
+  ]);
+  assertEquals(
+    variables({ provider: "aws-secrets-manager", aws: { region: "r", accessKeyId: "i", accessKey: "k" } })[0],
+    [
+      "VAULT_ENABLED",
+      "VAULT_PROVIDER",
+      "VAULT_AWS_REGION",
+      "VAULT_AWS_ACCESS_KEY_ID",
+      "VAULT_AWS_ACCESS_KEY",
+    ],
+  );
+  assertEquals(
+    variables({
+      provider: "azure-key-vault",
+      azure: { url: "u", tenantId: "t", clientId: "c", clientSecret: "s" },
+    })[1],
+    ["url", "tenantId", "clientId", "clientSecret"],
+  );
+  assertEquals(variables({ provider: "google", google: { projectId: "p", credentials: "c" } })[0], [
+    "VAULT_ENABLED",
+    "VAULT_PROVIDER",
+    "VAULT_GOOGLE_PROJECT_ID",
+    "VAULT_GOOGLE_CREDENTIALS",
+  ]);
+});
