@@ -116,7 +116,7 @@ potScenario(
   "a PoT control plane follows its spec, and gives up what it no longer asks for",
   cluster,
   async (pot) => {
-    const { controller, keycloak, scene } = pot;
+    const { keycloak, scene } = pot;
     pot.operate();
     await pot.create({ services: { controller: { type: "LoadBalancer" } } });
     await pot.untilReady();
@@ -162,19 +162,42 @@ potScenario(
     await pot.untilReady();
     assertEquals(await scene.find(Ingress, "pot-controller"), undefined);
     assertEquals(await scene.find(Secret, "controller-vault-credentials"), undefined);
+  },
+);
 
-    // A Controller that answers no more, and a Keycloak that refuses, are told; both mend by themselves.
-    const secret = keycloak.issuing.clientSecret;
-    await keycloak.changeSecret("another-secret-of-the-client");
+potScenario(
+  "what Keycloak or the Controller have against a PoT control plane is told, and mends",
+  cluster,
+  async (pot) => {
+    const { controller, keycloak } = pot;
+    const told = (type: string, reason: string, message: RegExp) =>
+      pot.until(`${type} to be ${reason}`, (object) => {
+        const condition = conditionOf(object, type);
+        return condition?.status === "False" && condition.reason === reason &&
+          message.test(condition.message);
+      }, { withinMs: 30_000 });
+    await controller.makeAuthority("nats-site-ca");
+    pot.operate();
+    const secret = keycloak.auth()["controllerSecret"] ?? "";
+    await pot.create({ auth: { controllerSecret: registerSecret("not-the-secret-of-the-client") } });
+    const refused = await told("Authenticated", "InvalidCredentials", /spec\.auth\.controllerSecret/);
+    assertEquals(conditionOf(refused, "Stalled")?.status, "True");
+
+    await pot.change({ auth: { controllerSecret: secret } });
+    const mismatch = await told("AuthoritiesImported", "CertificateAuthorityMismatch", /nats-site-ca/);
+    assertEquals(conditionOf(mismatch, "Stalled")?.status, "True");
+    const { secrets, certificates } = controller.state;
+    for (const rows of [secrets, certificates] as { name: string }[][]) {
+      rows.splice(0, Infinity, ...rows.filter(({ name }) => name !== "nats-site-ca"));
+    }
+    await pot.untilReady();
+
+    const html = { type: "answer", status: 200, body: "<html>Welcome</html>" } as const;
+    const mend = keycloak.breakAt({ action: html, path: /token$/, times: Infinity });
     controller.expireTokens();
-    await pot.until(
-      "the refusal to be told",
-      (object) =>
-        conditionOf(object, "Stalled")?.reason === "InvalidCredentials" &&
-        /spec\.auth\.controllerSecret/.test(conditionOf(object, "Stalled")?.message ?? ""),
-    );
-    await keycloak.changeSecret(secret);
-    await pot.change({ auth: { controllerSecret: secret, realmKey: `${keycloak.auth()["realmKey"]}` } });
+    await told("Authenticated", "BadResponse", /spec\.auth\.url/);
+    mend();
+    await pot.untilReady();
   },
 );
 
