@@ -7,6 +7,7 @@
  * first list of a kind as it was before anything was installed.
  */
 
+import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { present } from "../e2e/harness.ts";
 import { eventually, pause, timed } from "../e2e/waiting.ts";
 import { endAfter, endBefore, replace } from "./actions.ts";
@@ -189,8 +190,8 @@ async function untilIdle(trial: Trial, operator: TriedOperator, isOver = () => f
   );
 }
 
-/** Kinds that an operator lists. */
-const KINDS = 9;
+/** Kinds that an operator lists at least. */
+const KINDS = 1 + controlPlaneDefinition().childResources.length;
 
 function listed({ api }: TriedOperator): ReadonlySet<string> {
   return new Set(api.seen(lists).filter(({ status }) => status === 200).map(({ request }) => request.plural));
@@ -226,6 +227,13 @@ async function relist({ api }: TriedOperator, isOver = () => false): Promise<voi
     }
     return counts;
   };
+  // What is not watched yet would not notice.
+  const watched = () => new Set([...api.watches.values()].map(({ plural }) => plural));
+  const isWatched = (now: ReadonlySet<string>) => [...count().keys()].every((plural) => now.has(plural));
+  await eventually("every kind to be watched", watched, (now) => isOver() || isWatched(now), {
+    withinMs: WITHIN_MS,
+    show: (now) => [...now].join(),
+  });
   const before = count();
   api.cutAll();
   await eventually(
