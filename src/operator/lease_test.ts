@@ -345,3 +345,31 @@ Deno.test("two processes never hold the Lease at once, however slow and lossy th
   );
   assert(held > 0);
 });
+
+Deno.test("LeaseHolder leaves a Lease alone until it is its turn", async () => {
+  const { api, clock } = cluster();
+  let turn = false;
+  const lease = new LeaseHolder({
+    client: new KubernetesClient(api, clock),
+    clock,
+    namespace: "ns",
+    name: "gadgets",
+    identity: "a",
+    observer: { acquired: () => {}, lost: () => {}, heldBy: () => {}, forbidden: () => {} },
+    isItsTurn: () => turn,
+  });
+  const stopping = new AbortController();
+  const running = lease.run(stopping.signal, () => {});
+  await clock.advance(5_000);
+  assertEquals([api.get(Lease, "gadgets"), lease.held], [undefined, false]);
+  turn = true;
+  await clock.advance(200);
+  assertEquals(lease.held, true);
+  // What is held stays so: whoever came before may lose its own for a moment.
+  turn = false;
+  await clock.advance(20_000);
+  assertEquals(lease.held, true);
+  stopping.abort();
+  await clock.advance(5_000);
+  await running;
+});
