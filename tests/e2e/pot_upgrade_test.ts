@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Pod, Secret, Service, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
+import type { Resource } from "../../src/kubernetes/resource.ts";
 import { OWN_ROLE } from "../../src/resources/controlplane/pot/upgrade.ts";
 import { isSignedWith } from "../../src/resources/pki.ts";
 import { registerSecret } from "../secrets.ts";
@@ -166,8 +167,11 @@ potScenario(
       55671,
       45671,
     ]);
-    for (const resource of [Deployment, Role, ServiceAccount]) {
-      assertEquals(await scene.find(resource as typeof Deployment, "port-manager"), undefined, resource.kind);
+    for (const resource of [Deployment, Role, ServiceAccount] as readonly Resource[]) {
+      const find = () => scene.find(resource, "port-manager");
+      await eventually(`${resource.kind} port-manager to be gone`, find, (found) => found === undefined, {
+        show: () => "it is there",
+      });
     }
     assert(await scene.find(Role, OWN_ROLE));
     assertEquals((await scene.get(StatefulSet, "nats")).status?.availableReplicas, 2);
