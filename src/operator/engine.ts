@@ -208,7 +208,11 @@ export class Engine {
 function storedKinds({ managed, resyncMs }: EngineOptions): readonly StoredKind[] {
   const kinds = new Map<string, StoredKind>();
   for (const { definition } of managed) {
-    kinds.set(keyOf(definition.resource), { resource: definition.resource, relistMs: resyncMs });
+    kinds.set(keyOf(definition.resource), {
+      resource: definition.resource,
+      relistMs: resyncMs,
+      ...(definition.optionalKind === undefined ? {} : { absentRetryMs: resyncMs }),
+    });
     for (const resource of definition.childResources) {
       const metadataOnly = keyOf(resource) === keyOf(Secret);
       kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, metadataOnly });

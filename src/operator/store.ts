@@ -27,6 +27,8 @@ export interface StoredKind {
   readonly metadataOnly?: boolean;
   /** Only objects with such labels are listed and watched. */
   readonly labelSelector?: string;
+  /** Milliseconds between two looks for the kind while it is not served. @default 5000 */
+  readonly absentRetryMs?: number;
 }
 
 /** What a store tells whoever runs it. */
@@ -217,7 +219,8 @@ export class Store {
         const { state } = kind;
         const denied = state.phase === "failed" && state.denied;
         const waitMs = denied ? forbiddenMs(failures++, clock) : backoffMs(failures++, clock);
-        await clock.sleep(state.phase === "absent" ? absentRetryMs : waitMs, signal);
+        const lookMs = kind.stored.absentRetryMs ?? absentRetryMs;
+        await clock.sleep(state.phase === "absent" ? lookMs : waitMs, signal);
       }
     }
   }
