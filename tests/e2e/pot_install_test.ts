@@ -4,13 +4,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse, parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
-import { ConfigMap, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Pod, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import type { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
 import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { PotControlPlane } from "../../src/resources/controlplane/pot/definition.ts";
+import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
 import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf, type ControlPlaneObject, type Json, merged, stateOf } from "./harness.ts";
@@ -165,41 +165,68 @@ potScenario(
   },
 );
 
-potScenario(
-  "what Keycloak or the Controller have against a PoT control plane is told, and mends",
-  cluster,
-  async (pot) => {
-    const { controller, keycloak } = pot;
-    const told = (type: string, reason: string, message: RegExp) =>
-      pot.until(`${type} to be ${reason}`, (object) => {
-        const condition = conditionOf(object, type);
-        return condition?.status === "False" && condition.reason === reason &&
-          message.test(condition.message);
-      }, { withinMs: 30_000 });
-    await controller.makeAuthority("nats-site-ca");
-    pot.operate();
-    const secret = keycloak.auth()["controllerSecret"] ?? "";
-    await pot.create({ auth: { controllerSecret: registerSecret("not-the-secret-of-the-client") } });
-    const refused = await told("Authenticated", "InvalidCredentials", /spec\.auth\.controllerSecret/);
-    assertEquals(conditionOf(refused, "Stalled")?.status, "True");
+potScenario("what PoT operator 3.7.2 left is taken over, and nothing restarts", cluster, async (pot) => {
+  const { scene } = pot;
+  const { client, namespace } = scene;
+  const recorded = (file: string) =>
+    Deno.readTextFile(new URL(`../golden/pot/all-lb/${file}`, import.meta.url));
+  const { loadBalancerStatus } = parse(await recorded("given.yaml")) as {
+    loadBalancerStatus: Record<string, { ip: string }>;
+  };
+  for (const [name, address] of Object.entries(loadBalancerStatus)) {
+    scene.kubelet.cloud.assign({ namespace, name }, address);
+  }
+  const { metadata: { uid } } = await pot.create();
+  const authorities = new Map<string, Awaited<ReturnType<typeof makeCa>>>();
+  for (const child of parseAll(await recorded("children.yaml")) as (KubeObject & { stringData?: Json })[]) {
+    const resource = potDefinition().childResources.find(({ kind }) => kind === child.kind);
+    const { name = "", labels = {}, annotations } = child.metadata ?? {};
+    const ownerReferences = (child.metadata?.ownerReferences ?? []).map((owner) => ({ ...owner, uid }));
+    const metadata = { name, namespace, labels, ownerReferences, ...(annotations && { annotations }) };
+    const stringData = child.stringData && await secretsOf(name, child.stringData, authorities);
+    await client.create(resource!, { ...child, metadata, ...(stringData && { stringData }) } as KubeObject, {
+      fieldManager: "iofog-operator",
+    });
+  }
+  const pods = async () =>
+    (await scene.list(Pod)).filter(({ status }) => status?.phase === "Running")
+      .map(({ metadata }) => metadata?.uid ?? "").sort();
+  await eventually("the pods to run", pods, (running) => running.length === 4, { show: (all) => all.join() });
+  const before = await pods();
+  const stored = await pot.controlPlane();
+  const ready = {
+    type: "ready",
+    status: "True",
+    reason: "initial_status",
+    message: "",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+    observedGeneration: stored.metadata.generation,
+  };
+  await client.replace(PotControlPlane, { ...stored, status: { conditions: [ready] } } as KubeObject, {
+    subresource: "status",
+  });
 
-    await pot.change({ auth: { controllerSecret: secret } });
-    const mismatch = await told("AuthoritiesImported", "CertificateAuthorityMismatch", /nats-site-ca/);
-    assertEquals(conditionOf(mismatch, "Stalled")?.status, "True");
-    const { secrets, certificates } = controller.state;
-    for (const rows of [secrets, certificates] as { name: string }[][]) {
-      rows.splice(0, Infinity, ...rows.filter(({ name }) => name !== "nats-site-ca"));
-    }
-    await pot.untilReady();
+  pot.operate();
+  await pot.untilReady();
+  assertEquals(await pods(), before);
+  const authority = await scene.get(Secret, "router-site-ca");
+  assertEquals(atob(authority.data?.["tls.crt"] ?? ""), authorities.get("router-site-ca")?.["tls.crt"]);
+});
 
-    const html = { type: "answer", status: 200, body: "<html>Welcome</html>" } as const;
-    const mend = keycloak.breakAt({ action: html, path: /token$/, times: Infinity });
-    controller.expireTokens();
-    await told("Authenticated", "BadResponse", /spec\.auth\.url/);
-    mend();
-    await pot.untilReady();
-  },
-);
+/** The values of a recorded Secret, with real ones for what the recording only describes. */
+async function secretsOf(
+  name: string,
+  values: Json,
+  authorities: Map<string, Awaited<ReturnType<typeof makeCa>>>,
+): Promise<Json> {
+  if (values["jsk"] !== undefined) return { jsk: registerSecret(btoa("k".repeat(32))) };
+  if (values["tls.crt"] === undefined) return values;
+  const signer = /signed by Secret ([a-z-]+)/.exec(`${values["tls.crt"]}`)?.[1] ?? name;
+  const ca = authorities.get(signer) ?? await makeCa(signer, Date.now(), [signer]);
+  authorities.set(signer, ca);
+  if (signer === name) return { ...ca, "ca.crt": ca["tls.crt"] };
+  return { ...await makeLeaf(ca, ["router"], Date.now()), "ca.crt": ca["tls.crt"] };
+}
 
 potScenario(
   "the PoT samples with an Ingress, and with all that is external, become ready",
