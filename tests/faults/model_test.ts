@@ -12,7 +12,7 @@ import { type AnyKind, type ChildKind, type Step, tryStepsOn } from "./model.ts"
 
 const CASES = new URL("model_cases.json", import.meta.url);
 /** In the suite; `deno task faults` runs more. */
-const fewRuns = 40;
+const fewRuns = 25;
 
 const widgets = fc.constantFrom("v", "w");
 const maps = fc.subarray(["a", "b", "c"]);
