@@ -12,7 +12,7 @@ import { runOnCluster } from "./test.ts";
 const CI_DEADLINE_MS = 30 * 60_000;
 const WHOLE_DEADLINE_MS = 3 * 3600_000;
 /** CI runs one plan of so many. */
-const CI_SHARE = 4;
+const CI_SHARE = 6;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
 const LONG_TESTS = ["model", "two_writers", "process"].map((name) => `tests/faults/${name}_test.ts`);
 
