@@ -35,7 +35,8 @@ async function allFiles(root: URL): Promise<ReadonlyMap<string, string>> {
 
 function yamlOf(crd: unknown): string {
   const text: string = stringify(crd, { lineWidth: 120, useAnchors: false });
-  return `# Written by \`deno task crds\` from src/resources; do not edit.\n${text}`;
+  // `helm show crds` puts nothing between the files.
+  return `---\n# Written by \`deno task crds\` from src/resources; do not edit.\n${text}`;
 }
 
 /** Paths of the generated files that are missing or differ, in the repository at `root`. */
