@@ -13,7 +13,7 @@ const LEAVES = ["router-internal", "router-amqps"] as const;
 /** Milliseconds from the address to certificates and registration: two keys, of 200 ms each on an idle machine. */
 const followsWithinMs = 1_000;
 /** Milliseconds of a machine under load. */
-const slackMs = 2_000;
+const slackMs = 5_000;
 
 /** Names and addresses in a certificate. */
 async function namesIn(scene: Scene, secret: string): Promise<readonly string[] | undefined> {

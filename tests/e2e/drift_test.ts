@@ -13,6 +13,7 @@ import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/d
 import { titleOf } from "../golden/recordings.ts";
 import { conditionOf, scenario, type Scene } from "./harness.ts";
 import { disturbance, type Leaf, leavesOf } from "./leaves.ts";
+import { present } from "../json.ts";
 import { eventually } from "./waiting.ts";
 
 /** A child as the operator first wrote it. */
@@ -121,7 +122,14 @@ async function disturb(
 ): Promise<Disturbed["outcome"]> {
   const { namespace } = scene;
   for (let attempt = 1;; attempt++) {
-    const live = await scene.get(resource, name);
+    // Where it seemed to have another owner, the garbage collector may have been faster.
+    const live = present(
+      await eventually(
+        `${resource.kind} ${name}`,
+        () => scene.find(resource, name),
+        (found) => found !== undefined,
+      ),
+    );
     const version = {
       op: "test",
       path: "/metadata/resourceVersion",
