@@ -2,11 +2,18 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Event } from "../../src/kubernetes/generated/core_v1.ts";
-import { conditionOf, scenario } from "./harness.ts";
+import { conditionOf, type ControlPlaneObject, scenario } from "./harness.ts";
 import { pause } from "./waiting.ts";
 
 /** Seconds that are looked at; shorter only where somebody asks for it while working on the tests. */
 const waitSeconds = Number(Deno.env.get("IOFOG_TEST_WAIT_SECONDS") ?? 60);
+
+/** Whether it is known of every pod that no node takes it; until then a status has news. */
+function holdsPods(object: ControlPlaneObject): boolean {
+  return ["Controller", "Router", "PortManager"].every((part) =>
+    conditionOf(object, `${part}Available`)?.reason === "Unschedulable"
+  );
+}
 
 scenario(`nothing is written while pods do not start for ${waitSeconds} seconds`, async (scene) => {
   const { namespace } = scene;
@@ -15,9 +22,7 @@ scenario(`nothing is written while pods do not start for ${waitSeconds} seconds`
   await scene.create();
   await scene.until(
     "only pods to be awaited",
-    (object) =>
-      conditionOf(object, "RouterRegistered")?.status === "True" &&
-      conditionOf(object, "Ready")?.reason === "Unschedulable",
+    (object) => conditionOf(object, "RouterRegistered")?.status === "True" && holdsPods(object),
   );
   await pause(2_000);
   const waitsFrom = Date.now();
@@ -36,7 +41,7 @@ scenario("nothing is written while neither addresses nor the Controller nor pods
   const waiting = await scene.until(
     "nothing to be left to write",
     (object) =>
-      conditionOf(object, "ObjectsApplied")?.status === "True" &&
+      conditionOf(object, "ObjectsApplied")?.status === "True" && holdsPods(object) &&
       conditionOf(object, "ControllerReachable")?.reason === "ControllerUnreachable",
   );
   assertEquals(conditionOf(waiting, "AddressesKnown")?.reason, "AddressPending");
