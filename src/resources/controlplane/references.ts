@@ -172,8 +172,28 @@ export function pullSecretWarning({ snapshot }: Surroundings, pullSecret: string
   }];
 }
 
+/**
+ * The secret values in a Secret: what logs in to registries, and what stands under the keys that `isSecret` accepts.
+ *
+ * @param namedKeys Keys from which a custom resource takes a secret value; asked for only where the Secret has data.
+ * @param formsOf In which forms such a value may be met. @default as it is
+ */
+export function secretValuesIn(
+  { data = {}, metadata }: Secret,
+  isSecret: (key: string) => boolean,
+  namedKeys: (name: string) => readonly string[],
+  formsOf: (value: string) => readonly string[] = (value) => [value],
+): readonly string[] {
+  const named = Object.keys(data).length === 0 ? [] : namedKeys(metadata?.name ?? "");
+  return Object.entries(data).flatMap(([key, encoded]) => {
+    const value = decodeBase64(encoded);
+    if (key === ".dockerconfigjson" || key === ".dockercfg") return registryPasswords(value);
+    return isSecret(key) || named.includes(key) ? formsOf(value) : [];
+  });
+}
+
 /** What logs in to registries; nothing where the text is not what a kubelet reads. */
-export function registryPasswords(text: string): readonly string[] {
+function registryPasswords(text: string): readonly string[] {
   const values: string[] = [];
   try {
     JSON.parse(text, (key, value) => {

@@ -22,12 +22,11 @@ import { PORT_MANAGER } from "./port_manager.ts";
 import { ROUTER } from "./router.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
 import { structural } from "../../crd.ts";
-import { decodeBase64 } from "../../child.ts";
 import { inventoryName } from "../inventory.ts";
 import { desired, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
-import { registryPasswords } from "../references.ts";
+import { secretValuesIn } from "../references.ts";
 import { referencedKeys } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 import { status } from "./status.ts";
@@ -89,15 +88,12 @@ export function controlPlaneDefinition(site?: SiteImages, images?: Images): Defi
 
 function secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[] {
   if (resource.kind === "Secret") {
-    const { data = {}, metadata } = object as Secret;
-    const named = Object.keys(data).length === 0
-      ? []
-      : parents.flatMap((parent) => namedKeys(parent, metadata?.name ?? ""));
-    return Object.entries(data).flatMap(([key, encoded]) => {
-      const value = decodeBase64(encoded);
-      if (key === ".dockerconfigjson" || key === ".dockercfg") return registryPasswords(value);
-      return secretKeys.has(key) || named.includes(key) ? [value, decodePassword(value)] : [];
-    });
+    return secretValuesIn(
+      object as Secret,
+      (key) => secretKeys.has(key),
+      (name) => parents.flatMap((parent) => namedKeys(parent, name)),
+      (value) => [value, decodePassword(value)],
+    );
   }
   if (resource.kind !== "ControlPlane") return [];
   const { user, database, controller } = ((object as { spec?: unknown }).spec ?? {}) as {

@@ -17,10 +17,9 @@ import { PodDisruptionBudget } from "../../../kubernetes/generated/policy_v1.ts"
 import { Role, RoleBinding } from "../../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../../kubernetes/resource.ts";
 import type { Definition, Parent } from "../../../operator/definition.ts";
-import { decodeBase64 } from "../../child.ts";
 import { structural } from "../../crd.ts";
 import { inventoryName } from "../inventory.ts";
-import { registryPasswords } from "../references.ts";
+import { secretValuesIn } from "../references.ts";
 import { desired, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
 import { natsSecretKeys } from "./nats.ts";
@@ -99,15 +98,11 @@ export function potDefinition(site?: SiteImages, images?: Images, serviceAccount
 
 function secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[] {
   if (resource.kind === "Secret") {
-    const { data = {}, metadata } = object as Secret;
-    const named = Object.keys(data).length === 0
-      ? []
-      : parents.flatMap((parent) => namedKeys(parent, metadata?.name ?? ""));
-    return Object.entries(data).flatMap(([key, encoded]) => {
-      const value = decodeBase64(encoded);
-      if (key === ".dockerconfigjson" || key === ".dockercfg") return registryPasswords(value);
-      return secretKeys.has(key) || named.includes(key) ? [value] : [];
-    });
+    return secretValuesIn(
+      object as Secret,
+      (key) => secretKeys.has(key),
+      (name) => parents.flatMap((parent) => namedKeys(parent, name)),
+    );
   }
   if (resource.kind !== "ControlPlane") return [];
   const { auth, database, vault } = ((object as { spec?: unknown }).spec ?? {}) as {
