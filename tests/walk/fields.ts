@@ -37,28 +37,61 @@ const longestText = 4096;
 /** Text that some fields cannot take. */
 export const oddTexts = [" ", "a b", "ä.example", "-x-", "\u0000", "https://x.example:1/y", "{{x}}", "x\ny"];
 
-/** Every field below `schema`, blocks before what they hold; the schema itself is not among them. */
-export function fieldsOf(schema: JsonSchema, path: readonly string[] = []): readonly Field[] {
+/** The first item of a list, as part of a path. */
+export const FIRST = "[0]";
+
+/**
+ * Every field below `schema`, blocks before what they hold; the schema itself is not among them.
+ *
+ * @param intoLists Whether the fields of a list's items are fields too, those of its first item, and the list a block.
+ */
+export function fieldsOf(
+  schema: JsonSchema,
+  path: readonly string[] = [],
+  intoLists = false,
+): readonly Field[] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => {
+    const items = intoLists && Object.keys(inner.items?.properties ?? {}).length > 0
+      ? inner.items
+      : undefined;
     const place = [...path, key];
     // What has the shape of a part of Kubernetes is one value.
     const isBlock = Object.keys(inner.properties ?? {}).length > 0 && !("kubernetesType" in inner);
-    const field = { name: place.join("."), path: place, schema: inner, isBlock };
-    return isBlock ? [field, ...fieldsOf(inner, place)] : [field];
+    const field = {
+      name: nameOf(place),
+      path: place,
+      schema: inner,
+      isBlock: isBlock || items !== undefined,
+    };
+    if (items !== undefined) return [field, ...fieldsOf(items, [...place, FIRST], intoLists)];
+    return isBlock ? [field, ...fieldsOf(inner, place, intoLists)] : [field];
   });
+}
+
+/** E.g. `microservices[0].name`. */
+function nameOf(path: readonly string[]): string {
+  return path.join(".").replaceAll(`.${FIRST}`, FIRST);
 }
 
 /** `spec` with `value` at `path`; `absent` takes the field away, and the blocks that it alone filled. */
 export function put(spec: Json, [head = "", ...rest]: readonly string[], value: unknown): Json {
   const { [head]: before, ...others } = spec;
   if (rest.length === 0) return value === absent ? others : { ...spec, [head]: value };
+  if (rest[0] === FIRST) {
+    const [first, ...more] = Array.isArray(before) ? before : [];
+    return { ...spec, [head]: [put(isJson(first) ? first : {}, rest.slice(1), value), ...more] };
+  }
   const inner = put(isJson(before) ? before : {}, rest, value);
   return value === absent && Object.keys(inner).length === 0 ? others : { ...spec, [head]: inner };
 }
 
 /** What stands at `path`; `absent` where there is nothing. */
 export function at(spec: unknown, path: readonly string[]): unknown {
-  const found = path.reduce((value: unknown, key) => isJson(value) ? value[key] : undefined, spec);
+  const found = path.reduce(
+    (value: unknown, key) =>
+      key === FIRST && Array.isArray(value) ? value[0] : isJson(value) ? value[key] : undefined,
+    spec,
+  );
   return found === undefined ? absent : found;
 }
 
@@ -98,8 +131,9 @@ export function wrongTypes({ schema }: Field): readonly unknown[] {
 export function names(message: string, { path }: Field): boolean {
   return path.some((_, index) => {
     const [block, rest] = [path.slice(0, index + 1), path.slice(index + 1)];
-    return new RegExp(`\\bspec\\.${block.join("\\.")}\\b`).test(message) &&
-      rest.every((word) => new RegExp(`\\b${word}s?\\b`).test(message));
+    const place = nameOf(block).replaceAll(/[.[\]]/g, "\\$&");
+    return new RegExp(`\\bspec\\.${place}(?!\\w)`).test(message) &&
+      rest.filter((word) => word !== FIRST).every((word) => new RegExp(`\\b${word}s?\\b`).test(message));
   });
 }
 

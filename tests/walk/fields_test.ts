@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { z } from "zod";
 import { jsonSchemaOf } from "../../src/resources/crd.ts";
-import { absent, at, fieldsOf, put, valuesOf, wrongTypes } from "./fields.ts";
+import { absent, at, fieldsOf, names, put, valuesOf, wrongTypes } from "./fields.ts";
 
 const schema = jsonSchemaOf(z.strictObject({
   port: z.int().optional(),
@@ -65,5 +65,31 @@ Deno.test("wrongTypes() leaves the field's own type out", () => {
   assertEquals(
     wrongTypes(field("block")).some((value) => typeof value === "object" && !Array.isArray(value)),
     false,
+  );
+});
+
+Deno.test("fieldsOf() goes into lists where it should, and put() and at() into their first item", () => {
+  const text = { type: "string" };
+  const schema = {
+    properties: { list: { type: "array", items: { properties: { name: text, more: text } } } },
+  };
+  assertEquals(fieldsOf(schema).map(({ name }) => name), ["list"]);
+  assertEquals(fieldsOf(schema, [], true).map(({ name, isBlock }) => [name, isBlock]), [
+    ["list", true],
+    ["list[0].name", false],
+    ["list[0].more", false],
+  ]);
+  const [, field] = fieldsOf(schema, [], true);
+  const path = field?.path ?? [];
+  const spec = put({ list: [{ name: "a", more: "b" }, { name: "c" }] }, path, "d");
+  assertEquals(spec, { list: [{ more: "b", name: "d" }, { name: "c" }] });
+  assertEquals([at(spec, path), at({}, path)], ["d", absent]);
+  assertEquals(put(spec, path, absent), { list: [{ more: "b" }, { name: "c" }] });
+  assertEquals(
+    ["spec.list[0].name is wrong", "spec.name is wrong"].map((said) => names(said, field!)),
+    [
+      true,
+      false,
+    ],
   );
 });

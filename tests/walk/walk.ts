@@ -12,39 +12,24 @@ import { ApiError } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Pod } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import type { JsonSchema } from "../../src/resources/crd.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf, type ControlPlaneObject, NAME, type Scene } from "../e2e/harness.ts";
 import { titleOf } from "../golden/recordings.ts";
-import { registerSecret, SHORTEST_SECRET } from "../secrets.ts";
+import { registerSecret } from "../secrets.ts";
 import type { Json } from "../json.ts";
-import { absent, at, type Field, names, put, valuesOf } from "./fields.ts";
+import { at, type Field, names, put } from "./fields.ts";
+import { type Known, stepsOf } from "./steps.ts";
 
 /** What is known of a field beforehand: an entry of the table. */
-export interface Walk {
-  /** E.g. `images.router`; its place below the spec. */
-  readonly field: string;
+export interface Walk extends Known {
   /** Name of the spec that it is walked from. */
   readonly base: string;
-  /** Accepted values to begin with, where a word or a small number would not do. */
-  readonly examples?: readonly unknown[];
-  /**
-   * What becomes of values beside the examples that have the right form: they are as good; too much for a test; or
-   * refused, since they name what is not there or would change what cannot change. @default "accepted"
-   */
-  readonly others?: "accepted" | "untried" | "refused";
-  /** Values to be refused, beside those that follow from the type. */
-  readonly refused?: readonly unknown[];
   /** The limits that have to be found; where left out, text of any length. */
   readonly limits?: readonly [number, number];
   /** Titles of the children that every accepted value changes, and no others. */
   readonly changes: readonly string[];
   /** Labels `name` of the pods that start again, and no others. */
   readonly restarts?: readonly string[];
-  /** Without the field the control plane waits for it, and a condition says so. */
-  readonly isAwaited?: boolean;
-  /** Its values are kept out of all that is said. */
-  readonly isSecret?: boolean;
   /** Fields of children that come back with another value: `Secret router-amqps data.tls.key`; the reason is beside it. */
   readonly madeAnew?: readonly string[];
   /** What others do once the field is as it was. */
@@ -151,37 +136,16 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       assertEquals(differences(last, await look(scene)), [], "something changed");
     });
   const { changes, restarts = [] } = walk;
-  const values = valuesOf(field, accepts, walk.examples);
-  const { examples = [], others = "accepted" } = walk;
-  const [accepted, misfits] = others === "accepted"
-    ? [values.accepted, []]
-    : [examples, values.accepted.filter((value) => others === "refused" && !examples.includes(value))];
-  if (walk.isSecret) {
-    for (const value of [...values.accepted, ...values.refused]) {
-      if (typeof value === "string" && value.length >= SHORTEST_SECRET) registerSecret(value);
-    }
-  }
-  for (const value of accepted) await goTo("changed to", value, changes, restarts);
-  for (const value of [...misfits, ...values.refused, ...walk.refused ?? []]) {
-    await refuse("changed to", value);
-  }
-  await goBack(accepted.length > 0);
-  // "" and 0 say the same as nothing; an enumeration has no "".
-  const { type, enum: words } = field.schema as JsonSchema & { readonly enum?: unknown };
-  const empty = type === "string" && words === undefined ? [""] : type === "integer" ? [0] : [];
-  const unset = [absent, ...empty];
-  let isSet = before !== absent;
-  for (const value of unset.filter((value) => value !== before)) {
-    if (walk.isAwaited) {
+  const { secrets, steps } = stepsOf(walk, field, before, accepts);
+  for (const secret of secrets) registerSecret(secret);
+  for (const { effect, type, value } of steps) {
+    const [changing, restarting] = effect ? [changes, restarts] : [[], []];
+    if (type === "refuse") await refuse("changed to", value);
+    else if (type === "wait") {
       await step("removed", value, () => expectWait(scene, put(spec, field.path, value), field));
-    } else if (!accepts(value)) await refuse("removed", value);
-    else {
-      await goTo("removed", value, isSet ? changes : [], isSet ? restarts : []);
-      isSet = false;
-    }
+    } else if (type === "return") await goBack(effect);
+    else await goTo(type === "remove" ? "removed" : "changed to", value, changing, restarting);
   }
-  if (before === absent) return;
-  await goBack(!isSet);
 }
 
 /** Replaces the spec; gives what the API server says where it refuses it. */

@@ -1,0 +1,83 @@
+/** The way of a walk: where one field is taken, one value after the other, and back. Knows no kind of custom resource. */
+
+import type { JsonSchema } from "../../src/resources/crd.ts";
+import { SHORTEST_SECRET } from "../secrets.ts";
+import { absent, type Field, type Question, valuesOf } from "./fields.ts";
+
+/** What is known of a field beforehand. */
+export interface Known {
+  /** E.g. `images.router`; its place below the spec. */
+  readonly field: string;
+  /** Accepted values to begin with, where a word or a small number would not do. */
+  readonly examples?: readonly unknown[];
+  /**
+   * What becomes of values beside the examples that have the right form: they are as good; too much for a test; or
+   * refused, since they name what is not there or would change what cannot change. @default "accepted"
+   */
+  readonly others?: "accepted" | "untried" | "refused";
+  /** Values to be refused, beside those that follow from the type. */
+  readonly refused?: readonly unknown[];
+  /** Without the field the custom resource waits for it, and a condition says so. */
+  readonly isAwaited?: boolean;
+  /** Its values are kept out of all that is said. */
+  readonly isSecret?: boolean;
+}
+
+/** One step of the way. */
+export interface Step {
+  /**
+   * `change` to a value that has to be accepted; `refuse` one that must not be; `remove` the field, by `absent` or a
+   * value that says the same; `wait` for the field that was removed; `return` to the value that it had.
+   */
+  readonly type: "change" | "refuse" | "remove" | "wait" | "return";
+  /** `absent` where there is none. */
+  readonly value: unknown;
+  /** Whether what the field is for changes with it. */
+  readonly effect: boolean;
+}
+
+/**
+ * See the module; `secrets` are those among the values that may not appear anywhere.
+ *
+ * @param emptyIsAbsent Whether "" and 0 say the same as nothing.
+ */
+export function stepsOf(
+  known: Known,
+  field: Field,
+  before: unknown,
+  accepts: Question,
+  emptyIsAbsent = true,
+): { readonly steps: readonly Step[]; readonly secrets: readonly string[] } {
+  const { examples = [], isAwaited, isSecret, others = "accepted", refused = [] } = known;
+  const values = valuesOf(field, accepts, known.examples);
+  const [accepted, misfits] = others === "accepted"
+    ? [values.accepted, []]
+    : [examples, values.accepted.filter((value) => others === "refused" && !examples.includes(value))];
+  const steps: Step[] = [
+    ...accepted.map((value) => ({ type: "change", value, effect: true } as const)),
+    ...[...misfits, ...values.refused, ...refused].map((value) =>
+      ({ type: "refuse", value, effect: false }) as const
+    ),
+    { type: "return", value: before, effect: accepted.length > 0 },
+  ];
+  // An enumeration has no "".
+  const { type, enum: words } = field.schema as JsonSchema & { readonly enum?: unknown };
+  const isText = type === "string" && words === undefined;
+  const empty = !emptyIsAbsent ? [] : isText ? [""] : type === "integer" ? [0] : [];
+  let isSet = before !== absent;
+  for (const value of [absent, ...empty].filter((value) => value !== before)) {
+    if (isAwaited) steps.push({ type: "wait", value, effect: false });
+    else if (!accepts(value)) steps.push({ type: "refuse", value, effect: false });
+    else {
+      steps.push({ type: "remove", value, effect: isSet });
+      isSet = false;
+    }
+  }
+  if (before !== absent) steps.push({ type: "return", value: before, effect: !isSet });
+  const secrets = isSecret
+    ? steps.map(({ value }) => value).filter((value) =>
+      typeof value === "string" && value.length >= SHORTEST_SECRET
+    )
+    : [];
+  return { steps, secrets: secrets as readonly string[] };
+}
