@@ -132,8 +132,10 @@ Deno.test("layers/effects does not take properties, types and pure functions for
   for (const source of sources) assertEquals(findings("src/operator/plan.ts", source), [], source);
 });
 
-Deno.test("layers/dynamic-import refuses import() in the program", () => {
-  const source = 'const module = await import("./plan.ts");';
+Deno.test("layers/dynamic-import refuses import() of a name that is not written out in the program", () => {
+  const source = "const module = await import(`./${name}.ts`);";
   assertEquals(findings("src/cli/run.ts", source), ["layers/dynamic-import"]);
   assertEquals(findings("tools/ok.ts", source), []);
+  assertEquals(findings("src/cli/run.ts", 'const module = await import("./once.ts");'), []);
+  assertEquals(findings("src/operator/plan.ts", 'await import("../cli/once.ts");'), ["layers/order"]);
 });

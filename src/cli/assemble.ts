@@ -1,9 +1,6 @@
 /** Puts the parts together: from flags and environment to an engine that could run. */
 
 import { type Clock, systemClock } from "../clock.ts";
-import { createControllerClient } from "../controller/client.ts";
-import { createKeycloakClient } from "../controller/keycloak.ts";
-import { createPotControllerClient } from "../controller/pot_client.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
 import { loadConnection } from "../kubernetes/config.ts";
 import {
@@ -15,11 +12,6 @@ import { createFetchTransport } from "../kubernetes/fetch_transport.ts";
 import { isInCluster } from "../kubernetes/in_cluster.ts";
 import type { Transport } from "../kubernetes/transport.ts";
 import { createOperator, type Operator } from "../operator/operator.ts";
-import { ControllerBackend } from "../resources/controlplane/iofog/backend.ts";
-import { controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
-import { PotBackend } from "../resources/controlplane/pot/backend.ts";
-import { controllerAddress } from "../resources/controlplane/pot/controller.ts";
-import { potDefinition } from "../resources/controlplane/pot/definition.ts";
 import { edgeManaged } from "../resources/edge/managed.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -80,7 +72,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const { client, namespace } = surroundings;
   // What is wrong with the API server shows when it is used.
   const flavours = await findFlavours(client, namespace, options.stopping).catch(() => []);
-  const operator = operatorOf(surroundings, options, flavours);
+  const operator = await operatorOf(surroundings, options, flavours);
   return {
     ...surroundings,
     ...operator,
@@ -152,11 +144,11 @@ async function ownServiceAccount(
 }
 
 /** An operator of these flavours; with none it is one of ioFog, which then tells that its CRD is missing. */
-export function operatorOf(
+export async function operatorOf(
   surroundings: Surroundings,
   { environment, flags, stopping }: Pick<AssembleOptions, "environment" | "flags" | "stopping">,
   flavours: readonly Flavour[],
-): Operator & { readonly close: () => void } {
+): Promise<Operator & { readonly close: () => void }> {
   const { client, clock, identity, log, metrics, namespace, redactor, siteImages } = surroundings;
   const locateOptions = {
     url: flags["controller-url"],
@@ -165,8 +157,15 @@ export function operatorOf(
   };
   const onRequest = ({ method, route, status }: { method: string; route: string; status: number }) =>
     metrics.externalRequest({ method, path: route.replace(/:(\w+)/g, "{$1}"), code: status });
+  // Loaded when it is served: a flavour costs time and memory.
   const flavourManaged = {
-    iofog: () => {
+    iofog: async () => {
+      const [{ createControllerClient }, { ControllerBackend }, { controlPlaneDefinition }] = await Promise
+        .all([
+          import("../controller/client.ts"),
+          import("../resources/controlplane/iofog/backend.ts"),
+          import("../resources/controlplane/iofog/definition.ts"),
+        ]);
       const definition = controlPlaneDefinition(siteImages.iofog);
       const backend = new ControllerBackend({
         clock,
@@ -175,7 +174,20 @@ export function operatorOf(
       });
       return { definition, backend, group: "iofog.org" as const };
     },
-    pot: () => {
+    pot: async () => {
+      const [
+        { createKeycloakClient },
+        { createPotControllerClient },
+        { PotBackend },
+        { controllerAddress },
+        { potDefinition },
+      ] = await Promise.all([
+        import("../controller/keycloak.ts"),
+        import("../controller/pot_client.ts"),
+        import("../resources/controlplane/pot/backend.ts"),
+        import("../resources/controlplane/pot/controller.ts"),
+        import("../resources/controlplane/pot/definition.ts"),
+      ]);
       const definition = potDefinition(siteImages.pot, undefined, surroundings.serviceAccount);
       const backend = new PotBackend({
         clock,
@@ -187,8 +199,9 @@ export function operatorOf(
       return { definition, backend, group: "datasance.com" as const };
     },
   };
-  const controlPlanes = (flavours.length === 0 ? ["iofog"] as const : flavours)
-    .map((flavour) => flavourManaged[flavour]());
+  const controlPlanes = await Promise.all(
+    (flavours.length === 0 ? ["iofog"] as const : flavours).map((flavour) => flavourManaged[flavour]()),
+  );
   const edge = controlPlanes.flatMap(({ backend, definition, group }) =>
     edgeManaged({ clock, group, controlPlane: definition, access: (uid) => backend.access(uid) })
   );

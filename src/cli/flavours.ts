@@ -7,8 +7,8 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { isStatus } from "../kubernetes/errors.ts";
 import type { Resource } from "../kubernetes/resource.ts";
 import type { KindState } from "../operator/definition.ts";
-import { ControlPlane } from "../resources/controlplane/iofog/definition.ts";
-import { PotControlPlane } from "../resources/controlplane/pot/definition.ts";
+import { ControlPlane } from "../resources/controlplane/iofog/resource.ts";
+import { PotControlPlane } from "../resources/controlplane/pot/resource.ts";
 
 export type Flavour = "iofog" | "pot";
 

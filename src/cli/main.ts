@@ -1,6 +1,5 @@
 /** The program: reads the command line and runs one command. */
 
-import "reflect-metadata";
 import "./zod_without_jit.ts";
 import { ConfigError } from "../kubernetes/connection_config.ts";
 import { ApiError } from "../kubernetes/errors.ts";
@@ -9,16 +8,9 @@ import { ListenError } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
-import { convert } from "./convert.ts";
-import { crds } from "./crds.ts";
-import { diff } from "./diff.ts";
 import { bypassProxy, machine, print, printError } from "./environment.ts";
-import { exportEdge } from "./export.ts";
 import { parseCommandLine, UsageError } from "./flags.ts";
 import { commandTable, help } from "./help.ts";
-import { once } from "./once.ts";
-import { run } from "./run.ts";
-import { status } from "./status.ts";
 
 /** Where the program runs; a test gives it another world. */
 export interface Surroundings
@@ -49,21 +41,24 @@ export async function main(
     }
     const writeLog = (line: string) => printError(`${line}\n`);
     const options = { ...surroundings, flags, stopping, writeLog };
+    // Each is loaded when it is asked for: what it needs costs time and memory.
     switch (command) {
       case "run":
-        return await run(options);
+        return await (await import("./run.ts")).run(options);
       case "once":
-        return await once(options);
+        return await (await import("./once.ts")).once(options);
       case "diff":
-        return await diff(options);
+        return await (await import("./diff.ts")).diff(options);
       case "status":
-        return await status(options);
-      case "convert":
+        return await (await import("./status.ts")).status(options);
+      case "convert": {
+        const { convert } = await import("./convert.ts");
         return await convert({ environment, path: flags.filename, print, printError });
+      }
       case "export":
-        return await exportEdge(options);
+        return await (await import("./export.ts")).exportEdge(options);
       case "crds":
-        print(crds());
+        print((await import("./crds.ts")).crds());
         return 0;
       case "version":
         print(`iofog-operator ${version}\n`);

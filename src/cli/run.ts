@@ -97,7 +97,7 @@ export async function run(options: AssembleOptions): Promise<number> {
     let flavours = await look() ?? [];
     while (!stopping.aborted) {
       const change = new AbortController();
-      const current = operatorOf(
+      const current = await operatorOf(
         surroundings,
         { ...options, stopping: AbortSignal.any([stopping, change.signal]) },
         flavours,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { z } from "zod";
-import { controlPlaneCrd, SchemaError, structural } from "./crd.ts";
+import { controlPlaneCrd } from "./crd.ts";
+import { SchemaError, structural } from "./structural_schema.ts";
 
 const text = z.string().meta({ description: "A text." });
 const objectOf = (field: z.ZodType) => z.strictObject({ field }).meta({ description: "An object." });

@@ -36,8 +36,15 @@ function zodOf(shape: Shape): z.ZodType {
   return shape.description === undefined ? type : type.meta({ description: shape.description });
 }
 
+/** Of the named types: there are many uses, and a schema is slow to make. */
+const made = new Map<string, z.ZodType>();
+
 function undescribed(shape: Shape): z.ZodType {
-  if (shape.of !== undefined) return zodOf(shapes[shape.of]!);
+  if (shape.of !== undefined) {
+    const type = made.get(shape.of) ?? zodOf(shapes[shape.of]!);
+    made.set(shape.of, type);
+    return type;
+  }
   switch (shape.type) {
     case "string":
       return shape.enum === undefined ? z.string() : z.enum(shape.enum as [string]);

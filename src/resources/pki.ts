@@ -1,37 +1,22 @@
 /**
  * Certificate authorities and the server certificates that they sign, for Secrets of type `kubernetes.io/tls`.
  *
- * Guarantees: what is made has the shape that the Go operators made (RSA 2048, SHA-256, a random serial number of up to
- * 128 bits, five years of 365 days, PKCS#1 keys). Examination is synchronous and remembers its verdicts, so that it can
+ * Guarantees: examination is synchronous and remembers its verdicts, so that it can
  * run at every pass; it never throws. Nothing here reads a clock, and no reason holds anything of a key.
  */
 
-import "reflect-metadata";
-import { Buffer } from "node:buffer";
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import * as x509 from "@peculiar/x509";
+import type { CertificateData, LeafShape } from "./certificate_issuing.ts";
+import { canonicalIp, isIpAddress } from "./ip_address.ts";
 
-/** Decoded `data` of a Secret that holds a certificate: PEM text by key. */
-export interface CertificateData {
-  readonly "tls.crt"?: string | undefined;
-  readonly "tls.key"?: string | undefined;
-  readonly "ca.crt"?: string | undefined;
-}
+export type { CertificateData, LeafShape };
 
 /** Whether something that is there can be used; if not, why. */
 export type Verdict = { readonly usable: true } | { readonly usable: false; readonly reason: string };
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const VALIDITY_MS = 5 * 365 * DAY_MS;
 /** A server certificate is made again when it ends within this time. */
 export const RENEWAL_MS = 30 * DAY_MS;
-
-const KEY_ALGORITHM = {
-  name: "RSASSA-PKCS1-v1_5",
-  hash: "SHA-256",
-  publicExponent: new Uint8Array([1, 0, 1]),
-  modulusLength: 2048,
-};
 
 /**
  * Makes a self-signed certificate authority that is valid from `now` (milliseconds since the epoch).
@@ -43,29 +28,7 @@ export async function makeCa(
   now: number,
   hostNames: readonly string[] = [],
 ): Promise<CertificateData> {
-  const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    ...validFrom(now),
-    name: new x509.Name([{ CN: [commonName] }]),
-    keys,
-    signingAlgorithm: KEY_ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      keyUsage(x509.KeyUsageFlags.keyCertSign),
-      extendedKeyUsage(),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ...(hostNames.length === 0 ? [] : [alternativeNames(hostNames)]),
-    ],
-  });
-  return { "tls.crt": pem(certificate), "tls.key": await privateKeyPem(keys.privateKey) };
-}
-
-/** How a server certificate may differ from the plainest. */
-export interface LeafShape {
-  /** @default the first name */
-  readonly commonName?: string;
-  /** Whether IP addresses are also written as host names, as the PoT operator does. @default false */
-  readonly addressesAsNames?: boolean;
+  return await (await issuing()).issueCa(commonName, now, hostNames);
 }
 
 /**
@@ -76,34 +39,14 @@ export async function makeLeaf(
   ca: CertificateData,
   names: readonly [string, ...string[]],
   now: number,
-  { commonName = names[0], addressesAsNames = false }: LeafShape = {},
+  shape: LeafShape = {},
 ): Promise<CertificateData> {
-  const authority = new x509.X509Certificate(ca["tls.crt"] ?? "");
-  const [signingKey, keys] = await Promise.all([
-    importPrivateKey(ca["tls.key"] ?? ""),
-    crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]),
-  ]);
-  const certificate = await x509.X509CertificateGenerator.create({
-    ...validFrom(now),
-    subject: new x509.Name([{ CN: [commonName] }]),
-    // The name as it is encoded in the authority: TLS libraries compare the bytes.
-    issuer: authority.subjectName,
-    publicKey: keys.publicKey,
-    signingKey,
-    signingAlgorithm: KEY_ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      keyUsage(0),
-      extendedKeyUsage(),
-      await authorityKeyIdentifier(authority),
-      alternativeNames(names, addressesAsNames),
-    ],
-  });
-  return {
-    "tls.crt": pem(certificate),
-    "tls.key": await privateKeyPem(keys.privateKey),
-    "ca.crt": ca["tls.crt"],
-  };
+  return await (await issuing()).issueLeaf(ca, names, now, shape);
+}
+
+/** What makes certificates is loaded with the first one: most processes never make any, and it takes 50 ms and 10 MB. */
+function issuing() {
+  return import("./certificate_issuing.ts");
 }
 
 /** 32 random bytes in base64: a key to encrypt with. */
@@ -231,11 +174,6 @@ export function isSignedWith(pemText: string, authority: string): boolean {
   return certificate !== undefined && isSignedBy(pemText, certificate, authority);
 }
 
-/** Whether `name` is an IPv4 or IPv6 address. */
-export function isIpAddress(name: string): boolean {
-  return canonicalIp(name) !== undefined;
-}
-
 interface Pair extends CertificateFacts {
   readonly certificate: X509Certificate;
   readonly keyType: string;
@@ -349,73 +287,6 @@ function canonicalName(name: string): string {
   return canonicalIp(name) ?? name;
 }
 
-function canonicalIp(name: string): string | undefined {
-  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(name)) {
-    return name.split(".").every((part) => Number(part) <= 255) ? name : undefined;
-  }
-  if (!/^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(name)) return undefined;
-  return URL.canParse(`http://[${name}]`) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : undefined;
-}
-
 function dayOf(milliseconds: number): string {
   return `on ${new Date(milliseconds).toISOString().slice(0, 10)}`;
-}
-
-function validFrom(now: number): { notBefore: Date; notAfter: Date } {
-  const start = Math.floor(now / 1000) * 1000;
-  return {
-    notBefore: new Date(start),
-    notAfter: new Date(start + VALIDITY_MS),
-  };
-}
-
-function keyUsage(more: x509.KeyUsageFlags | 0): x509.KeyUsagesExtension {
-  const flags = x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment | more;
-  return new x509.KeyUsagesExtension(flags, true);
-}
-
-function alternativeNames(
-  names: readonly string[],
-  addressesAsNames = false,
-): x509.SubjectAlternativeNameExtension {
-  return new x509.SubjectAlternativeNameExtension(
-    [...new Set(names)].flatMap((value) => {
-      const dns = { type: "dns" as const, value };
-      if (!isIpAddress(value)) return [dns];
-      return [...(addressesAsNames ? [dns] : []), { type: "ip" as const, value }];
-    }),
-  );
-}
-
-function extendedKeyUsage(): x509.ExtendedKeyUsageExtension {
-  return new x509.ExtendedKeyUsageExtension([
-    x509.ExtendedKeyUsage.serverAuth,
-    x509.ExtendedKeyUsage.clientAuth,
-  ]);
-}
-
-/** The identifier that the authority gives itself, or else the one computed from its key. */
-function authorityKeyIdentifier(
-  authority: x509.X509Certificate,
-): Promise<x509.AuthorityKeyIdentifierExtension> {
-  const own = authority.getExtension(x509.SubjectKeyIdentifierExtension);
-  return own === null
-    ? x509.AuthorityKeyIdentifierExtension.create(authority.publicKey)
-    : Promise.resolve(new x509.AuthorityKeyIdentifierExtension(own.keyId));
-}
-
-function pem(certificate: x509.X509Certificate): string {
-  return `${certificate.toString("pem").trimEnd()}\n`;
-}
-
-async function privateKeyPem(key: CryptoKey): Promise<string> {
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", key));
-  return createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" })
-    .export({ format: "pem", type: "pkcs1" })
-    .toString();
-}
-
-function importPrivateKey(pemText: string): Promise<CryptoKey> {
-  const pkcs8 = new Uint8Array(createPrivateKey(pemText).export({ format: "der", type: "pkcs8" }));
-  return crypto.subtle.importKey("pkcs8", pkcs8, KEY_ALGORITHM, false, ["sign"]);
 }

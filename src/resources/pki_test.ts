@@ -8,12 +8,12 @@ import {
   examineCa,
   examineLeaf,
   inspectCertificate,
-  isIpAddress,
   makeCa,
   makeLeaf,
   RENEWAL_MS,
   type Verdict,
 } from "./pki.ts";
+import { isIpAddress } from "./ip_address.ts";
 
 const NOW = 1767225600000;
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -5,7 +5,8 @@
 import type { z } from "zod";
 import { allCrds } from "./all_crds.ts";
 import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
-import { type CustomResourceDefinition, type JsonSchema, jsonSchemaOf, potControlPlaneCrd } from "./crd.ts";
+import { type CustomResourceDefinition, potControlPlaneCrd } from "./crd.ts";
+import { type JsonSchema, jsonSchemaOf } from "./structural_schema.ts";
 
 /** `docs/reference.md`. */
 export function referenceMarkdown(): string {

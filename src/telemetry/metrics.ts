@@ -5,7 +5,7 @@
  * a registry of the process, so that several operators can live in one.
  */
 
-import prometheus from "prom-client";
+import * as prometheus from "./prometheus.ts";
 import type { Clock } from "../clock.ts";
 
 /** How a pass ended; controller-runtime's words. */

@@ -1,7 +1,7 @@
 /** Specs for property tests: made from the schema, so that a new field is in them at once. */
 
 import fc from "fast-check";
-import type { JsonSchema } from "../../src/resources/crd.ts";
+import type { JsonSchema } from "../../src/resources/structural_schema.ts";
 import type { Json } from "../json.ts";
 import { absent, type Field, oddTexts, put } from "./fields.ts";
 

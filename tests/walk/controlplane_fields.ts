@@ -5,7 +5,7 @@
 
 import { systemClock } from "../../src/clock.ts";
 import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
-import { jsonSchemaOf } from "../../src/resources/crd.ts";
+import { jsonSchemaOf } from "../../src/resources/structural_schema.ts";
 import { controlPlaneSchema } from "../../src/resources/controlplane/iofog/schema.ts";
 import { type Json, merged, present } from "../json.ts";
 import type { Shape } from "./arbitrary.ts";

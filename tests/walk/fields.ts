@@ -5,7 +5,7 @@
  * says whether a value would be accepted.
  */
 
-import type { JsonSchema } from "../../src/resources/crd.ts";
+import type { JsonSchema } from "../../src/resources/structural_schema.ts";
 import { isJson, type Json } from "../json.ts";
 
 /** A place in a spec. */

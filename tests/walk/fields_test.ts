@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { z } from "zod";
-import { jsonSchemaOf } from "../../src/resources/crd.ts";
+import { jsonSchemaOf } from "../../src/resources/structural_schema.ts";
 import { absent, at, fieldsOf, names, put, valuesOf, wrongTypes } from "./fields.ts";
 
 const schema = jsonSchemaOf(z.strictObject({

@@ -1,6 +1,6 @@
 /** The way of a walk: where one field is taken, one value after the other, and back. Knows no kind of custom resource. */
 
-import type { JsonSchema } from "../../src/resources/crd.ts";
+import type { JsonSchema } from "../../src/resources/structural_schema.ts";
 import { SHORTEST_SECRET } from "../secrets.ts";
 import { absent, type Field, type Question, valuesOf } from "./fields.ts";
 

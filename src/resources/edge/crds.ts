@@ -2,7 +2,8 @@
 
 import type { z } from "zod";
 import type { Resource } from "../../kubernetes/resource.ts";
-import { type CustomResourceDefinition, type PrinterColumn, structural } from "../crd.ts";
+import type { CustomResourceDefinition, PrinterColumn } from "../crd.ts";
+import { structural } from "../structural_schema.ts";
 import { agentSchema } from "./agent/schema.ts";
 import { applicationSchema } from "./application/schema.ts";
 import { edgeResourceSchema } from "./edge_resource/schema.ts";

@@ -4,7 +4,7 @@ import { ConfigMap, Secret } from "../../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../kubernetes/resource.ts";
 import type { Definition, DesiredContext, Parent, StatusContext } from "../../operator/definition.ts";
 import { decodeBase64 } from "../child.ts";
-import { structural } from "../crd.ts";
+import { structural } from "../structural_schema.ts";
 import {
   agentAccount,
   applicationAccount,

@@ -21,7 +21,7 @@ import { CONTROLLER } from "./controller.ts";
 import { PORT_MANAGER } from "./port_manager.ts";
 import { ROUTER } from "./router.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
-import { structural } from "../../crd.ts";
+import { structural } from "../../structural_schema.ts";
 import { inventoryName } from "../inventory.ts";
 import { desired, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
@@ -29,17 +29,10 @@ import { decodePassword } from "./password.ts";
 import { secretValuesIn } from "../references.ts";
 import { referencedKeys } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
+import { ControlPlane } from "./resource.ts";
 import { status } from "./status.ts";
 
-/** `controlplanes.iofog.org`. */
-export const ControlPlane: Resource = {
-  group: "iofog.org",
-  version: "v3",
-  kind: "ControlPlane",
-  plural: "controlplanes",
-  namespaced: true,
-};
-
+export { ControlPlane };
 /** Keys of Secrets whose values nobody may see; the others (names, addresses, certificates) may be told. */
 const secretKeys: ReadonlySet<string> = new Set(["password", "proxy-broker-token", "tls.key"]);
 

@@ -17,7 +17,7 @@ import { PodDisruptionBudget } from "../../../kubernetes/generated/policy_v1.ts"
 import { Role, RoleBinding } from "../../../kubernetes/generated/rbac_v1.ts";
 import type { KubeObject, Resource } from "../../../kubernetes/resource.ts";
 import type { Definition, Parent } from "../../../operator/definition.ts";
-import { structural } from "../../crd.ts";
+import { structural } from "../../structural_schema.ts";
 import { inventoryName } from "../inventory.ts";
 import { secretValuesIn } from "../references.ts";
 import { desired, secretNames } from "./desired.ts";
@@ -26,17 +26,10 @@ import { natsSecretKeys } from "./nats.ts";
 import { referencedKeys } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 import { controlPlaneSchema, parseSpec } from "./schema.ts";
+import { PotControlPlane } from "./resource.ts";
 import { status } from "./status.ts";
 
-/** `controlplanes.datasance.com`. */
-export const PotControlPlane: Resource = {
-  group: "datasance.com",
-  version: "v3",
-  kind: "ControlPlane",
-  plural: "controlplanes",
-  namespaced: true,
-};
-
+export { PotControlPlane };
 /** Keys of Secrets whose values nobody may see; the others (names, addresses, certificates) may be told. */
 const secretKeys: ReadonlySet<string> = new Set([
   "password",
