@@ -43,8 +43,15 @@ export interface Load {
 /** What a while without the API server does. */
 export interface Outage {
   readonly seconds: number;
-  /** Largest resident set meanwhile. */
-  readonly rssMib: number;
+  /** Resident set meanwhile, each second. */
+  readonly rssMib: readonly number[];
+  /** MiB per hour, of the second half of it. */
+  readonly rssSlope: number;
+  /** Resident set in the minute after its return, each second or so. */
+  readonly rssAfterMib: readonly number[];
+  /** Seconds of CPU meanwhile, and in the minute after its return. */
+  readonly cpu: number;
+  readonly cpuAfter: number;
   /** From its return to the child of a Tenant that was changed meanwhile. */
   readonly backMs: number;
   /** The most requests in any second of the minute after its return. */
@@ -211,17 +218,26 @@ async function measureOutage(
   seconds: number,
 ): Promise<Outage> {
   relay.cut();
-  let rssMib = 0;
+  const cpuBefore = await cpuSeconds(pid);
+  const samples: [seconds: number, mib: number][] = [];
   await client.patch(Tenant, { namespace, name: "t0" }, {
     type: "merge",
     patch: { spec: { settings: { value: "changed during the outage" } } },
   });
   for (let second = 0; second < seconds; second++) {
     await systemClock.sleep(1_000);
-    rssMib = Math.max(rssMib, await residentMib(pid));
+    samples.push([second, await residentMib(pid)]);
   }
   relay.restore();
   const [sinceMs, restoredAt] = [systemClock.now(), systemClock.monotonic()];
+  const cpuReturned = await cpuSeconds(pid);
+  const rssAfterMib: number[] = [];
+  const watched = (async () => {
+    while (systemClock.monotonic() - restoredAt < 60_000) {
+      rssAfterMib.push(await residentMib(pid));
+      await systemClock.sleep(1_000);
+    }
+  })();
   const isBack = async () => {
     const { data } = await client.get(ConfigMap, { namespace, name: "t0-settings" });
     return data?.["value"] === "changed during the outage";
@@ -231,12 +247,16 @@ async function measureOutage(
     await systemClock.sleep(50);
   }
   const backMs = systemClock.monotonic() - restoredAt;
-  await systemClock.sleep(Math.max(0, 60_000 - backMs));
+  await watched;
   const requests = await auditEvents(cluster, { sinceMs, userAgent: "tenants", namespace });
   const bySecond = Map.groupBy(requests, ({ receivedMs }) => Math.floor(receivedMs / 1_000));
   return {
     seconds,
-    rssMib,
+    rssMib: samples.map(([, mib]) => mib),
+    rssSlope: slope(samples.slice(samples.length / 2)) * 3_600,
+    rssAfterMib,
+    cpu: cpuReturned - cpuBefore,
+    cpuAfter: await cpuSeconds(pid) - cpuReturned,
     backMs,
     mostRequests: Math.max(...[...bySecond.values()].map(({ length }) => length)),
   };

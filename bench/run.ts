@@ -1,7 +1,7 @@
 /**
- * `deno task bench [--quick] [--load [--minutes=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
- * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for N minutes (2), and
- * without the API server for as long; with `--beside`, the same by other sources in turns, such as those of an earlier
+ * `deno task bench [--quick] [--load [--minutes=N] [--away=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
+ * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for some minutes (2), and
+ * without the API server for as long or for others; with `--beside`, the same by other sources in turns, such as those of an earlier
  * commit (`git worktree add FOLDER COMMIT`).
  *
  * Prints a table and writes it to `bench/results/`. Aims that are missed are marked; the exit code is 0 all the same.
@@ -101,22 +101,23 @@ const loadNotes = [
 /** What `--load` measures. */
 interface LoadChoice {
   readonly counts: readonly number[];
+  /** Minutes at rest, and without the API server. */
   readonly minutes: number;
+  readonly away: number;
   /** Folder of other sources. */
   readonly beside: string | undefined;
 }
 
 async function measureLoads(
   stage: Stage,
-  { beside, counts, minutes }: LoadChoice,
+  { away, beside, counts, minutes }: LoadChoice,
   say: (text: string) => void,
 ): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const count of counts) {
     const run = async (sources?: string) => {
       say(`${count} custom resources${sources === undefined ? "" : ` by ${sources}`}`);
-      const seconds = minutes * 60;
-      const options = { restSeconds: seconds, outageSeconds: seconds, sources };
+      const options = { restSeconds: minutes * 60, outageSeconds: away * 60, sources };
       return rowsOf(await measureLoad(stage.cluster, stage.client, count, options));
     };
     const floor = beside === undefined ? [] : await run(beside);
@@ -147,7 +148,11 @@ function rowsOf(load: Load): readonly Row[] {
     one("requests per hour at rest", "", load.requestsPerHour),
     one("bytes per hour at rest", "MiB/h", load.mibPerHour),
     one("writes at rest", "", load.writesAtRest, { below: 1 }),
-    one(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),
+    many(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),
+    one("meanwhile, slope of the memory in the second half", "MiB/h", load.outage.rssSlope),
+    one("meanwhile, CPU", "s", load.outage.cpu),
+    many("in the minute after its return, memory", "MiB", load.outage.rssAfterMib, { below: 200 }),
+    one("in the minute after its return, CPU", "s", load.outage.cpuAfter),
     one("after its return, until a change is carried out", "s", load.outage.backMs / 1_000, { below: 30 }),
     one("after its return, most requests in a second", "", load.outage.mostRequests),
   ];
@@ -180,17 +185,20 @@ async function commitOf(folder: string): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { beside, counts, load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(Deno.args, {
-    boolean: ["quick", "load"],
-    string: ["beside", "counts", "minutes"],
-    default: { minutes: "2" },
-  });
+  const { away, beside, counts, load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(
+    Deno.args,
+    {
+      boolean: ["quick", "load"],
+      string: ["away", "beside", "counts", "minutes"],
+      default: { minutes: "2" },
+    },
+  );
   const surprise = [...unknown, ...Object.keys(others)][0];
-  if (surprise !== undefined || !(Number(minutes) > 0)) {
+  if (surprise !== undefined || !(Number(minutes) > 0 && Number(away ?? minutes) > 0)) {
     console.error(
       `what is ${
-        surprise ?? minutes
-      }? deno task bench [--quick] [--load [--minutes=N] [--counts=N,N] [--beside=FOLDER]]`,
+        surprise ?? `--minutes=${minutes} --away=${away}`
+      }? deno task bench [--quick] [--load [--minutes=N] [--away=N] [--counts=N,N] [--beside=FOLDER]]`,
     );
     Deno.exit(2);
   }
@@ -208,6 +216,7 @@ if (import.meta.main) {
     ? await measureLoads(stage, {
       counts: (counts ?? (quick ? "50,500" : "50,500,5000")).split(",").map(Number),
       minutes: Number(minutes),
+      away: Number(away ?? minutes),
       beside,
     }, say)
     : await measure(stage, quick, say);
