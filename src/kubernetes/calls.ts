@@ -61,6 +61,15 @@ export interface ListQuery extends Selection {
   readonly pageSize?: number | undefined;
 }
 
+/** How a list is taken in. */
+export interface ListOptions<T> extends CallOptions {
+  /**
+   * What to keep of an object, or instead of it; called as the pages come, so that a long list takes no more room than
+   * what is kept of it. A list that begins again calls it again.
+   */
+  readonly keep?: ((object: T) => T) | undefined;
+}
+
 export interface WatchQuery extends Selection {
   /** Where to go on: from a list, a bookmark or the last event. */
   readonly resourceVersion: string;

@@ -13,6 +13,7 @@ import type {
   ApplyOptions,
   CallOptions,
   DeleteOptions,
+  ListOptions,
   ListQuery,
   ListResult,
   Patch,
@@ -70,7 +71,7 @@ export class KubernetesClient {
   async list<T extends KubeObject>(
     resource: Resource<T>,
     query: ListQuery = {},
-    options: CallOptions = {},
+    options: ListOptions<T> = {},
   ): Promise<ListResult<T>> {
     for (let attempt = 1;; attempt++) {
       try {
@@ -84,8 +85,9 @@ export class KubernetesClient {
   async #listOnce<T extends KubeObject>(
     resource: Resource<T>,
     query: ListQuery,
-    options: CallOptions,
+    options: ListOptions<T>,
   ): Promise<ListResult<T>> {
+    const { keep = (object) => object } = options;
     const path = pathOf(resource, { namespace: query.namespace });
     const parameters = selectionParameters(query);
     parameters.set("limit", String(query.pageSize ?? 500));
@@ -99,7 +101,7 @@ export class KubernetesClient {
       }, options);
       const page = parse(listSchema, answer, `GET ${path}`, "a list");
       for (const item of page.items ?? []) {
-        items.push(ofResource(resource, item, `GET ${path}`, query.dropManagedFields));
+        items.push(keep(ofResource(resource, item, `GET ${path}`, query.dropManagedFields)));
       }
       const token = page.metadata.continue;
       if (token === undefined || token === "") {

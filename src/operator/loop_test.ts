@@ -287,6 +287,41 @@ Deno.test("F16 runLoop() ends in time though the API server hangs", async () => 
   assertEquals(clock.sleepers, 0);
 });
 
+Deno.test("F15 runLoop() says once that the API server is away, and changes no status for it when it is back", async () => {
+  let isAway = false;
+  const { api, clock, logged, makeWidget, passes, running } = operator({
+    desired: ({ parent: { metadata } }) => [configMap(`of-${metadata.name}`)],
+    definition: { singleton: false },
+    hook: async ({ plural }, proceed) => {
+      if (isAway) throw new ApiError("no answer", { status: 0, reason: "Unreachable" });
+      // The kinds are listed again one after the other.
+      if (plural === "configmaps") await clock.sleep(500);
+      return await proceed();
+    },
+  });
+  for (const name of ["a", "b", "c"]) makeWidget({ name });
+  await running(async () => {
+    await clock.advance(10_000);
+    logged();
+    passes();
+    const before = api.writes.length;
+    isAway = true;
+    api.closeWatches();
+    await clock.advance(300_000);
+    assertEquals(passes(), 0);
+    isAway = false;
+    api.remove(ConfigMap, "of-b");
+    await clock.advance(6_000);
+    assertEquals(sentSince(api, before), ["apply configmaps of-b"]);
+    assertEquals(logged().map((line) => line.replace(/ \{.*/, "").trim()), [
+      "warn  the API server cannot be used",
+      "info  the API server can be used again",
+      "info  created",
+      "info  reconciled",
+    ]);
+  });
+});
+
 Deno.test("runLoop() on standby writes nothing, and takes over when the other is gone", async () => {
   const desired = () => [configMap("a")];
   const first = operator({ desired, identity: "first" });

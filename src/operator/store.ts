@@ -65,6 +65,10 @@ export interface StoreOptions {
 const absentRetryMs = 5_000;
 /** Milliseconds that a watch has to last to count as one that works. */
 const shortestWatchMs = 1_000;
+/** Milliseconds between two looks, at most, whether a server that no kind can be listed from is back. */
+const longestAwayMs = 5_000;
+/** Milliseconds after which the other kinds look as well. */
+const unscoutedMs = 600_000;
 /** How many objects that are gone are remembered, for each kind. */
 const mostGone = 1_000;
 
@@ -75,6 +79,10 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #kinds = new Map<string, Kind>();
   readonly #external = new Map<string, ExternalState>();
+  /** While nothing can be listed since the server is out of reach: who looks for it often, and how to wake the others. */
+  #away: { readonly scout: Kind; readonly back: AbortController } | undefined;
+  /** Kinds that could not be listed while it was away, and have not been tried since. */
+  readonly #untried = new Set<Kind>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -94,9 +102,10 @@ export class Store {
     }
   }
 
-  /** Whether every kind was tried at least once. */
+  /** Whether every kind was tried at least once, since the server was last out of reach if it was. */
   get ready(): boolean {
-    return [...this.#kinds.values()].every((kind) => kind.state.phase !== "pending");
+    return this.#away === undefined && this.#untried.size === 0 &&
+      [...this.#kinds.values()].every((kind) => kind.state.phase !== "pending");
   }
 
   /** The kinds that are kept. */
@@ -204,7 +213,9 @@ export class Store {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        let version: string | undefined = await this.#list(kind, signal);
+        // What hangs from before the server came back would keep all the others waiting.
+        const until = this.#away === undefined ? signal : AbortSignal.any([signal, this.#away.back.signal]);
+        let version: string | undefined = await this.#list(kind, until);
         const relistAt = clock.monotonic() + kind.stored.relistMs;
         while (version !== undefined && clock.monotonic() < relistAt && !signal.aborted) {
           const openedAt = clock.monotonic();
@@ -218,7 +229,15 @@ export class Store {
         this.#failed(kind, error);
         const { state } = kind;
         const denied = state.phase === "failed" && state.denied;
-        const waitMs = denied ? forbiddenMs(failures++, clock) : backoffMs(failures++, clock);
+        const away = isOutOfReach(kind) ? this.#away : undefined;
+        if (away !== undefined && away.scout !== kind) {
+          // One request is enough to notice that the server is back; then all of them are tried at once.
+          await clock.sleep(unscoutedMs, AbortSignal.any([signal, away.back.signal]));
+          failures = 0;
+          continue;
+        }
+        const longestMs = away === undefined ? undefined : longestAwayMs;
+        const waitMs = denied ? forbiddenMs(failures++, clock) : backoffMs(failures++, clock, longestMs);
         const lookMs = kind.stored.absentRetryMs ?? absentRetryMs;
         await clock.sleep(state.phase === "absent" ? lookMs : waitMs, signal);
       }
@@ -260,7 +279,10 @@ export class Store {
   async #list(kind: Kind, signal: AbortSignal | undefined): Promise<string> {
     const { client, namespace } = this.#options;
     const { resource } = kind.stored;
-    const { items, resourceVersion } = await client.list(resource, selectionOf(kind, namespace), { signal });
+    const { items, resourceVersion } = await client.list(resource, selectionOf(kind, namespace), {
+      signal,
+      keep: (object) => this.#keep(kind, object),
+    });
     const listed = new Set<string>();
     for (const object of items) {
       const name = object.metadata?.name ?? "";
@@ -275,8 +297,27 @@ export class Store {
       if (isOlder(resourceVersion, known)) await this.#doubt(kind, name, signal);
       else this.#remove(kind, name);
     }
+    this.#returned();
     this.#setState(kind, { phase: "synced" });
     return resourceVersion;
+  }
+
+  /** Of a list: what is known already, or what is kept. */
+  #keep(kind: Kind, object: KubeObject): KubeObject {
+    const known = kind.objects.get(object.metadata?.name ?? "");
+    const asBefore = known !== undefined &&
+      known.metadata?.uid === object.metadata?.uid &&
+      known.metadata?.resourceVersion === object.metadata?.resourceVersion;
+    return asBefore ? known : trim(object, this.#options.identity);
+  }
+
+  /** The server could be listed from: whatever could not meanwhile is tried at once. */
+  #returned(): void {
+    const away = this.#away;
+    if (away === undefined) return;
+    this.#away = undefined;
+    for (const kind of this.#kinds.values()) if (isOutOfReach(kind)) this.#untried.add(kind);
+    away.back.abort();
   }
 
   /** Takes in an object from a list or an event. */
@@ -384,6 +425,12 @@ export class Store {
       ...{ phase: "failed", message, denied: isStatus(error, 403) },
       ...(server ? { server } : {}),
     });
+    const isLost = (other: Kind) =>
+      isOutOfReach(other) || other.state.phase === "absent" ||
+      (other.state.phase === "failed" && other.state.denied);
+    if (isOutOfReach(kind) && [...this.#kinds.values()].every(isLost)) {
+      this.#away ??= { scout: kind, back: new AbortController() };
+    }
   }
 
   #setState(kind: Kind, state: KindState): void {
@@ -392,7 +439,10 @@ export class Store {
     if (before.phase === "synced" && state.phase === "failed") {
       kind.failedAt = this.#options.clock.monotonic();
     } else if (state.phase !== "failed") kind.failedAt = undefined;
-    if (before.phase !== state.phase) this.#options.observer.kindChanged(kind.stored.resource, state);
+    const isLast = this.#untried.delete(kind) && this.#untried.size === 0;
+    if (before.phase !== state.phase || isLast) {
+      this.#options.observer.kindChanged(kind.stored.resource, state);
+    }
   }
 }
 
@@ -416,6 +466,11 @@ interface Kind {
   /** Where only metadata are listed: the names of what is read in full, and of what has been so. */
   contentOf: ReadonlySet<string>;
   readonly complete: Set<string>;
+}
+
+/** Whether it could not be listed for no reason of its own. */
+function isOutOfReach({ state }: Kind): boolean {
+  return state.phase === "failed" && state.server === true;
 }
 
 function selectionOf({ stored }: Kind, namespace: string) {

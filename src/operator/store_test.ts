@@ -272,17 +272,17 @@ Deno.test("Store asks for a kind that is denied ever more seldom, and has it whe
 });
 
 Deno.test("F15 Store waits longer and longer while lists fail, keeps what it knows, and recovers", async () => {
-  let broken = false;
+  let broken: "one" | "all" | undefined;
   let requests = 0;
-  const { api, clock, following, known, make, news, store } = stored((_, proceed) => {
-    if (!broken) return proceed();
+  const { api, clock, following, known, make, news, store } = stored(({ plural }, proceed) => {
+    if (broken === undefined || (broken !== "all" && plural !== "configmaps")) return proceed();
     requests++;
     throw new ApiError("no answer", { status: 0, reason: "Unreachable" });
   });
   await following(async () => {
     make("a");
     await clock.advance(2_000);
-    broken = true;
+    broken = "one";
     api.closeWatches();
     await clock.advance(600_000);
     assertEquals([known(), store.snapshot().kind(ConfigMap)], [["a=1"], {
@@ -291,13 +291,78 @@ Deno.test("F15 Store waits longer and longer while lists fail, keeps what it kno
       denied: false,
       server: true,
     }]);
-    assert(requests < 3 * 40, `${requests} requests`);
+    assert(requests < 40, `${requests} requests`);
+    assertEquals(store.ready, true);
     news();
-    broken = false;
+    broken = undefined;
     make("b");
     await clock.advance(30_000);
     assertEquals(known(), ["a=1", "b=1"]);
     assert(news().includes("ConfigMap synced"));
+  });
+});
+
+Deno.test("F15 Store looks with one kind whether a server is back that is away, and lists all of them when it is", async () => {
+  let isAway = false;
+  let hangs = false;
+  const asked: string[] = [];
+  const { api, clock, following, known, make, news, store } = stored(
+    async ({ options, plural, verb }, proceed) => {
+      if (isAway || (hangs && plural === "secrets")) {
+        asked.push(`${verb} ${plural}`);
+        if (hangs) await clock.sleep(30_000, options.abortSignal);
+        throw new ApiError("no answer", { status: 0, reason: "Unreachable" });
+      }
+      return await proceed();
+    },
+  );
+  await following(async () => {
+    make("a");
+    await clock.advance(2_000);
+    for (const round of [1, 2]) {
+      isAway = true;
+      api.closeWatches();
+      await clock.advance(60_000);
+      assertEquals([known(), store.ready], [["a=1"], false]);
+      asked.length = 0;
+      await clock.advance(540_000);
+      assertEquals([...new Set(asked)], [asked[0]]);
+      assert(asked.length > 100 && asked.length < 200, `${asked.length} requests`);
+      isAway = false;
+      api.edit(ConfigMap, "a", (object) => object.data = { value: `${round}` });
+      news();
+      await clock.advance(5_000);
+      assertEquals([known(), store.ready], [[`a=${round}`], true]);
+      assertEquals(news().filter((line) => line.endsWith("synced")).length, 3);
+    }
+    // Where only one of them stays away, the others are not kept waiting for longer than it takes to know that.
+    isAway = true;
+    api.closeWatches();
+    await clock.advance(60_000);
+    [isAway, hangs] = [false, true];
+    await clock.advance(5_000);
+    assertEquals([store.ready, store.snapshot().kind(ConfigMap).phase], [false, "synced"]);
+    await clock.advance(30_000);
+    assertEquals([store.ready, store.snapshot().kind(Secret).phase], [true, "failed"]);
+    hangs = false;
+    await clock.advance(30_000);
+    assertEquals(store.snapshot().kind(Secret).phase, "synced");
+  });
+});
+
+Deno.test("Store keeps of a list that is taken again what it has already", async () => {
+  const { api, clock, edit, following, make, store } = stored();
+  await following(async () => {
+    for (const name of ["a", "b"]) make(name);
+    await clock.advance(1_000);
+    const before = store.snapshot();
+    const [a, b] = [before.get(ConfigMap, "a"), before.get(ConfigMap, "b")];
+    api.compact();
+    api.closeWatches();
+    edit("b", "2");
+    await clock.advance(5_000);
+    assert(store.snapshot().get(ConfigMap, "a") === a);
+    assertEquals([b?.data, store.snapshot().get(ConfigMap, "b")?.data], [{ value: "1" }, { value: "2" }]);
   });
 });
 
