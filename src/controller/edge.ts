@@ -6,7 +6,7 @@
  */
 
 import { z } from "zod";
-import type { CallOptions, Requests } from "./requests.ts";
+import { type CallOptions, found, type Requests } from "./requests.ts";
 import type { ControllerRequest } from "./transport.ts";
 
 const text = z.string().nullish();
@@ -95,6 +95,34 @@ const edgeResourceSchema = z.looseObject({
 /** One element of `GET /edgeResources`, or of `GET /edgeResource/:name`. */
 export type EdgeResourceRow = z.infer<typeof edgeResourceSchema>;
 
+const templateSchema = z.looseObject({
+  name: z.string(),
+  /** What an application may say, with expressions in its texts. */
+  application: z.unknown(),
+  /** A default is text in JSON here; absent where there is none. */
+  variables: z.array(z.looseObject({ key: z.string(), defaultValue: text })).nullish(),
+});
+/** One element of `GET /applicationTemplates`. */
+export type TemplateRow = z.infer<typeof templateSchema>;
+
+const catalogItemSchema = z.looseObject({
+  id: z.number(),
+  name: z.string(),
+  images: z.array(z.looseObject({ fogTypeId: z.number(), containerImage: text })).nullish(),
+});
+/** One element of `GET /catalog/microservices`; built-in ones too. */
+export type CatalogItemRow = z.infer<typeof catalogItemSchema>;
+
+const registrySchema = z.looseObject({ id: z.number(), url: z.string() });
+/** One element of `GET /registries`; nothing keeps two from having one URL. */
+export type RegistryRow = z.infer<typeof registrySchema>;
+
+/** A secret or config map of the Controller, without its values. */
+const keptSchema = z.object({
+  name: z.string(),
+  data: z.record(z.string(), z.unknown()).transform((data) => Object.keys(data)),
+});
+
 const provisioningKeySchema = z.object({
   key: z.string().min(1),
   /** Milliseconds since the epoch. */
@@ -114,6 +142,13 @@ export interface EdgeCalls {
   edgeResources(options?: CallOptions): Promise<readonly EdgeResourceRow[]>;
   /** All versions of one, with their interfaces; 3.7.3 cannot tell. */
   edgeResource(name: string, options?: CallOptions): Promise<readonly EdgeResourceRow[]>;
+  templates(options?: CallOptions): Promise<readonly TemplateRow[]>;
+  catalogItems(options?: CallOptions): Promise<readonly CatalogItemRow[]>;
+  registries(options?: CallOptions): Promise<readonly RegistryRow[]>;
+  /** Keys of a secret, or of a config map, of the Controller; undefined where there is none. 3.7 only. */
+  keysOf(kind: "secret" | "configMap", name: string, options?: CallOptions): Promise<
+    readonly string[] | undefined
+  >;
   /** Makes a new key, and with that the one before useless. */
   provisioningKey(uuid: string, options?: CallOptions): Promise<ProvisioningKey>;
   /** A write; what it answers is dropped, since the lists tell. */
@@ -164,6 +199,19 @@ export function createEdgeCalls({ read, write }: Requests): EdgeCalls {
         cached: true,
       });
       return edgeResources;
+    },
+    templates: async (call) =>
+      (await list(z.object({ applicationTemplates: z.array(templateSchema) }), "/applicationTemplates", call))
+        .applicationTemplates,
+    catalogItems: async (call) =>
+      (await list(z.object({ catalogItems: z.array(catalogItemSchema) }), "/catalog/microservices", call))
+        .catalogItems,
+    registries: async (call) =>
+      (await list(z.object({ registries: z.array(registrySchema) }), "/registries", call)).registries,
+    keysOf: async (kind, name, call) => {
+      const route = kind === "secret" ? "/secrets/:name" : "/configmaps/:name";
+      const kept = await found(read(keptSchema, { ...call, method: "GET", route, parameters: { name } }));
+      return kept?.data;
     },
     provisioningKey: (uuid, call) =>
       read(provisioningKeySchema, {

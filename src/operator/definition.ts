@@ -56,6 +56,8 @@ export interface ExternalState {
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly objects: readonly ExternalObject[];
+  /** Keys (`keyOfExternal`) of what was looked for, found or not. Left out: of everything. */
+  readonly looked?: Readonly<Record<string, true>> | undefined;
   /** Kinds that could not be read yet, such as before a login: nothing is planned for them. */
   readonly unread?: readonly string[] | undefined;
   /** The id that is planted in the system: what shares an inventory is written only where it is that of the inventory. */
@@ -121,6 +123,8 @@ export interface ExternalChild {
   readonly secretsVersion?: string;
   /** Taken over where it exists, never deleted. */
   readonly singleton: boolean;
+  /** What else has to be known in the external system to say whether it can be written. */
+  readonly references?: readonly { readonly kind: string; readonly name: string }[] | undefined;
   /** Why it cannot be written yet, or not at all; whatever there is stays as it is meanwhile. */
   readonly blocked?: { readonly reason: string; readonly message: string } | undefined;
   /**

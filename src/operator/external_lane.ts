@@ -79,7 +79,13 @@ export class ExternalLane {
     for (const { definition, backend } of this.#context.options.managed) {
       if (backend === undefined) continue;
       for (const each of this.#active(definition)) {
-        await this.#look(definition, backend, each, signal);
+        let planned: ParentPlan | undefined = each;
+        // What is found may tell of more to look for.
+        for (let rounds = 0; planned !== undefined && rounds < mostRounds; rounds++) {
+          await this.#look(definition, backend, planned, signal);
+          planned = this.#context.planner.one(definition, each.parent.metadata.uid);
+          if (planned !== undefined && this.#isLookedFor(definition, planned)) break;
+        }
       }
     }
   }
@@ -97,6 +103,12 @@ export class ExternalLane {
         ({ type: "external", kind, name, fields: {}, singleton: false }) as const
       ),
     ];
+  }
+
+  /** Whether the last look was for all that is wanted by now. */
+  #isLookedFor(definition: Definition, planned: ParentPlan): boolean {
+    const { looked = {} } = this.#context.store.snapshot().external(planned.parent.metadata.uid);
+    return this.#lookedFor(definition, planned).flatMap(keysOf).every((key) => looked[key] !== undefined);
   }
 
   async #look(
@@ -118,7 +130,8 @@ export class ExternalLane {
     const message = state.message === undefined
       ? {}
       : { message: this.#context.options.redactor.clean(state.message) };
-    if (this.#context.store.setExternal(uid, { ...state, ...message })) this.#context.changed(uid);
+    const looked = Object.fromEntries(children.flatMap(keysOf).map((key) => [key, true as const]));
+    if (this.#context.store.setExternal(uid, { ...state, ...message, looked })) this.#context.changed(uid);
   }
 
   /** All custom resources of one kind: one look and one record in the inventory for all that is written. */
@@ -141,8 +154,7 @@ export class ExternalLane {
         settled = false;
         continue;
       }
-      const seen = new Set(this.#lookedFor(definition, before).map(keyOfExternal));
-      if (!this.#lookedFor(definition, planned).every((child) => seen.has(keyOfExternal(child)))) {
+      if (!this.#isLookedFor(definition, planned)) {
         // More is wanted by now than was looked for.
         again = true;
         settled = false;
@@ -541,6 +553,14 @@ export class ExternalLane {
     }
     return undefined;
   }
+}
+
+/** Looks that one command takes to find out what a custom resource stands for. */
+const mostRounds = 4;
+
+/** Keys of a child and of what it refers to. */
+function keysOf(child: ExternalChild): readonly string[] {
+  return [child, ...child.references ?? []].map(keyOfExternal);
 }
 
 const pastOf = { create: "created", update: "updated", delete: "deleted" } as const;

@@ -567,6 +567,7 @@ function planExternal(
   const state = input.snapshot.external(parent.metadata.uid);
   if (state.phase !== "observed") return "unknown";
   if (state.unread?.includes(child.kind) || !isProved(input, parent)) return "unread";
+  if (state.looked !== undefined && state.looked[keyOfExternal(child)] === undefined) return "unread";
   const object = describeChild(child);
   const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
   const paths = observed === undefined

@@ -78,6 +78,8 @@ function convert(schema: JsonSchema, path: string, described: boolean): Structur
   }
   const text = description === undefined ? {} : { description: describe(description, schema) };
   if (schema[INT_OR_STRING] === true) return { ...text, [INT_OR_STRING]: true };
+  const preserved = "x-kubernetes-preserve-unknown-fields";
+  if (type === undefined && schema[preserved] === true) return { ...text, [preserved]: true };
   if (type === undefined || !TYPES.includes(type)) {
     throw new SchemaError(`${place} has no single type: a structural schema knows no union and no reference`);
   }

@@ -479,21 +479,24 @@ export function newVolume({ state }: World, volume: VolumeBody): VolumeRow {
 
 /** Values of 3.7.3's secrets and config maps are read once, now, and stand in the clear from then on. */
 function setEnvironment(world: World, row: MicroserviceRow, env: NonNullable<MicroserviceBody["env"]>): void {
+  // What there was is gone before the first value is looked up.
   row.env = [];
+  const variables: MicroserviceRow["env"] = [];
   for (const { key = "", value = "", valueFromSecret, valueFromConfigMap } of env) {
-    if (world.version === "3.0.4") row.env.push({ key, value });
+    if (world.version === "3.0.4") variables.push({ key, value });
     else {
       const read = valueFromSecret !== undefined
         ? secretValue(world, valueFromSecret)
         : valueFromConfigMap !== undefined
         ? configMapValue(world, valueFromConfigMap)
         : value;
-      row.env.push({
+      variables.push({
         ...{ key, value: read, valueFromSecret: valueFromSecret ?? null },
         valueFromConfigMap: valueFromConfigMap ?? null,
       });
     }
   }
+  row.env = variables;
 }
 
 function secretValue({ state }: World, reference: string): string {

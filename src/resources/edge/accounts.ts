@@ -48,13 +48,13 @@ export function agentAccount(context: StatusContext): Account {
     violations: (violations as string[]).length > 0 ? violations : undefined,
     microservices: found.contains?.length ?? 0,
   });
-  if (provisioned !== true) {
-    const message = `agent ${name} is in the Controller and waits to be provisioned`;
-    return { fields, reason: reasons.NOT_PROVISIONED, message };
-  }
   if (warning) {
     const message = `the Controller warns of agent ${name}: ${warning}`;
     return { fields, message, trouble: { status: "False", reason: reasons.AGENT_WARNING, message } };
+  }
+  if (provisioned !== true) {
+    const message = `agent ${name} is in the Controller and waits to be provisioned`;
+    return { fields, reason: reasons.NOT_PROVISIONED, message };
   }
   if (daemonStatus !== "RUNNING") {
     const message =

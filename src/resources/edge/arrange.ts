@@ -33,12 +33,14 @@ export function arrange(given: readonly ExternalWrite[]): readonly ExternalWrite
 
 /**
  * What cannot be changed in place is deleted and made again: a microservice whose creation failed halfway, which holds
- * its name and ports, and an edge resource of another protocol, which would lose its interface for good.
+ * its name and ports, or that is to have images instead of an item of the catalogue, which it would keep; and an edge
+ * resource of another protocol, which would lose its interface for good.
  */
 function replaced(write: ExternalWrite): readonly ExternalWrite[] {
-  const { child: { kind }, paths, verb } = write;
+  const { child: { fields, kind }, paths, verb } = write;
+  const losesItem = paths.includes("catalogItemId") && fields["catalogItemId"] === null;
   const isReplaced = verb === "update" &&
-    ((kind === MICROSERVICE && paths.includes("complete")) ||
+    ((kind === MICROSERVICE && (paths.includes("complete") || losesItem)) ||
       (kind === EDGE_RESOURCE && paths.includes("interfaceProtocol")));
   if (!isReplaced) return [write];
   return [{ ...write, verb: "delete" }, { ...write, verb: "create", observed: undefined }];

@@ -9,6 +9,7 @@ import type {
   GeneratedChild,
   Problem,
 } from "../../operator/definition.ts";
+import { keyOfExternal } from "../../operator/inventory.ts";
 import { decodeBase64 } from "../child.ts";
 import * as reasons from "./reasons.ts";
 
@@ -43,9 +44,12 @@ export function foundIn(
   );
 }
 
-/** Whether the Controller was asked. */
-export function isAsked({ parent, snapshot }: DesiredContext): boolean {
-  return snapshot.external(parent.metadata.uid).phase === "observed";
+/** Whether the Controller was asked for this and has it not. */
+export function isMissing(context: DesiredContext, kind: string, name: string): boolean {
+  const { looked, phase } = context.snapshot.external(context.parent.metadata.uid);
+  const isAsked = phase === "observed" &&
+    (looked === undefined || looked[keyOfExternal({ kind, name })] === true);
+  return isAsked && foundIn(context, kind, name) === undefined;
 }
 
 /** The `ignored` of what only a CLI can do. */

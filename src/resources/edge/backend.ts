@@ -23,14 +23,19 @@ import type { ExternalWrite } from "../../operator/write.ts";
 import { VERSION_FACT } from "./assessment.ts";
 import { callsOf, SECRET_VALUE } from "./calls.ts";
 import * as reasons from "./reasons.ts";
+import { prepareTemplates } from "./template.ts";
 import {
   AGENT,
-  APPLICATION,
-  EDGE_RESOURCE,
-  EDGE_RESOURCE_LINK,
+  CATALOG_ITEM,
+  catalogItemsOf,
+  CONTROLLER_CONFIG_MAP,
+  CONTROLLER_SECRET,
   type EdgeWorld,
   MICROSERVICE,
-  ROUTE,
+  registriesOf,
+  REGISTRY,
+  TEMPLATE,
+  templatesOf,
   worldOf,
 } from "./world.ts";
 
@@ -68,12 +73,16 @@ interface Sweep {
   readonly marker: string | undefined;
   /** Monotonic milliseconds from which on it is taken again. */
   readonly until: number;
+  /** What was read besides, since somebody refers to it; by list, or by name where there is no list. */
+  readonly referredTo: Map<string, Promise<readonly ExternalObject[]>>;
 }
 
 /** See the module. */
 export class EdgeBackend implements ExternalBackend {
   readonly #options: EdgeBackendOptions;
   #sweep: Sweep | undefined;
+  /** Whether something was written since the last sweep. */
+  #isStale = false;
   #underWay: Promise<Sweep> | undefined;
   #lastWrite: Promise<unknown> = Promise.resolve();
   /** What was written last of what cannot be read back, by the key of the object. */
@@ -92,14 +101,23 @@ export class EdgeBackend implements ExternalBackend {
     const access = this.#options.access(snapshot);
     if (!("client" in access)) return { phase: "unreachable", ...access, objects: [], facts: {} };
     try {
-      const { marker, world } = await this.#look(access, signal);
-      const wanted = new Set(children.flatMap((child) => [keyOfExternal(child), ...relatedTo(child)]));
+      const sweep = await this.#look(access, signal);
+      const wanted = new Map(
+        children.flatMap((child) => [child, ...child.references ?? []])
+          .map((each) => [keyOfExternal(each), each]),
+      );
       const own = new Map(children.map((child) => [keyOfExternal(child), child]));
-      const objects = [...wanted].flatMap((key) => {
-        const object = world.get(key);
-        return object === undefined ? [] : [this.#shown(object, own.get(key), parent)];
-      });
-      return { phase: "observed", objects, marker, facts: { [VERSION_FACT]: access.version } };
+      const objects: ExternalObject[] = [];
+      for (const [key, each] of wanted) {
+        const object = sweep.world.get(key) ?? await this.#referredTo(access, sweep, each, signal);
+        if (object !== undefined) objects.push(this.#shown(object, own.get(key), parent));
+      }
+      return {
+        phase: "observed",
+        objects,
+        marker: sweep.marker,
+        facts: { [VERSION_FACT]: access.version },
+      };
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
       return {
@@ -163,7 +181,7 @@ export class EdgeBackend implements ExternalBackend {
         cause: error,
       });
     } finally {
-      this.#sweep = undefined;
+      this.#isStale = true;
     }
   }
 
@@ -236,7 +254,8 @@ export class EdgeBackend implements ExternalBackend {
   async #look(access: ControllerAccess, signal: AbortSignal): Promise<Sweep> {
     const { clock } = this.#options;
     const { client } = access;
-    if (this.#sweep?.client === client && clock.monotonic() < this.#sweep.until) return this.#sweep;
+    const isFresh = this.#sweep?.client === client && !this.#isStale && clock.monotonic() < this.#sweep.until;
+    if (isFresh && this.#sweep !== undefined) return this.#sweep;
     // Whoever asks meanwhile gets the same answer.
     this.#underWay ??= this.#read(access, signal).finally(() => this.#underWay = undefined);
     return await this.#underWay;
@@ -245,6 +264,7 @@ export class EdgeBackend implements ExternalBackend {
   async #read({ client, version }: ControllerAccess, signal: AbortSignal): Promise<Sweep> {
     const { clock, markerKey } = this.#options;
     const startedAt = clock.monotonic();
+    this.#isStale = false;
     const call = { abortSignal: signal };
     const dialect = edgeDialectOf(version);
     const [agents, applications, listed, marker] = await Promise.all([
@@ -266,8 +286,48 @@ export class EdgeBackend implements ExternalBackend {
       world: worldOf({ dialect, agents, applications, edgeResources }),
       marker,
       until: startedAt + Math.max(sweepRestMs, sweepRestFactor * (now - startedAt)),
+      referredTo: new Map(),
     };
     return this.#sweep;
+  }
+
+  /** Something that is only referred to: read where somebody does, once for each sweep. */
+  async #referredTo(
+    { client, version }: ControllerAccess,
+    { referredTo }: Sweep,
+    { kind, name }: { readonly kind: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<ExternalObject | undefined> {
+    const call = { abortSignal: signal };
+    const isNew = edgeDialectOf(version).name === "3.7";
+    const once = async (key: string, read: () => Promise<readonly ExternalObject[]>) => {
+      const known = referredTo.get(key) ?? read();
+      referredTo.set(key, known);
+      known.catch(() => referredTo.delete(key));
+      return (await known).find((each) => each.name === name);
+    };
+    const kept = (kept: "secret" | "configMap") =>
+      isNew
+        ? once(`${kind} ${name}`, async () => {
+          const keys = await client.edge.keysOf(kept, name, call);
+          return keys === undefined ? [] : [{ kind, name, fields: { keys } }];
+        })
+        : undefined;
+    switch (kind) {
+      case TEMPLATE:
+        await prepareTemplates();
+        return await once(kind, async () => templatesOf(await client.edge.templates(call)));
+      case CATALOG_ITEM:
+        return await once(kind, async () => catalogItemsOf(await client.edge.catalogItems(call)));
+      case REGISTRY:
+        return await once(kind, async () => registriesOf(await client.edge.registries(call)));
+      case CONTROLLER_SECRET:
+        return await kept("secret");
+      case CONTROLLER_CONFIG_MAP:
+        return await kept("configMap");
+      default:
+        return undefined;
+    }
   }
 
   /** An object as the engine may keep it: of values that are secret, only whether they are as desired. */
@@ -295,30 +355,5 @@ export class EdgeBackend implements ExternalBackend {
     const result = this.#lastWrite.then(work, work);
     this.#lastWrite = result.catch(() => {});
     return result;
-  }
-}
-
-/** Keys of what has to be known besides an object, to say whether it can be written. */
-function relatedTo({ fields, kind, name }: ExternalChild): readonly string[] {
-  const agent = (name: unknown) => keyOfExternal({ kind: AGENT, name: `${name}` });
-  const [application = ""] = name.split("/");
-  switch (kind) {
-    case AGENT:
-      return [...(fields["upstreamRouters"] ?? []) as string[], fields["networkRouter"]].map(agent);
-    case EDGE_RESOURCE_LINK: {
-      const parts = name.split("/");
-      return [
-        agent(parts.slice(0, -2).join("/")),
-        keyOfExternal({ kind: EDGE_RESOURCE, name: parts.slice(-2).join("/") }),
-      ];
-    }
-    case MICROSERVICE:
-      return [agent(fields["agentName"]), keyOfExternal({ kind: APPLICATION, name: application })];
-    case ROUTE:
-      return [fields["from"], fields["to"]].map((end) =>
-        keyOfExternal({ kind: MICROSERVICE, name: `${application}/${end}` })
-      );
-    default:
-      return [];
   }
 }

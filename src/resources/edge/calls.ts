@@ -11,6 +11,7 @@ import type { ExternalWrite } from "../../operator/definition.ts";
 import {
   AGENT,
   APPLICATION,
+  DEFAULT_NATS_HUB,
   DEFAULT_ROUTER,
   EDGE_RESOURCE,
   EDGE_RESOURCE_LINK,
@@ -73,9 +74,11 @@ function agentCalls(write: ExternalWrite, context: CallContext): readonly Contro
   }
   const changed = changedOf(write);
   const before = observed?.fields ?? {};
-  const rest = pick(fields, [...changed].filter((key) => !routerKeys.includes(key)));
+  const own = [...routerKeys, ...natsKeys];
+  const rest = pick(fields, [...changed].filter((key) => !own.includes(key)));
   const router = routerKeys.some((key) => changed.has(key)) ? routerOf({ ...before, ...fields }) : {};
-  const bodyJson = { ...rest, ...withUuids(router, context) };
+  const nats = context.dialect.name === "3.7" ? natsOf({ ...before, ...fields }) : {};
+  const bodyJson = { ...rest, ...withUuids({ ...router, ...nats }, context) };
   return [{ method: "PATCH", route: "/iofog/:uuid", parameters, templated: true, bodyJson }];
 }
 
@@ -91,13 +94,30 @@ function routerOf(fields: Json): Json {
   return { routerMode: mode, ...pick(fields, ["host", "messagingPort", "upstreamRouters", ...ports]) };
 }
 
+const natsPorts = ["natsServerPort", "natsLeafPort", "natsMqttPort", "natsHttpPort"];
+const natsKeys = [
+  ...["natsMode", ...natsPorts, "natsClusterPort", "jsStorageSize", "jsMemoryStoreSize"],
+  "upstreamNatsServers",
+];
+
+/** The settings of NATS go with every change of an agent: what is left out becomes a leaf with the default ports. */
+function natsOf(fields: Json): Json {
+  const { natsMode } = fields;
+  if (natsMode === "none") return { natsMode };
+  return pick(fields, natsKeys.filter((key) => key !== "natsClusterPort" || natsMode === "server"));
+}
+
 function withUuids(fields: Json, { uuidOf }: CallContext): Json {
-  const { networkRouter, upstreamRouters, ...rest } = fields;
-  const known = (name: string) => name === DEFAULT_ROUTER ? name : uuidOf(name) ?? name;
+  const { networkRouter, upstreamNatsServers, upstreamRouters, ...rest } = fields;
+  const known = (name: string) =>
+    name === DEFAULT_ROUTER || name === DEFAULT_NATS_HUB ? name : uuidOf(name) ?? name;
   return {
     ...rest,
     ...(upstreamRouters !== undefined && { upstreamRouters: (upstreamRouters as string[]).map(known) }),
     ...(networkRouter !== undefined && { networkRouter: known(`${networkRouter}`) }),
+    ...(upstreamNatsServers !== undefined && {
+      upstreamNatsServers: (upstreamNatsServers as string[]).map(known),
+    }),
   };
 }
 

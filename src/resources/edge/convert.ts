@@ -15,9 +15,9 @@ export interface Converted {
 
 /** Kinds of the CLIs that are no custom resource here, and what to do instead. */
 const others: Readonly<Record<string, string>> = {
-  ApplicationTemplate: "keep it with the CLI; write what it stands for into an Application",
-  CatalogItem: "keep it with the CLI, and name its number in images.catalogId",
-  Registry: "keep it with the CLI, and name its number in images.registry",
+  ApplicationTemplate: "keep it with the CLI, and name it in spec.template of an Application",
+  CatalogItem: "keep it with the CLI, and name it in images.catalogItem",
+  Registry: "keep it with the CLI, and name its URL in images.registry",
   Volume: "only the CLI copies files to agents",
   KubernetesControlPlane: "its spec is that of a ControlPlane: see docs/migrating.md",
   ControlPlane: "its spec is that of a ControlPlane: see docs/migrating.md",

@@ -47,6 +47,10 @@ export const looseText = (description: string) =>
     "x-kubernetes-int-or-string": true,
   });
 
+/** A value of any type. */
+export const anything = (description: string) =>
+  z.unknown().optional().meta({ description, "x-kubernetes-preserve-unknown-fields": true });
+
 export const strings = (description: string) => z.array(z.string()).optional().meta({ description });
 
 /** What only a CLI can do: accepted, and reported as ignored. */

@@ -42,12 +42,28 @@ export const ROUTES_NOT_SUPPORTED = "RoutesNotSupported";
 export const UPSTREAM_MISSING = "UpstreamMissing";
 /** An upstream router that is named is not of mode interior. */
 export const UPSTREAM_NOT_INTERIOR = "UpstreamNotInterior";
+/** An upstream NATS server that is named is not of mode server. */
+export const UPSTREAM_NOT_SERVER = "UpstreamNotServer";
 /** Upstream routers go round in a circle. */
 export const UPSTREAM_CYCLE = "UpstreamCycle";
 /** An edge resource that is named does not exist. */
 export const EDGE_RESOURCE_MISSING = "EdgeResourceMissing";
 /** A Secret or ConfigMap that is named, or its key, is not there. */
 export const VALUE_MISSING = "ValueMissing";
+/** An application template that is named does not exist. */
+export const TEMPLATE_MISSING = "TemplateMissing";
+/** A variable that a template uses has no value. */
+export const VARIABLE_MISSING = "VariableMissing";
+/** What a template gives with these variables is no application. */
+export const TEMPLATE_INVALID = "TemplateInvalid";
+/** An item of the catalogue that is named does not exist. */
+export const CATALOG_ITEM_MISSING = "CatalogItemMissing";
+/** A registry that is named does not exist. */
+export const REGISTRY_MISSING = "RegistryMissing";
+/** More than one registry has the URL that is named. */
+export const REGISTRY_AMBIGUOUS = "RegistryAmbiguous";
+/** Another microservice has the port, and is about to give it up. */
+export const PORT_AWAITED = "PortAwaited";
 /** The Controller refuses what it was asked for. */
 export const REFUSED = "Refused";
 /** The spec has fields that are not used here. */
@@ -60,5 +76,12 @@ export const NONE = "None";
 /** Only a change of a spec, or of other objects, can end these. */
 export const stalling: ReadonlySet<string> = new Set([
   ...["Conflict", "NotOurs", IMAGE_MISSING, PORT_TAKEN, ROUTES_NOT_SUPPORTED, UPSTREAM_CYCLE, REFUSED],
-  ...[UPSTREAM_NOT_INTERIOR, VALUE_MISSING, unsettled],
+  ...[UPSTREAM_NOT_INTERIOR, UPSTREAM_NOT_SERVER, VALUE_MISSING, VARIABLE_MISSING, TEMPLATE_INVALID],
+  ...[REGISTRY_AMBIGUOUS, unsettled],
+]);
+
+/** Something that is named is not there: it may come, or the name is wrong. */
+export const awaiting: ReadonlySet<string> = new Set([
+  ...[AGENT_MISSING, APPLICATION_MISSING, ROUTE_END_MISSING, UPSTREAM_MISSING, EDGE_RESOURCE_MISSING],
+  ...[TEMPLATE_MISSING, CATALOG_ITEM_MISSING, REGISTRY_MISSING, ARCHITECTURE_UNKNOWN],
 ]);

@@ -52,8 +52,10 @@ export function statusOf(context: StatusContext, { ignored }: Assessment, accoun
   }
   const before = (context.parent.status ?? {}) as Readonly<Record<string, unknown>>;
   const { conditions: _, observedGeneration: __, ...remembered } = before;
+  const awaits = !stalled && phase === "observed" && reasons.awaiting.has(verdict.reason);
   return {
     conditions,
+    ...(awaits && { alarm: true }),
     // What was found last stands until the Controller answers again.
     fields: phase === "observed" ? account.fields : remembered,
     provisional: phase === "unknown" && context.desired.problems.length === 0 &&

@@ -6,9 +6,12 @@
 import type {
   AgentRow,
   ApplicationRow,
+  CatalogItemRow,
   EdgeDialect,
   EdgeResourceRow,
   MicroserviceRow,
+  RegistryRow,
+  TemplateRow,
 } from "../../controller/edge.ts";
 import type { ExternalObject } from "../../operator/definition.ts";
 import { keyOfExternal } from "../../operator/inventory.ts";
@@ -21,8 +24,17 @@ export const ROUTE = "Route";
 export const EDGE_RESOURCE = "EdgeResource";
 export const EDGE_RESOURCE_LINK = "EdgeResourceLink";
 
+/** Kinds that are only referred to, and read where somebody does. */
+export const TEMPLATE = "ApplicationTemplate";
+export const CATALOG_ITEM = "CatalogItem";
+export const REGISTRY = "Registry";
+export const CONTROLLER_SECRET = "ControllerSecret";
+export const CONTROLLER_CONFIG_MAP = "ControllerConfigMap";
+
 /** The name of the router that the control plane has. */
 export const DEFAULT_ROUTER = "default-router";
+/** The name of the NATS servers that the control plane of PoT has. */
+export const DEFAULT_NATS_HUB = "default-nats-hub";
 
 /** What one sweep read. */
 export interface EdgeRows {
@@ -60,7 +72,6 @@ const agentFields = [
   ...["natsServerPort", "natsLeafPort", "natsClusterPort", "natsMqttPort", "natsHttpPort", "jsStorageSize"],
   ...[
     "jsMemoryStoreSize",
-    "upstreamNatsServers",
     "gpsMode",
     "gpsDevice",
     "gpsScanFrequency",
@@ -112,6 +123,13 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
         fogType: row.fogTypeId,
         tags: sorted(row.tags),
         upstreamRouters: sorted(row.upstreamRouters?.map((uuid) => names.get(uuid) ?? uuid)),
+        ...(Array.isArray(row["upstreamNatsServers"])
+          ? {
+            upstreamNatsServers: sorted(
+              row["upstreamNatsServers"].map((uuid) => names.get(`${uuid}`) ?? `${uuid}`),
+            ),
+          }
+          : {}),
         ...(row.networkRouter ? { networkRouter: names.get(row.networkRouter) ?? row.networkRouter } : {}),
         ...set(row, [
           "isSystem",
@@ -191,8 +209,7 @@ function microserviceOf(
       logSize: row.logSize ?? 0,
       ...set(row, ["rootHostAccess"]),
       ports: portsInOrder(row.ports ?? []),
-      env: (row.env ?? []).map((item) => set(item, ["key", "value", "valueFromSecret", "valueFromConfigMap"]))
-        .sort(by("key")),
+      env: (row.env ?? []).map(variableOf).sort(by("key")),
       cmd: row.cmd ?? [],
       volumeMappings: (row.volumeMappings ?? []).map((each) => ({
         hostDestination: each.hostDestination,
@@ -209,6 +226,48 @@ function microserviceOf(
       errorMessage: row.status?.errorMessage ?? "",
     },
   };
+}
+
+/** 3.7 tells the value that a reference stood for when it was written; what counts is the reference. */
+function variableOf(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { value, ...reference } = set(row, ["key", "value", "valueFromSecret", "valueFromConfigMap"]);
+  return Object.keys(reference).length > 1 || value === undefined ? reference : { ...reference, value };
+}
+
+/** Application templates, as they are referred to. */
+export function templatesOf(rows: readonly TemplateRow[]): readonly ExternalObject[] {
+  return rows.map(({ application, name, variables }) => ({
+    kind: TEMPLATE,
+    name,
+    fields: {
+      application,
+      variables: (variables ?? []).map(({ defaultValue, key }) => ({
+        key,
+        ...(typeof defaultValue === "string" ? { defaultValue: JSON.parse(defaultValue) } : {}),
+      })),
+    },
+  }));
+}
+
+/** Items of the catalogue, as they are referred to. */
+export function catalogItemsOf(rows: readonly CatalogItemRow[]): readonly ExternalObject[] {
+  return rows.map(({ id, images, name }) => ({
+    kind: CATALOG_ITEM,
+    name,
+    fields: {
+      id,
+      fogTypes: (images ?? []).flatMap(({ containerImage, fogTypeId }) => containerImage ? [fogTypeId] : []),
+    },
+  }));
+}
+
+/** Registries by their URL, with the numbers of all that have it. */
+export function registriesOf(rows: readonly RegistryRow[]): readonly ExternalObject[] {
+  return [...Map.groupBy(rows, ({ url }) => url)].map(([url, same]) => ({
+    kind: REGISTRY,
+    name: url,
+    fields: { ids: same.map(({ id }) => id).toSorted((one, other) => one - other) },
+  }));
 }
 
 function edgeResourceOf(row: EdgeResourceRow, linked: readonly string[]): ExternalObject {

@@ -9,13 +9,29 @@ import type {
   Snapshot,
 } from "../../../operator/definition.ts";
 import { secretValues } from "../../child.ts";
-import { type Assessment, type Blocked, cliOnlyFields, dialectOf, foundIn, isAsked } from "../assessment.ts";
+import {
+  type Assessment,
+  type Blocked,
+  cliOnlyFields,
+  dialectOf,
+  foundIn,
+  isMissing,
+} from "../assessment.ts";
 import * as reasons from "../reasons.ts";
-import { AGENT, DEFAULT_ROUTER, EDGE_RESOURCE, EDGE_RESOURCE_LINK, sorted } from "../world.ts";
+import {
+  AGENT,
+  DEFAULT_NATS_HUB,
+  DEFAULT_ROUTER,
+  EDGE_RESOURCE,
+  EDGE_RESOURCE_LINK,
+  sorted,
+} from "../world.ts";
 import { type AgentSpec, parseAgent } from "./schema.ts";
 
 /** Fields of the configuration that go to the Controller as they are. */
-const special = new Set(["agentType", "routerConfig", "natsConfig", "upstreamRouters", "networkRouter"]);
+const special = new Set([
+  ...["agentType", "routerConfig", "natsConfig", "upstreamRouters", "networkRouter", "upstreamNatsServers"],
+]);
 /** Those that only PoT's Controller has. */
 const potOnly = new Set([
   ...[
@@ -65,8 +81,9 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
     name,
     fields: fieldsOf(spec, context, isOld),
     singleton: false,
+    references: [...upstreamsOf(spec), ...natsServersOf(spec, isOld)].map((name) => ({ kind: AGENT, name })),
     ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
-    ...asBlocked(upstreamProblem(spec, name, context)),
+    ...asBlocked(upstreamProblem(spec, name, context) ?? natsProblem(spec, context, isOld)),
   };
   const key = keySecret(spec, name, context, provideKey);
   return {
@@ -107,6 +124,9 @@ function fieldsOf(
     ...(config.upstreamRouters !== undefined && config.routerConfig?.routerMode !== "none" && {
       upstreamRouters: sorted(config.upstreamRouters),
     }),
+    ...(!isOld && config.upstreamNatsServers !== undefined && config.natsConfig?.natsMode !== "none" && {
+      upstreamNatsServers: sorted(config.upstreamNatsServers),
+    }),
     ...(config.networkRouter !== undefined && { networkRouter: config.networkRouter }),
     ...(tags !== undefined && { tags: sorted([...new Set([...tags, ...linkedTags])]) }),
     // The agent says what it is once it has been provisioned.
@@ -133,19 +153,41 @@ function upstreamProblem(spec: AgentSpec, name: string, context: DesiredContext)
     const message = `upstream routers go round in a circle: ${cycle.join(" -> ")}; remove one of them`;
     return { reason: reasons.UPSTREAM_CYCLE, message };
   }
-  if (!isAsked(context)) return undefined;
   for (const upstream of wanted) {
     const found = foundIn(context, AGENT, upstream);
-    if (found === undefined) {
+    if (isMissing(context, AGENT, upstream)) {
       const message =
         `upstream router ${upstream} does not exist in the Controller: create an Agent of that name, or ` +
         "correct spec.config";
       return { reason: reasons.UPSTREAM_MISSING, message };
     }
-    if (found.fields["routerMode"] !== "interior") {
+    if (found !== undefined && found.fields["routerMode"] !== "interior") {
       const message = `upstream router ${upstream} is not of mode interior: set ` +
         "spec.config.routerConfig.routerMode of that Agent to interior, or name another";
       return { reason: reasons.UPSTREAM_NOT_INTERIOR, message };
+    }
+  }
+  return undefined;
+}
+
+function natsServersOf({ config = {} }: AgentSpec, isOld: boolean): readonly string[] {
+  return isOld ? [] : (config.upstreamNatsServers ?? []).filter((name) => name !== DEFAULT_NATS_HUB);
+}
+
+/** Why the agent cannot be connected to the NATS servers that it names. */
+function natsProblem(spec: AgentSpec, context: DesiredContext, isOld: boolean): Blocked | undefined {
+  for (const name of natsServersOf(spec, isOld)) {
+    const found = foundIn(context, AGENT, name);
+    if (isMissing(context, AGENT, name)) {
+      const message =
+        `upstream NATS server ${name} does not exist in the Controller: create an Agent of that ` +
+        "name, or correct spec.config.upstreamNatsServers";
+      return { reason: reasons.UPSTREAM_MISSING, message };
+    }
+    if (found !== undefined && found.fields["natsMode"] !== "server") {
+      const message = `upstream NATS server ${name} is not of mode server: set ` +
+        "spec.config.natsConfig.natsMode of that Agent to server, or name another";
+      return { reason: reasons.UPSTREAM_NOT_SERVER, message };
     }
   }
   return undefined;
@@ -188,14 +230,15 @@ function groupAndKind({ apiVersion = "", kind = "" }: Parent) {
 
 function links(spec: AgentSpec, agent: string, context: DesiredContext): readonly ExternalChild[] {
   return (spec.edgeResources ?? []).map(({ name, version }) => {
-    const missing = isAsked(context) && foundIn(context, EDGE_RESOURCE, `${name}/${version}`) === undefined
+    const resource = { kind: EDGE_RESOURCE, name: `${name}/${version}` };
+    const missing = isMissing(context, EDGE_RESOURCE, resource.name)
       ? {
         reason: reasons.EDGE_RESOURCE_MISSING,
         message:
           `edge resource ${name} of version ${version} does not exist in the Controller: create an EdgeResource, ` +
           "or correct spec.edgeResources",
       }
-      : isAsked(context) && foundIn(context, AGENT, agent) === undefined
+      : isMissing(context, AGENT, agent)
       ? { reason: reasons.APPLYING, message: "waits until the agent is there" }
       : undefined;
     return {
@@ -204,6 +247,7 @@ function links(spec: AgentSpec, agent: string, context: DesiredContext): readonl
       name: `${agent}/${name}/${version}`,
       fields: {},
       singleton: false,
+      references: [{ kind: AGENT, name: agent }, resource],
       ...asBlocked(missing),
     };
   });

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { checkSpec } from "../../parse_spec.ts";
-import { controllerName, flag, immutable, ownName, statusOf, text, whole } from "../fields.ts";
+import { anything, controllerName, flag, immutable, ownName, statusOf, text, whole } from "../fields.ts";
 import { embeddedMicroservice, natsAccess } from "../microservice/schema.ts";
 
 const routes = z.array(z.strictObject({
@@ -11,16 +11,36 @@ const routes = z.array(z.strictObject({
   to: z.string().meta({ description: "Microservice that receives." }),
 })).optional().meta({ description: "Routes between its microservices; ioFog only." });
 
+const template = z.strictObject({
+  name: controllerName("Name of the template in the Controller."),
+  variables: z.array(z.strictObject({
+    key: z.string().meta({ description: "Name of the variable." }),
+    value: anything("Its value, of any type. It wins over the default in the template."),
+  })).optional().meta({ description: "Values for the template's variables." }),
+}).optional().meta({
+  description:
+    "A template of the Controller that microservices and routes are taken from, instead of giving them here. It is " +
+    "followed when it changes.",
+});
+
 const spec = z.strictObject({
   name: ownName,
   description: text("What it is."),
   isActivated: z.boolean().default(true).meta({ description: "Whether agents run it." }),
   microservices: z.array(embeddedMicroservice).optional().meta({ description: "Its microservices." }),
   routes,
+  template,
   natsConfig: natsAccess,
   isSystem: flag("Only the Controller makes such: it is not used here."),
   replicas: whole("Not used: it stands in resources of earlier operators."),
-}).superRefine(({ microservices = [], routes = [] }, context) => {
+}).superRefine(({ microservices = [], routes = [], template }, context) => {
+  if (template !== undefined && microservices.length + routes.length > 0) {
+    context.addIssue({
+      code: "custom",
+      path: ["template"],
+      message: "stands instead of microservices and routes: remove one or the other",
+    });
+  }
   const names = new Set<string>();
   const ports = new Map<string, string>();
   microservices.forEach(({ agent, container, name }, index) => {
@@ -79,3 +99,7 @@ export const applicationSchema = z.strictObject({
 }).meta({ description: "Microservices on edge nodes that belong together, and the routes between them." });
 
 export const parseApplication = (raw: unknown) => checkSpec(spec, raw, [], 0);
+
+/** What a template gave, under the names that it has in a spec. */
+export const parseRendered = (raw: unknown) =>
+  checkSpec(z.object({ microservices: spec.shape.microservices, routes: spec.shape.routes }), raw, [], 0);

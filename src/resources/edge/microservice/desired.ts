@@ -1,7 +1,7 @@
 /** What a microservice should be in the Controller, be it a custom resource of its own or part of an Application. */
 
 import type { DesiredContext, ExternalChild, ExternalObject, Parent } from "../../../operator/definition.ts";
-import { type Assessment, type Blocked, dialectOf, foundIn, isAsked, resolveValue } from "../assessment.ts";
+import { type Assessment, type Blocked, dialectOf, foundIn, isMissing, resolveValue } from "../assessment.ts";
 import { SECRET_VALUE } from "../calls.ts";
 import * as reasons from "../reasons.ts";
 import {
@@ -9,10 +9,14 @@ import {
   APPLICATION,
   by,
   canonical,
+  CATALOG_ITEM,
+  CONTROLLER_CONFIG_MAP,
+  CONTROLLER_SECRET,
   imagesInOrder,
   MICROSERVICE,
   portsInOrder,
   potContainerFields,
+  REGISTRY,
 } from "../world.ts";
 import { type EmbeddedMicroservice, parseMicroservice } from "./schema.ts";
 
@@ -27,7 +31,7 @@ export function assessMicroservice(context: DesiredContext): Assessment {
   if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
   const { application, name = parent.metadata.name, ...fields } = parsed.spec;
   const wanted = { ...fields, name };
-  const missing = isAsked(context) && foundIn(context, APPLICATION, application) === undefined
+  const missing = isMissing(context, APPLICATION, application)
     ? {
       reason: reasons.APPLICATION_MISSING,
       message:
@@ -59,7 +63,8 @@ export function microserviceChild(
   const { container = {} } = spec;
   const isOld = dialectOf(context).name === "3.0";
   const environment = environmentOf(context, container.env ?? []);
-  const { x86, arm, catalogId, registry } = spec.images;
+  const { x86, arm, catalogItem } = spec.images;
+  const catalogId = spec.images.catalogId ?? (catalogItem && numberOf(context, CATALOG_ITEM, catalogItem));
   const pot = Object.fromEntries(
     potContainerFields.map((key) => [key, (container as Record<string, unknown>)[key]] as const)
       .filter(([, value]) => value !== undefined),
@@ -67,7 +72,7 @@ export function microserviceChild(
   const fields: Record<string, unknown> = {
     complete: true,
     agentName: spec.agent.name,
-    ...(catalogId === undefined
+    ...(catalogId === undefined && catalogItem === undefined
       ? {
         images: imagesInOrder([
           ...(x86 === undefined ? [] : [{ fogTypeId: 1, containerImage: x86 }]),
@@ -76,7 +81,7 @@ export function microserviceChild(
         catalogItemId: null,
       }
       : { catalogItemId: catalogId }),
-    ...(registry !== undefined && { registryId: registryOf(registry) }),
+    ...registryOf(context, spec),
     ...(spec.config !== undefined && { config: canonical(spec.config) }),
     ...(container.logSize !== undefined && { logSize: container.logSize }),
     ...(isOld && container.rootHostAccess !== undefined && { rootHostAccess: container.rootHostAccess }),
@@ -104,6 +109,7 @@ export function microserviceChild(
       secretsVersion: environment.version,
     }),
     singleton: false,
+    references: referencesOf(application, spec, isOld),
     ...(blocked !== undefined && { blocked }),
   };
 }
@@ -126,8 +132,49 @@ export function ignoredIn(
   ].map((field) => `${field} (this Controller does not know it)`);
 }
 
-function registryOf(registry: string): number {
-  return registry === "remote" ? 1 : registry === "local" ? 2 : Number(registry);
+/** What has to be known besides it. */
+function referencesOf(
+  application: string,
+  { agent, container, images }: EmbeddedMicroservice,
+  isOld: boolean,
+) {
+  const kept = (container?.env ?? []).flatMap(({ valueFromConfigMap, valueFromSecret }) => [
+    ...(valueFromSecret === undefined ? [] : [{ kind: CONTROLLER_SECRET, name: nameIn(valueFromSecret) }]),
+    ...(valueFromConfigMap === undefined
+      ? []
+      : [{ kind: CONTROLLER_CONFIG_MAP, name: nameIn(valueFromConfigMap) }]),
+  ]);
+  return [
+    { kind: AGENT, name: agent.name },
+    { kind: APPLICATION, name: application },
+    ...(images.catalogItem === undefined ? [] : [{ kind: CATALOG_ITEM, name: images.catalogItem }]),
+    ...(isUrl(images.registry) ? [{ kind: REGISTRY, name: images.registry }] : []),
+    ...(isOld ? [] : kept),
+  ];
+}
+
+/** `name/key` */
+function nameIn(reference: string): string {
+  return reference.split("/")[0] ?? "";
+}
+
+function isUrl(registry: string | undefined): registry is string {
+  return registry !== undefined && !/^(remote|local|[0-9]+)$/.test(registry);
+}
+
+function numberOf(context: DesiredContext, kind: string, name: string): number | undefined {
+  const { id, ids } = foundIn(context, kind, name)?.fields ?? {};
+  return (ids as readonly number[] | undefined)?.[0] ?? id as number | undefined;
+}
+
+/** An item of the catalogue brings its own. */
+function registryOf(context: DesiredContext, { images }: EmbeddedMicroservice): { registryId?: number } {
+  const { catalogId, catalogItem, registry } = images;
+  if (registry === undefined || catalogItem !== undefined || catalogId !== undefined) return {};
+  if (registry === "remote") return { registryId: 1 };
+  if (registry === "local") return { registryId: 2 };
+  const number = isUrl(registry) ? numberOf(context, REGISTRY, registry) : Number(registry);
+  return number === undefined ? {} : { registryId: number };
 }
 
 type Variables = NonNullable<NonNullable<EmbeddedMicroservice["container"]>["env"]>;
@@ -172,28 +219,85 @@ function problemOf(
   spec: EmbeddedMicroservice,
   siblings: ReadonlySet<string>,
 ): Blocked | undefined {
-  if (!isAsked(context)) return undefined;
   const agent = foundIn(context, AGENT, spec.agent.name);
-  if (agent === undefined) {
+  if (isMissing(context, AGENT, spec.agent.name)) {
     const message =
       `agent ${spec.agent.name} does not exist in the Controller: create an Agent of that name, or correct ` +
       "agent.name";
     return { reason: reasons.AGENT_MISSING, message };
   }
-  if (spec.images.catalogId === undefined) {
+  const referred = referenceProblem(context, spec);
+  if (referred !== undefined || agent === undefined) return referred;
+  const { catalogId, catalogItem } = spec.images;
+  if (catalogId === undefined) {
     const architecture = architectures[Number(agent.fields["fogType"])];
     if (architecture === undefined) {
       const message = `what agent ${spec.agent.name} is made of is not known yet: provision it, or set ` +
         "spec.config.agentType of the Agent to x86 or arm";
       return { reason: reasons.ARCHITECTURE_UNKNOWN, message };
     }
-    if (spec.images[architecture] === undefined) {
+    const item = catalogItem === undefined ? undefined : foundIn(context, CATALOG_ITEM, catalogItem);
+    const fogTypes = item?.fields["fogTypes"] as readonly unknown[] | undefined;
+    if (fogTypes?.includes(agent.fields["fogType"]) === false) {
+      const message =
+        `agent ${spec.agent.name} is ${architecture}, and item ${catalogItem} of the catalogue has ` +
+        "no image for it: add one to the item, or choose another agent";
+      return { reason: reasons.IMAGE_MISSING, message };
+    }
+    if (catalogItem === undefined && spec.images[architecture] === undefined) {
       const message = `agent ${spec.agent.name} is ${architecture}, and there is no image for it: set ` +
         `images.${architecture}`;
       return { reason: reasons.IMAGE_MISSING, message };
     }
   }
   return portProblem(agent, name, spec, siblings);
+}
+
+/** Why something that it names cannot be used. */
+function referenceProblem(context: DesiredContext, spec: EmbeddedMicroservice): Blocked | undefined {
+  const { catalogItem, registry } = spec.images;
+  if (catalogItem !== undefined && isMissing(context, CATALOG_ITEM, catalogItem)) {
+    const message = `item ${catalogItem} is not in the Controller's catalogue: add it there, or correct ` +
+      "images.catalogItem";
+    return { reason: reasons.CATALOG_ITEM_MISSING, message };
+  }
+  if (isUrl(registry) && catalogItem === undefined) {
+    const numbers = (foundIn(context, REGISTRY, registry)?.fields["ids"] ?? []) as readonly number[];
+    if (isMissing(context, REGISTRY, registry)) {
+      const message = `registry ${registry} does not exist in the Controller: add it there, or correct ` +
+        "images.registry";
+      return { reason: reasons.REGISTRY_MISSING, message };
+    }
+    if (numbers.length > 1) {
+      const message =
+        `the Controller has ${numbers.length} registries ${registry}: name one by its number in ` +
+        `images.registry (${numbers.join(", ")})`;
+      return { reason: reasons.REGISTRY_AMBIGUOUS, message };
+    }
+  }
+  if (dialectOf(context).name === "3.0") return undefined;
+  for (const { key, valueFromConfigMap, valueFromSecret } of spec.container?.env ?? []) {
+    const reference = valueFromSecret ?? valueFromConfigMap;
+    if (reference === undefined) continue;
+    const isSecret = valueFromSecret !== undefined;
+    const [kind, shown] = isSecret
+      ? [CONTROLLER_SECRET, "secret"] as const
+      : [CONTROLLER_CONFIG_MAP, "config map"] as const;
+    const [name = "", wanted = ""] = reference.split("/");
+    const keys = foundIn(context, kind, name)?.fields["keys"] as readonly string[] | undefined;
+    // The Controller would empty the whole list of variables before it refuses.
+    if (isMissing(context, kind, name)) {
+      const message =
+        `variable ${key}: ${shown} ${name} does not exist in the Controller: add it there, or ` +
+        `correct container.env[].valueFrom${isSecret ? "Secret" : "ConfigMap"}`;
+      return { reason: reasons.VALUE_MISSING, message };
+    }
+    if (keys?.includes(wanted) === false) {
+      const message = `variable ${key}: ${shown} ${name} of the Controller has no key ${wanted}: add it`;
+      return { reason: reasons.VALUE_MISSING, message };
+    }
+  }
+  return undefined;
 }
 
 function portProblem(

@@ -56,6 +56,10 @@ const ports = z.array(z.strictObject({
   });
 }).optional().meta({ description: "Ports." });
 
+const keptValue = (kind: string) =>
+  z.string().refine((reference) => /^[^/]+\/[^/]+$/.test(reference), { error: "must be NAME/KEY" })
+    .optional().meta({ description: `\`name/key\` of a ${kind} of the Controller; PoT only.` });
+
 const container = z.strictObject({
   commands: strings("Arguments, in order."),
   env: z.array(
@@ -63,8 +67,8 @@ const container = z.strictObject({
       key: z.string().meta({ description: "Name of the variable." }),
       value: looseText("Its value.").optional(),
       valueFrom,
-      valueFromSecret: text("`name/key` of a secret of the Controller; PoT only."),
-      valueFromConfigMap: text("`name/key` of a config map of the Controller; PoT only."),
+      valueFromSecret: keptValue("secret"),
+      valueFromConfigMap: keptValue("config map"),
     }).refine((item) =>
       [item.value, item.valueFrom, item.valueFromSecret, item.valueFromConfigMap]
         .filter((each) => each !== undefined).length === 1, {
@@ -129,16 +133,19 @@ export const microserviceFields = {
   images: z.strictObject({
     x86: text("Image for x86."),
     arm: text("Image for ARM."),
-    registry: looseText("`remote`, `local`, or the number of a registry. The Controller's default is remote.")
-      .optional(),
-    catalogId: whole("Number of an item of the catalogue, instead of images.", 1),
+    registry: looseText(
+      "`remote`, `local`, or the URL or number of a registry of the Controller. The Controller's default is remote.",
+    ).optional(),
+    catalogItem: text("Name of an item of the Controller's catalogue, instead of images."),
+    catalogId: whole("Number of an item of the catalogue, instead of images and `catalogItem`.", 1),
   }).refine(
-    (images) => images.x86 !== undefined || images.arm !== undefined || images.catalogId !== undefined,
+    ({ arm, catalogId, catalogItem, x86 }) =>
+      [x86, arm, catalogId, catalogItem].some((each) => each !== undefined),
     {
-      error: "must name an image in x86 or arm, or an item of the catalogue in catalogId",
+      error: "must name an image in x86 or arm, or an item of the catalogue in catalogItem",
     },
-  ).refine((images) => images.registry === undefined || /^(remote|local|[0-9]+)$/.test(images.registry), {
-    error: "must have registry remote, local, or a number",
+  ).refine(({ catalogId, catalogItem }) => catalogId === undefined || catalogItem === undefined, {
+    error: "must have catalogItem or catalogId, not both",
   }).meta({ description: "What it runs." }),
   config: z.record(z.string(), z.unknown()).optional().meta({
     description: "Configuration that the microservice reads.",

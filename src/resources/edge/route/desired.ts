@@ -1,7 +1,7 @@
 /** What a route should be in the Controller, be it a custom resource of its own or part of an Application. */
 
 import type { DesiredContext, ExternalChild } from "../../../operator/definition.ts";
-import { type Assessment, dialectOf, foundIn, isAsked } from "../assessment.ts";
+import { type Assessment, dialectOf, isMissing } from "../assessment.ts";
 import * as reasons from "../reasons.ts";
 import { MICROSERVICE, ROUTE } from "../world.ts";
 import { parseRoute } from "./schema.ts";
@@ -31,17 +31,16 @@ export function routeChild(
   { name, from, to }: { readonly name: string; readonly from: string; readonly to: string },
   isMade: (microservice: string) => boolean,
 ): ExternalChild {
-  const missing = isAsked(context)
-    ? [from, to].find((end) =>
-      !isMade(end) && foundIn(context, MICROSERVICE, `${application}/${end}`) === undefined
-    )
-    : undefined;
+  const missing = [from, to].find((end) =>
+    !isMade(end) && isMissing(context, MICROSERVICE, `${application}/${end}`)
+  );
   return {
     type: "external",
     kind: ROUTE,
     name: `${application}/${name}`,
     fields: { from, to },
     singleton: false,
+    references: [from, to].map((end) => ({ kind: MICROSERVICE, name: `${application}/${end}` })),
     ...(missing !== undefined && {
       blocked: {
         reason: reasons.ROUTE_END_MISSING,
