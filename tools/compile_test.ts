@@ -11,7 +11,7 @@ Deno.test("compileArguments() bakes in the operator's permissions and a heap lim
     const granted = baked.filter((arg) => arg.startsWith("--allow-"));
     assertEquals(granted, operatorPermissions(variant).filter((arg) => arg.startsWith("--allow-")));
   }
-  assert(args.includes("--v8-flags=--max-old-space-size=160"));
+  assert(args.includes("--v8-flags=--max-old-space-size=160,--max-semi-space-size=2"));
   assertEquals(args[args.indexOf("--target") + 1], "aarch64-unknown-linux-gnu");
   assertEquals(compileArguments(undefined, "local").includes("--target"), false);
 });
