@@ -18,7 +18,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
 import { version } from "../version.ts";
 import type { Flags } from "./flags.ts";
-import { findFlavours, type Flavour } from "./flavours.ts";
+import { findApplications, findFlavours, type Flavour } from "./flavours.ts";
 import { readRelatedImages, type SiteImagesOf } from "./related_images.ts";
 import { locateController } from "./locate_controller.ts";
 
@@ -202,9 +202,12 @@ export async function operatorOf(
   const controlPlanes = await Promise.all(
     (flavours.length === 0 ? ["iofog"] as const : flavours).map((flavour) => flavourManaged[flavour]()),
   );
-  const edge = controlPlanes.flatMap(({ backend, definition, group }) =>
-    edgeManaged({ clock, group, controlPlane: definition, access: (uid) => backend.access(uid) })
-  );
+  const edge = (await Promise.all(controlPlanes.map(async ({ backend, definition, group }) => {
+    // What is wrong with the API server shows when it is used.
+    const applications = await findApplications(client, group, stopping).catch(() => undefined);
+    const access = (uid: string) => backend.access(uid);
+    return edgeManaged({ clock, group, controlPlane: definition, access, applications });
+  }))).flat();
   const operator = createOperator({
     client,
     namespace,

@@ -27,9 +27,16 @@ export interface EdgePicture {
   })[];
 }
 
-/** What the status of the custom resources of the edge tells. */
-export function drawEdge(snapshot: Snapshot, group: EdgeGroup): EdgePicture {
-  const list = (kind: EdgeKind) => snapshot.list(edgeResourceOf(kind, group)) as readonly Parent[];
+/**
+ * What the status of the custom resources of the edge tells.
+ *
+ * @param applications Plural of the Applications, where another is served.
+ */
+export function drawEdge(snapshot: Snapshot, group: EdgeGroup, applications?: string): EdgePicture {
+  const list = (kind: EdgeKind) =>
+    snapshot.list(
+      edgeResourceOf(kind, group, kind === "Application" ? applications : undefined),
+    ) as readonly Parent[];
   const microservices = [
     ...list("Application").flatMap((parent) =>
       (statusOf(parent)["microservices"] as readonly MicroserviceStatus[] | undefined ?? [])

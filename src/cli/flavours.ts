@@ -37,6 +37,16 @@ export async function findFlavours(
   return allowed.length > 0 ? allowed : those("denied");
 }
 
+/** Plural of the Applications of a group that is served, which the CRDs of the CLIs call `apps`. */
+export async function findApplications(
+  client: KubernetesClient,
+  group: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const served = await client.discover(group, "v3", { signal });
+  return served?.find(({ kind, name }) => kind === "Application" && !name.includes("/"))?.name;
+}
+
 type Answer = "listed" | "denied" | "absent";
 
 /** @throws ApiError where it cannot be said */

@@ -8,7 +8,7 @@ import { isOptional, keyOf } from "../operator/store.ts";
 import { startHealthServer } from "../telemetry/health.ts";
 import { version } from "../version.ts";
 import { type AssembleOptions, connect, operatorOf } from "./assemble.ts";
-import { controlPlanes, findFlavours, type Flavour } from "./flavours.ts";
+import { controlPlanes, findApplications, findFlavours, type Flavour } from "./flavours.ts";
 
 /** Intervals without a pass, or a list, after which the process calls itself unready. */
 const missedPasses = 3;
@@ -86,12 +86,24 @@ export async function run(options: AssembleOptions): Promise<number> {
         present.includes(flavour) ? snapshot.kind(controlPlanes[flavour]) : undefined
       );
       // A CRD that is gone may come back, and nothing is pruned meanwhile.
-      if (found === undefined || found.length === 0 || found.join() === (present.join() || "iofog")) continue;
+      if (found === undefined || found.length === 0) continue;
+      const isSame = found.join() === (present.join() || "iofog");
+      if (isSame && !await areApplicationsElsewhere(engine)) continue;
       log.info("other control planes are served than before", { flavours: found });
       change.abort();
       return found;
     }
     return present;
+  };
+  /** Whether Applications are served under another plural than the one that was there at first. */
+  const areApplicationsElsewhere = async ({ managed, store }: Engine): Promise<boolean> => {
+    for (const { definition: { resource } } of managed) {
+      const { phase } = store.snapshot().kind(resource);
+      if (resource.kind !== "Application" || phase === "synced" || phase === "pending") continue;
+      const plural = await findApplications(client, resource.group, stopping).catch(() => undefined);
+      if (plural !== undefined && plural !== resource.plural) return true;
+    }
+    return false;
   };
   try {
     let flavours = await look() ?? [];

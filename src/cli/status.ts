@@ -12,6 +12,8 @@ import { NATS } from "../resources/controlplane/pot/nats.ts";
 import { assemble, type AssembleOptions } from "./assemble.ts";
 import { CommandError } from "./command_error.ts";
 import { controlPlanes } from "./flavours.ts";
+import type { Engine } from "../operator/engine.ts";
+import type { EdgeGroup } from "../resources/edge/crds.ts";
 import { drawEdge, type EdgePicture, edgeRows } from "./edge_picture.ts";
 import { readEverything } from "./once.ts";
 
@@ -49,7 +51,7 @@ export async function status(
     const snapshot = assembly.engine.store.snapshot();
     const pictures = Object.values(controlPlanes)
       .flatMap((resource) => snapshot.list(resource) as readonly Parent[])
-      .map((parent) => draw(parent, snapshot));
+      .map((parent) => draw(parent, snapshot, pluralOf(assembly.engine, parent)));
     const format = options.flags.output;
     const print = (text: string) => options.print(assembly.redactor.clean(text));
     if (format === "json") print(`${JSON.stringify(pictures, undefined, 2)}\n`);
@@ -65,8 +67,12 @@ export async function status(
   }
 }
 
-/** The picture of one control plane. */
-export function draw(parent: Parent, snapshot: Snapshot): Picture {
+/**
+ * The picture of one control plane.
+ *
+ * @param applications Plural of the Applications, where another is served.
+ */
+export function draw(parent: Parent, snapshot: Snapshot, applications?: string): Picture {
   const stored = (parent.status ?? {}) as {
     conditions?: readonly Condition[];
     controllerVersion?: string;
@@ -105,8 +111,18 @@ export function draw(parent: Parent, snapshot: Snapshot): Picture {
       };
     }),
     conditions,
-    edge: drawEdge(snapshot, parent.apiVersion?.startsWith("datasance.com/") ? "datasance.com" : "iofog.org"),
+    edge: drawEdge(snapshot, groupOf(parent), applications),
   };
+}
+
+function groupOf({ apiVersion }: Parent): EdgeGroup {
+  return apiVersion?.startsWith("datasance.com/") ? "datasance.com" : "iofog.org";
+}
+
+/** Under which plural the Applications beside a control plane are served. */
+function pluralOf({ managed }: Engine, parent: Parent): string | undefined {
+  return managed.map(({ definition: { resource } }) => resource)
+    .find(({ group, kind }) => kind === "Application" && group === groupOf(parent))?.plural;
 }
 
 function componentsOf({ apiVersion }: Parent): readonly string[] {

@@ -12,8 +12,11 @@ import {
 } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { servedSchema } from "../../src/operator/served_schema.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
+import { type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { startCluster } from "../cluster/mod.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf, installCrd, scenario, Scene } from "./harness.ts";
@@ -245,3 +248,71 @@ async function workloads(scene: Scene): Promise<readonly string[]> {
     `${metadata?.name} ${JSON.stringify(spec?.template)}`
   );
 }
+
+/** The kinds of the edge as a CLI's CRDs have them: without a schema, and Applications as `apps`. */
+const schemaless = edgeKinds.map((kind) =>
+  edgeResourceOf(kind, "iofog.org", kind === "Application" ? "apps" : undefined)
+);
+
+scenario(
+  "the kinds of the edge are kept where their CRDs have no schema and Applications are called apps",
+  async (scene) => {
+    const { client, controller, namespace } = scene;
+    const own = await ownRole();
+    const kubeconfig = await scene.account("iofog-operator", own);
+    await scene.create();
+    for (const { group, kind, plural } of schemaless) {
+      const name = `${plural}.${group}`;
+      const names = { kind, plural, singular: kind.toLowerCase() };
+      const version = {
+        name: "v3",
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: anything },
+        subresources,
+      };
+      const spec = { group, names, scope: "Namespaced", versions: [version] };
+      await client.create(CustomResourceDefinition, { metadata: { name }, spec });
+      scene.atEnd(() => client.delete(CustomResourceDefinition, { name }));
+      await eventually(
+        `${name} to be served`,
+        () => client.get(CustomResourceDefinition, { name }),
+        ({ status }) =>
+          status?.conditions?.some(({ type, status }) => type === "Established" && status === "True") ??
+            false,
+        { show: ({ status }) => JSON.stringify(status) },
+      );
+    }
+    const on = { agent: { name: "a" }, images: { x86: "image:1" } };
+    const specs: Readonly<Record<EdgeKind, unknown>> = {
+      Agent: { host: "10.0.0.1", config: { agentType: "x86" } },
+      EdgeResource: { name: "camera", version: "v1.0.0", interfaceProtocol: "http" },
+      Application: { name: "app", microservices: [{ name: "one", ...on }] },
+      Microservice: { name: "two", application: "app", ...on },
+      Route: { name: "way", application: "app", from: "one", to: "two" },
+    };
+    for (const resource of schemaless) {
+      const object = { metadata: { namespace, name: "a" }, spec: specs[resource.kind as EdgeKind] };
+      await client.create(resource, object as KubeObject);
+    }
+    const operator = scene.operate([`--kubeconfig=${kubeconfig}`]);
+    await scene.untilReady({ withinMs: 90_000 });
+    for (const resource of schemaless) {
+      await eventually(
+        `${resource.plural} to be kept`,
+        () => scene.get(resource, "a") as Promise<Parent<unknown, { conditions?: readonly Condition[] }>>,
+        ({ status }) =>
+          status?.conditions?.some(({ reason, type }) =>
+            type === "Ready" && /Ready|NotProvisioned|Starting/.test(reason)
+          ) ?? false,
+        { show: ({ status }) => JSON.stringify(status), withinMs: 60_000 },
+      );
+    }
+    assertEquals(controller.state.microservices.map(({ name }) => name).toSorted(), ["one", "two"]);
+    const { stdout } = await scene.command("status");
+    assertMatch(stdout, /APPLICATION .*\n +app +yes +0\/1/);
+    assertEquals((await scene.command("diff")).stdout, "");
+    assertEquals(operator.lines.filter((line) => line.includes('"level":"error"')), []);
+  },
+  { cluster },
+);
