@@ -173,6 +173,31 @@ Deno.test("another database, or another version, can take its place in mid-fligh
     assertEquals(await user.ask("GET", "/iofog-list"), refusal);
   }));
 
+Deno.test("an agent forgets no change that came between its look and its thanks", () =>
+  withUser(async (user) => {
+    const { url } = user.controller;
+    const uuid = await user.agent("edge-1");
+    await user.ask("POST", "/application", { name: "app", isActivated: true });
+    const { key } = await user.ask("GET", `/iofog/${uuid}/provisioning-key`) as { key: string };
+    let beforeThanks = async () => {};
+    const agent = await SimulatedAgent.provision({
+      url,
+      key,
+      fetch: async (address, options) => {
+        if (options?.method === "PATCH") await beforeThanks();
+        return await fetch(address, options);
+      },
+    });
+    beforeThanks = async () => {
+      beforeThanks = async () => {};
+      await user.microservice("app", "one", "edge-1");
+    };
+    await agent.turn();
+    const { size } = agent.containers;
+    await agent.turn();
+    assertEquals(agent.containers.size, size + 1);
+  }));
+
 Deno.test("devices that stand ready take the first agents, and what is put on them runs", () =>
   withUser(async (user) => {
     const { controller } = user;
