@@ -17,7 +17,8 @@ import { connectCluster, sharedCluster } from "./cluster/mod.ts";
 import { present } from "./json.ts";
 import { registerSecret } from "./secrets.ts";
 import { specsOf } from "./walk/arbitrary.ts";
-import { shapesOf, userSecrets } from "./walk/controlplane_fields.ts";
+import { iofogTable } from "./walk/iofog_fields.ts";
+import { shapesOf, userSecrets } from "./walk/table.ts";
 
 const client = connectCluster(await sharedCluster());
 const namespace = `children-${crypto.randomUUID().slice(0, 8)}`;
@@ -120,7 +121,7 @@ Deno.test("F34 the API server takes the children, and their pods, of every spec 
     ({ ...fixtures.secretOf(name, values), type: "Opaque" }) as KubeObject
   );
   const seen = new Set<string>();
-  const specs = specsOf(shapesOf({ user }, true));
+  const specs = specsOf(shapesOf(iofogTable, { user }, true));
   let accepted = 0;
   await fc.assert(
     fc.asyncProperty(specs, async (spec) => {

@@ -60,6 +60,8 @@ export interface AssembleOptions {
   readonly clock?: Clock;
   /** Where a test can break things. */
   readonly wrapTransport?: (transport: Transport) => Transport;
+  /** URL of a NATS server's monitor, where a test plays it. @default inside of the cluster */
+  readonly natsMonitorAt?: (server: string, namespace: string) => string;
 }
 
 /**
@@ -146,7 +148,10 @@ async function ownServiceAccount(
 /** An operator of these flavours; with none it is one of ioFog, which then tells that its CRD is missing. */
 export async function operatorOf(
   surroundings: Surroundings,
-  { environment, flags, stopping }: Pick<AssembleOptions, "environment" | "flags" | "stopping">,
+  { environment, flags, natsMonitorAt, stopping }: Pick<
+    AssembleOptions,
+    "environment" | "flags" | "natsMonitorAt" | "stopping"
+  >,
   flavours: readonly Flavour[],
 ): Promise<Operator & { readonly close: () => void }> {
   const { client, clock, identity, log, metrics, namespace, redactor, siteImages } = surroundings;
@@ -195,6 +200,7 @@ export async function operatorOf(
           locateController(locateOptions, parent, snapshot, signal, controllerAddress(parent, snapshot)),
         connectKeycloak: (keycloak) => createKeycloakClient({ ...keycloak, clock, onRequest }),
         connect: (controller) => createPotControllerClient({ ...controller, clock, onRequest }),
+        ...(natsMonitorAt && { natsMonitorAt }),
       });
       return { definition, backend, group: "datasance.com" as const };
     },

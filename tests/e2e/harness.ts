@@ -10,6 +10,7 @@ import "reflect-metadata";
 import { parse } from "@std/yaml";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { run } from "../../src/cli/run.ts";
+import type { AssembleOptions } from "../../src/cli/assemble.ts";
 import { machine } from "../../src/cli/environment.ts";
 import { parseCommandLine } from "../../src/cli/flags.ts";
 import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
@@ -283,6 +284,7 @@ export class Scene implements AsyncDisposable {
     hook: RequestHook,
     args: readonly string[] = [],
     clock: Clock = systemClock,
+    more: Pick<AssembleOptions, "natsMonitorAt"> = {},
   ): InProcessOperator {
     const lines: string[] = [];
     const stopping = new AbortController();
@@ -301,6 +303,7 @@ export class Scene implements AsyncDisposable {
       },
       wrapTransport: (transport) => intercept(transport, hook),
       clock,
+      ...more,
     });
     const stop = async () => {
       stopping.abort();

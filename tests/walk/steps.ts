@@ -11,10 +11,12 @@ export interface Known {
   /** Accepted values to begin with, where a word or a small number would not do. */
   readonly examples?: readonly unknown[];
   /**
-   * What becomes of values beside the examples that have the right form: they are as good; too much for a test; or
-   * refused, since they name what is not there or would change what cannot change. @default "accepted"
+   * What becomes of values beside the examples that have the right form: they are as good; too much for a test; refused,
+   * since they name what is not there or would change what cannot change; or as those in `told`. @default "accepted"
    */
-  readonly others?: "accepted" | "untried" | "refused";
+  readonly others?: "accepted" | "untried" | "refused" | "told";
+  /** Values that are followed, but lead nowhere as the world is: a condition that is no refusal tells of the field. */
+  readonly told?: readonly unknown[];
   /** Values to be refused, beside those that follow from the type. */
   readonly refused?: readonly unknown[];
   /** Without the field the custom resource waits for it, and a condition says so. */
@@ -26,10 +28,10 @@ export interface Known {
 /** One step of the way. */
 export interface Step {
   /**
-   * `change` to a value that has to be accepted; `refuse` one that must not be; `remove` the field, by `absent` or a
+   * `change` to a value that has to be accepted; `tell` of one that leads nowhere; `refuse` one that must not be; `remove` the field, by `absent` or a
    * value that says the same; `wait` for the field that was removed; `return` to the value that it had.
    */
-  readonly type: "change" | "refuse" | "remove" | "wait" | "return";
+  readonly type: "change" | "tell" | "refuse" | "remove" | "wait" | "return";
   /** `absent` where there is none. */
   readonly value: unknown;
   /** Whether what the field is for changes with it. */
@@ -48,17 +50,19 @@ export function stepsOf(
   accepts: Question,
   emptyIsAbsent = true,
 ): { readonly steps: readonly Step[]; readonly secrets: readonly string[] } {
-  const { examples = [], isAwaited, isSecret, others = "accepted", refused = [] } = known;
-  const values = valuesOf(field, accepts, known.examples);
-  const [accepted, misfits] = others === "accepted"
-    ? [values.accepted, []]
-    : [examples, values.accepted.filter((value) => others === "refused" && !examples.includes(value))];
+  const { examples = [], isAwaited, isSecret, others = "accepted", refused = [], told = [] } = known;
+  const values = valuesOf(field, accepts, [...examples, ...told]);
+  const rest = values.accepted.filter((value) => !examples.includes(value) && !told.includes(value));
+  const changes = [...examples, ...others === "accepted" ? rest : []];
+  const leadingNowhere = [...told, ...others === "told" ? rest : []];
+  const misfits = others === "refused" ? rest : [];
   const steps: Step[] = [
-    ...accepted.map((value) => ({ type: "change", value, effect: true } as const)),
+    ...changes.map((value) => ({ type: "change", value, effect: true } as const)),
+    ...leadingNowhere.map((value) => ({ type: "tell", value, effect: true } as const)),
     ...[...misfits, ...values.refused, ...refused].map((value) =>
       ({ type: "refuse", value, effect: false }) as const
     ),
-    { type: "return", value: before, effect: accepted.length > 0 },
+    { type: "return", value: before, effect: changes.length + leadingNowhere.length > 0 },
   ];
   // An enumeration has no "".
   const { type, enum: words } = field.schema as JsonSchema & { readonly enum?: unknown };

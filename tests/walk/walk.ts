@@ -11,10 +11,12 @@ import { assert, assertEquals } from "@std/assert";
 import { ApiError } from "../../src/kubernetes/errors.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Pod } from "../../src/kubernetes/generated/core_v1.ts";
-import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
-import { conditionOf, type ControlPlaneObject, NAME, type Scene } from "../e2e/harness.ts";
+import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
+import type { Controller } from "../controller/controller.ts";
+import { conditionOf, type ControlPlaneObject, type Scene } from "../e2e/harness.ts";
+import type { Condition } from "../../src/operator/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
+import { eventually } from "../e2e/waiting.ts";
 import { registerSecret } from "../secrets.ts";
 import type { Json } from "../json.ts";
 import { at, type Field, names, put } from "./fields.ts";
@@ -28,14 +30,16 @@ export interface Walk extends Known {
   readonly limits?: readonly [number, number];
   /** Titles of the children that every accepted value changes, and no others. */
   readonly changes: readonly string[];
-  /** Labels `name` of the pods that start again, and no others. */
+  /** Of `changes`, titles of what stays changed when the field is as it was. */
+  readonly stays?: readonly string[];
+  /** What the pods are called that start again, and no others. */
   readonly restarts?: readonly string[];
   /** Fields of children that come back with another value: `Secret router-amqps data.tls.key`; the reason is beside it. */
   readonly madeAnew?: readonly string[];
+  /** What others do once a condition tells of the field: then its value leads somewhere. */
+  readonly mend?: (walked: Walked) => Promise<void>;
   /** What others do once the field is as it was. */
-  readonly afterwards?: (scene: Scene) => Promise<void>;
-  /** What has to be there first. */
-  readonly prepare?: (scene: Scene) => Promise<void>;
+  readonly afterwards?: (walked: Walked) => Promise<void>;
 }
 
 /** What the walk looks at: the objects by title, and the pods by workload. */
@@ -44,9 +48,19 @@ interface Sight {
   readonly pods: ReadonlyMap<string, readonly string[]>;
 }
 
+/** A control plane of either flavour. */
+export interface Walked extends Pick<Scene, "children" | "until" | "untilReady"> {
+  readonly scene: Scene;
+  readonly controller: Controller;
+  readonly resource: Resource;
+  readonly name: string;
+  /** What it has outside of Kubernetes. */
+  outside(): readonly KubeObject[];
+}
+
 /** A control plane at rest from which fields are walked. */
 export interface Start {
-  readonly scene: Scene;
+  readonly walked: Walked;
   readonly spec: Json;
   readonly accepts: (spec: Json) => boolean;
   readonly availability: Availability;
@@ -88,10 +102,9 @@ export function watchAvailability(scene: Scene): Availability {
 
 /** Walks one field and comes back. Errors say at which value; secrets are not shown. */
 export async function walkField(start: Start, walk: Walk, field: Field): Promise<void> {
-  const { scene, spec } = start;
-  await walk.prepare?.(scene);
+  const { spec, walked } = start;
   const before = at(spec, field.path);
-  const base = await look(scene);
+  const base = await look(walked);
   let last = base;
   const accepts = (value: unknown) => start.accepts(put(spec, field.path, value));
   const step = async (what: string, value: unknown, check: () => Promise<void>) => {
@@ -106,12 +119,18 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       throw error;
     }
   };
-  const goTo = (what: string, value: unknown, changes: readonly string[], restarts: readonly string[]) =>
+  const goTo = (
+    what: string,
+    value: unknown,
+    changes: readonly string[],
+    restarts: readonly string[],
+    arrive: () => Promise<unknown> = () => walked.untilReady(),
+  ) =>
     step(what, value, async () => {
-      assertEquals(await write(scene, put(spec, field.path, value)), undefined, "the API server refuses it");
+      assertEquals(await write(walked, put(spec, field.path, value)), undefined, "the API server refuses it");
       start.availability.forget();
-      await scene.untilReady();
-      const now = await look(scene);
+      await arrive();
+      const now = await look(walked);
       for (const { name, replicas } of rolling(last, now)) {
         const fewest = start.availability.fewest.get(name) ?? replicas;
         assert(fewest >= replicas, `Deployment ${name} had only ${fewest} of ${replicas} pods available`);
@@ -121,37 +140,54 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       last = now;
     });
   const goBack = async (fromElsewhere: boolean) => {
-    await goTo("back to", before, fromElsewhere ? changes : [], fromElsewhere ? restarts : []);
+    const undone = changes.filter((title) => !stays.includes(title));
+    await goTo("back to", before, fromElsewhere ? undone : [], fromElsewhere ? restarts : []);
     await step("back at", before, async () => {
-      await walk.afterwards?.(scene);
-      if (walk.afterwards !== undefined) await scene.untilReady();
-      last = await look(scene);
+      await walk.afterwards?.(walked);
+      if (walk.afterwards !== undefined) await walked.untilReady();
+      last = await look(walked);
       assertEquals(differences(base, last, walk.madeAnew), [], "not everything is as it was");
     });
   };
   const refuse = (what: string, value: unknown) =>
     step(what, value, async () => {
-      const refusal = await write(scene, put(spec, field.path, value)) ?? await refusalBy(scene);
+      const refusal = await write(walked, put(spec, field.path, value)) ?? await refusalBy(walked);
       assert(names(refusal, field), `the refusal does not name the field: ${refusal}`);
-      assertEquals(differences(last, await look(scene)), [], "something changed");
+      assertEquals(differences(last, await look(walked)), [], "something changed");
     });
-  const { changes, restarts = [] } = walk;
+  const tell = async (value: unknown, changes: readonly string[], restarts: readonly string[]) => {
+    await goTo("changed to", value, changes, restarts, async () => {
+      await untilTold(walked, field);
+      // It is told of before all is done.
+      const isDone = (now: Sight) =>
+        isSameSet(changed(last, now), changes) && isSameSet(restarted(last, now), restarts);
+      await eventually("the changes", () => look(walked), isDone, { withinMs: 10_000 }).catch(() => {});
+    });
+    if (walk.mend === undefined) return;
+    await step("mended at", value, async () => {
+      await walk.mend?.(walked);
+      await walked.untilReady();
+      last = await look(walked);
+    });
+  };
+  const { changes, restarts = [], stays = [] } = walk;
   const { secrets, steps } = stepsOf(walk, field, before, accepts);
   for (const secret of secrets) registerSecret(secret);
   for (const { effect, type, value } of steps) {
     const [changing, restarting] = effect ? [changes, restarts] : [[], []];
     if (type === "refuse") await refuse("changed to", value);
+    else if (type === "tell") await tell(value, changing, restarting);
     else if (type === "wait") {
-      await step("removed", value, () => expectWait(scene, put(spec, field.path, value), field));
+      await step("removed", value, () => expectWait(walked, put(spec, field.path, value), field));
     } else if (type === "return") await goBack(effect);
     else await goTo(type === "remove" ? "removed" : "changed to", value, changing, restarting);
   }
 }
 
 /** Replaces the spec; gives what the API server says where it refuses it. */
-async function write(scene: Scene, spec: Json): Promise<string | undefined> {
+async function write({ name, resource, scene }: Walked, spec: Json): Promise<string | undefined> {
   try {
-    await scene.client.patch(ControlPlane, { namespace: scene.namespace, name: NAME }, {
+    await scene.client.patch(resource, { namespace: scene.namespace, name }, {
       type: "json",
       operations: [{ op: "replace", path: "/spec", value: spec }],
     });
@@ -163,17 +199,32 @@ async function write(scene: Scene, spec: Json): Promise<string | undefined> {
 }
 
 /** What the condition says that refuses the present spec. */
-async function refusalBy(scene: Scene): Promise<string> {
-  const object = await scene.until("a verdict", (seen) => isOfNow(seen, "Stalled") && isOfNow(seen, "Ready"));
+async function refusalBy(walked: Walked): Promise<string> {
+  const object = await walked.until(
+    "a verdict",
+    (seen) => isOfNow(seen, "Stalled") && isOfNow(seen, "Ready"),
+  );
   const stalled = conditionOf(object, "Stalled");
   assertEquals(stalled?.status, "True", "it is not refused");
   assertEquals(conditionOf(object, "Ready")?.status, "False");
   return stalled?.message ?? "";
 }
 
-async function expectWait(scene: Scene, spec: Json, field: Field): Promise<void> {
-  assertEquals(await write(scene, spec), undefined);
-  const object = await scene.until("a wait", (seen) => isOfNow(seen, "Ready"));
+/** Waits until a condition tells of the field, and everything else is done. */
+async function untilTold(walked: Walked, field: Field): Promise<void> {
+  const isDone = ({ status, type }: Condition) => !type.endsWith("Available") || status === "True";
+  await walked.until("a condition that tells of the field", (seen) => {
+    const conditions = seen.status?.conditions ?? [];
+    return isOfNow(seen, "Ready") && conditions.every(isDone) &&
+      conditions.some(({ message, status, type }) =>
+        (status === "False" || type === "Warning") && names(message ?? "", field)
+      );
+  });
+}
+
+async function expectWait(walked: Walked, spec: Json, field: Field): Promise<void> {
+  assertEquals(await write(walked, spec), undefined);
+  const object = await walked.until("a wait", (seen) => isOfNow(seen, "Ready"));
   const { status, message = "" } = conditionOf(object, "Ready") ?? {};
   assertEquals([status, conditionOf(object, "Stalled")?.status], ["False", "False"]);
   assert(names(message, field), `the condition does not name the field: ${message}`);
@@ -184,20 +235,17 @@ function isOfNow(object: ControlPlaneObject, type: string): boolean {
 }
 
 /** All children and pods. */
-export async function look(scene: Scene): Promise<Sight> {
-  const [children, pods] = await Promise.all([scene.children(), scene.list(Pod)]);
-  const { users, router } = scene.controller.state;
-  const { createdAt: _, updatedAt: __, ...registered } = router ?? {};
-  const remote: readonly KubeObject[] = [
-    ...users.map((user) => ({ kind: "User", metadata: { name: user.email }, spec: user } as KubeObject)),
-    { kind: "DefaultRouter", metadata: { name: "default-router" }, spec: registered } as KubeObject,
-  ];
+async function look(walked: Walked): Promise<Sight> {
+  const [children, pods] = await Promise.all([walked.children(), walked.scene.list(Pod)]);
   const living = pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
   return {
-    objects: new Map([...children.map(({ object }) => object), ...structuredClone(remote)].map((
+    objects: new Map([...children.map(({ object }) => object), ...structuredClone(walked.outside())].map((
       object,
     ) => [titleOf(object), object])),
-    pods: Map.groupBy(living, ({ metadata }) => metadata?.labels?.["name"] ?? "").entries().reduce(
+    pods: Map.groupBy(
+      living,
+      ({ metadata }) => metadata?.labels?.["datasance.com/component"] ?? metadata?.labels?.["name"] ?? "",
+    ).entries().reduce(
       (all, [name, each]) => all.set(name, each.map(({ metadata }) => metadata?.uid ?? "").sort()),
       new Map<string, readonly string[]>(),
     ),
@@ -303,6 +351,10 @@ function expectSameSet(
   what: string,
   more: () => readonly string[] = () => [],
 ): void {
-  const wrong = JSON.stringify([...found].sort()) !== JSON.stringify([...expected].sort());
-  assertEquals([...found].sort(), [...expected].sort(), wrong ? `${what}; ${more().join("; ")}` : what);
+  const message = isSameSet(found, expected) ? what : `${what}; ${more().join("; ")}`;
+  assertEquals([...found].sort(), [...expected].sort(), message);
+}
+
+function isSameSet(found: readonly string[], expected: readonly string[]): boolean {
+  return JSON.stringify([...found].sort()) === JSON.stringify([...expected].sort());
 }

@@ -28,8 +28,7 @@ import type { ControllerAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
 import { controllerCa } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
-import { askNatsServers } from "./nats_monitor.ts";
-import type { NatsHealth } from "./nats_scale.ts";
+import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
 import { resolveReferences } from "./references.ts";
 import type { RouterEndpoint } from "./router.ts";
 import { type ControlPlaneSpec, parseSpec } from "./schema.ts";
@@ -47,8 +46,8 @@ export interface PotBackendOptions {
       readonly keycloak: KeycloakClient;
     },
   ) => PotControllerClient;
-  /** What the NATS servers say of themselves. @default by their monitors, inside of the cluster */
-  readonly askNats?: (parent: Parent, snapshot: Snapshot, signal: AbortSignal) => Promise<NatsHealth>;
+  /** URL of a NATS server's monitor. @default inside of the cluster */
+  readonly natsMonitorAt?: NatsMonitorOptions["addressOf"];
 }
 
 /** Milliseconds for which the answer to the bootstrap, which is full of secrets, is not asked for again. */
@@ -236,10 +235,10 @@ export class PotBackend implements ExternalBackend {
     snapshot: Snapshot,
     signal: AbortSignal,
   ): Promise<{ readonly details: Details; readonly facts: Readonly<Record<string, string>> }> {
-    const { clock } = this.#options;
-    const { askNats = (...asked) => askNatsServers(...asked, { clock }) } = this.#options;
+    const { clock, natsMonitorAt } = this.#options;
     const call = { abortSignal: signal };
-    const health = { natsHealth: await askNats(parent, snapshot, signal) };
+    const asking = { clock, ...(natsMonitorAt && { addressOf: natsMonitorAt }) };
+    const health = { natsHealth: await askNatsServers(parent, snapshot, signal, asking) };
     try {
       if (connection.bootstrap === undefined || clock.monotonic() >= connection.bootstrap.askAt) {
         const answer = await connection.client.natsBootstrap(call);
@@ -433,6 +432,9 @@ function remedyOf(error: ControllerError): string {
         ? ". Name the authority of Keycloak's certificate in spec.auth.caSecretRef"
         : ". Put the authority of its certificate into ca.crt of the Secret in spec.controller.secretName, and let the " +
           "certificate be for the name above";
+    case "Unreachable":
+    case "DeadlineExceeded":
+      return ofKeycloak ? ". Correct spec.auth.url, or have Keycloak answer there" : "";
     default:
       return "";
   }

@@ -118,7 +118,7 @@ const vaultVariables = {
 
 /** The block of the provider that the spec names; undefined where there is no vault. */
 function vaultBlock({ spec: { vault } }: Inputs) {
-  if (vault?.provider === undefined) return undefined;
+  if (vault.provider === undefined) return undefined;
   const block = vaultProviders[vault.provider as keyof typeof vaultProviders];
   const values: Readonly<Record<string, unknown>> = vault[block] ?? {};
   return Object.entries(vaultVariables[block]).map(([key, variable]) => ({
@@ -351,7 +351,7 @@ function eventsEnvironment({ spec: { events } }: Inputs): readonly EnvVar[] {
 function vaultEnvironment(inputs: Inputs): readonly EnvVar[] {
   const block = vaultBlock(inputs);
   const { vault } = inputs.spec;
-  if (block === undefined || vault === undefined) return [];
+  if (block === undefined) return [];
   const { env, envFromSecret } = component;
   return [
     ...env("VAULT_ENABLED", String(vault.enabled)),

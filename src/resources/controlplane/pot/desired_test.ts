@@ -27,6 +27,7 @@ Deno.test("each field of spec.auth is needed", () => {
 
 const refused: readonly (readonly [what: string, spec: object, field: string, message: RegExp])[] = [
   ["one NATS server", { replicas: { nats: 1 } }, "spec.replicas.nats", /at least 2/],
+  ["a billion NATS servers", { replicas: { nats: 1e9 } }, "spec.replicas.nats", /at most 100/],
   [
     "two Controllers on sqlite",
     { replicas: { controller: 2 } },

@@ -187,13 +187,14 @@ export function natsStorageProblems(inputs: Inputs): Problem[] {
     ),
   ];
   const other = live.find(({ spec }) =>
-    jetStream.storageClassName !== undefined && spec?.storageClassName !== undefined &&
-    spec.storageClassName !== jetStream.storageClassName
+    jetStream.storageClassName !== undefined && spec?.storageClassName !== jetStream.storageClassName
   );
   const reclassed = other === undefined ? [] : [
     problem(
       "storageClassName",
-      `must be ${other.spec?.storageClassName}, as claim ${other.metadata?.name}: the class of a claim cannot change. ` +
+      `must be ${
+        other.spec?.storageClassName ?? "left out"
+      }, as claim ${other.metadata?.name}: the class of a claim cannot change. ` +
         "Set it back",
     ),
   ];

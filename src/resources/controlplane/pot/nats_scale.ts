@@ -8,6 +8,7 @@
 import type { StatefulSet } from "../../../kubernetes/generated/apps_v1.ts";
 import * as reasons from "../reasons.ts";
 import { ordinals, serverName } from "./nats_configuration.ts";
+import { MOST_NATS_SERVERS } from "./schema.ts";
 
 /** A stream, as the servers that have copies of it tell. */
 export interface StreamCopies {
@@ -39,7 +40,8 @@ export interface NatsScale {
 
 /** The next number of servers on the way to `wanted`. */
 export function nextScale(wanted: number, live: StatefulSet | undefined, health: NatsHealth): NatsScale {
-  const now = live?.spec?.replicas;
+  // Somebody may have scaled it to a billion.
+  const now = live?.spec?.replicas && Math.min(live.spec.replicas, MOST_NATS_SERVERS);
   if (live === undefined || now === undefined || now === wanted) return { servers: wanted };
   const wait = (reason: string, message: string): NatsScale => ({
     servers: now,
@@ -179,7 +181,7 @@ export function healthOf(answers: readonly MonitorAnswers[]): NatsHealth {
 
 /** Names of the servers to ask. */
 export function serversToAsk(live: StatefulSet | undefined): readonly string[] {
-  return ordinals(live?.spec?.replicas ?? 0).map(serverName);
+  return ordinals(Math.min(live?.spec?.replicas ?? 0, MOST_NATS_SERVERS)).map(serverName);
 }
 
 function recordOf(value: unknown): Record<string, unknown> {

@@ -28,6 +28,8 @@ Deno.test("nextScale() begins with what is wanted, and goes one at a time", () =
 Deno.test("nextScale() comes back from none at all, as after somebody scaled the StatefulSet to 0", () => {
   const live: StatefulSet = { ...set(0), status: { observedGeneration: 3, replicas: 0 } };
   assertEquals(scale(2, live).servers, 1);
+  // And from a billion, without a name for each.
+  assertEquals(scale(2, set(1e9)).servers, 100);
 });
 
 Deno.test("nextScale() waits until every server is ready and runs what it should", () => {

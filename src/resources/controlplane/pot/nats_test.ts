@@ -332,6 +332,8 @@ Deno.test("a size that shrinks and another class are refused with their field", 
   );
   const [slow] = problems({ storageClassName: "slow" }, claim(0));
   assertMatch(slow ?? "", /^spec\.nats\.jetStream\.storageClassName must be fast/);
+  const [late] = problems({ storageClassName: "slow" }, claim(0, "10Gi", { spec: { resources: {} } }));
+  assertMatch(late ?? "", /^spec\.nats\.jetStream\.storageClassName must be left out, as claim/);
   assertEquals(problems({ storageSize: "20Gi", storageClassName: "fast" }, claim(0), claim(1)), []);
   const noted = claim(0, "50Gi", { metadata: { annotations: { "iofog.org/storage-size": "20Gi" } } });
   const named = { ...noted, metadata: { ...claim(0).metadata, ...noted.metadata, name: "js-data-nats-0" } };

@@ -26,8 +26,8 @@ export function networkPolicies(inputs: Inputs): Child[] {
       ...toDatabase(database),
       ...toUrl(auth.url),
       // Other vaults are reached by HTTPS, wherever they are.
-      ...(vault?.hashicorp?.address === undefined ? [] : toUrl(vault.hashicorp.address)),
-      ...(vault?.provider === undefined ? [] : [to([443])]),
+      ...(vault.hashicorp?.address === undefined ? [] : toUrl(vault.hashicorp.address)),
+      ...(vault.provider === undefined ? [] : [to([443])]),
       to([MESSAGING_PORT], pods(ROUTER)),
       ...(nats.enabled ? [to([natsPorts.client], pods(NATS))] : []),
       toApiServer,

@@ -12,10 +12,10 @@ function valueReferences({ auth, database, vault }: AcceptedSpec): readonly Valu
     "spec.auth.controllerSecretRef": auth.controllerSecretRef,
     "spec.auth.caSecretRef": auth.caSecretRef,
     "spec.database.passwordSecretRef": isSqlite(database) ? undefined : database.passwordSecretRef,
-    "spec.vault.hashicorp.tokenSecretRef": vault?.hashicorp?.tokenSecretRef,
-    "spec.vault.aws.accessKeySecretRef": vault?.aws?.accessKeySecretRef,
-    "spec.vault.azure.clientSecretRef": vault?.azure?.clientSecretRef,
-    "spec.vault.google.credentialsSecretRef": vault?.google?.credentialsSecretRef,
+    "spec.vault.hashicorp.tokenSecretRef": vault.hashicorp?.tokenSecretRef,
+    "spec.vault.aws.accessKeySecretRef": vault.aws?.accessKeySecretRef,
+    "spec.vault.azure.clientSecretRef": vault.azure?.clientSecretRef,
+    "spec.vault.google.credentialsSecretRef": vault.google?.credentialsSecretRef,
   });
 }
 
@@ -66,7 +66,7 @@ export function resolveReferences(
         ca,
       },
       database: { ...database, password: values.get("spec.database.passwordSecretRef") ?? database.password },
-      vault: vault && {
+      vault: {
         ...vault,
         hashicorp: vault.hashicorp && {
           ...vault.hashicorp,

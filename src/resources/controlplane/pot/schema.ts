@@ -232,6 +232,9 @@ const controller = z.strictObject({
   });
 }).meta({ description: "Settings of the Controller." });
 
+/** More names, and routes, than any cluster of NATS is made of. */
+export const MOST_NATS_SERVERS = 100;
+
 const replicas = z.strictObject({
   controller: controllerReplicas,
   nats: z.int32()
@@ -239,8 +242,11 @@ const replicas = z.strictObject({
       error:
         "must be at least 2, since one NATS server alone is no cluster: set it to 2 or more, or leave it out",
     })
+    .refine((value) => value <= MOST_NATS_SERVERS, {
+      error: `must be at most ${MOST_NATS_SERVERS}: each certificate has the names of all servers`,
+    })
     .default(2)
-    .meta({ description: "Number of NATS servers." }),
+    .meta({ description: "Number of NATS servers: 2 to 100." }),
 }).prefault({}).meta({ description: "Numbers of pods." });
 
 const events = z.strictObject({
@@ -322,7 +328,10 @@ const vault = z.strictObject({
   const issue = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });
   const provider = given.provider as keyof typeof vaultProviders | undefined;
-  const blocks = vaultBlocks.filter((block) => given[block] !== undefined);
+  // An empty block says nothing.
+  const isGiven = (block: typeof vaultBlocks[number]) =>
+    Object.values(given[block] ?? {}).some((value) => value !== undefined);
+  const blocks = vaultBlocks.filter(isGiven);
   if (provider === undefined) {
     if (blocks.length > 0) {
       issue(
@@ -336,11 +345,11 @@ const vault = z.strictObject({
   if (wanted === undefined) {
     return issue("provider", `must be one of ${Object.keys(vaultProviders).join(", ")}`);
   }
-  if (given[wanted] === undefined) issue(wanted, `is required with provider ${provider}`);
+  if (!isGiven(wanted)) issue(wanted, `is required with provider ${provider}`);
   for (const other of blocks.filter((block) => block !== wanted)) {
     issue(other, `belongs to another provider than ${provider}: remove it, or correct spec.vault.provider`);
   }
-}).optional().meta({ description: "The vault in which the Controller keeps secrets of edge nodes." });
+}).prefault({}).meta({ description: "The vault in which the Controller keeps secrets of edge nodes." });
 
 const certificates = z.strictObject({
   routerSiteCaSecret: secrets.certificate(

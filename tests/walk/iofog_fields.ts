@@ -1,43 +1,28 @@
 /**
- * What each field of a ControlPlane changes: the table that the walk holds against what happens. Written by hand, from
- * what the fields are for; a field of the schema that has no entry fails `controlplane_schema_test.ts`.
+ * What each field of a ControlPlane of ioFog changes: the table that the walk holds against what happens. Written by
+ * hand, from what the fields are for; a field of the schema that has no entry fails `controlplane_schema_test.ts`.
  */
 
-import { systemClock } from "../../src/clock.ts";
-import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { jsonSchemaOf } from "../../src/resources/structural_schema.ts";
 import { controlPlaneSchema } from "../../src/resources/controlplane/iofog/schema.ts";
-import { type Json, merged, present } from "../json.ts";
-import type { Shape } from "./arbitrary.ts";
-import { type Field, fieldsOf } from "./fields.ts";
+import { present } from "../json.ts";
 import { registerSecret } from "../secrets.ts";
-import { eventually } from "../e2e/waiting.ts";
-import type { Scene } from "../e2e/harness.ts";
-import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { fieldsOf } from "./fields.ts";
+import {
+  autoscale,
+  type Base,
+  database,
+  image,
+  podWalks,
+  port,
+  portsMadeAnew,
+  referenceWalks,
+  secret,
+  type Table,
+} from "./table.ts";
 import type { Walk } from "./walk.ts";
 
-/** Every field below the spec of a ControlPlane. */
-export const fields: readonly Field[] = fieldsOf(
-  present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"]),
-);
-
-/** What to walk from: changes of the least spec, and what others do once it is ready. */
-export interface Base {
-  readonly changes: Json;
-  readonly prepare?: (scene: Scene) => Promise<void>;
-}
-
-const database = {
-  provider: "postgres",
-  host: "db.example.com",
-  port: 5432,
-  user: "iofog",
-  password: secret(),
-  databaseName: "iofog",
-};
-
-export const bases: Readonly<Record<string, Base>> = {
+const bases: Readonly<Record<string, Base>> = {
   /** The embedded database, and load balancers. */
   sqlite: { changes: { services: null } },
   /** The same, to change the pods. */
@@ -75,13 +60,6 @@ const databaseSecret = {
   changes: ["Deployment controller", "Secret controller-db-credentials"],
   restarts: ["controller"],
 };
-/** The API server takes another free one. */
-const portsMadeAnew = (name: string) => [
-  `Service ${name} spec (ports \\d+ nodePort|healthCheckNodePort)`,
-];
-const port = [1, 65535] as const;
-const image = [1, 512] as const;
-
 /** Fields that name a key of a Secret, and what another value in it changes. */
 const references: Readonly<Record<string, Pick<Walk, "changes" | "restarts" | "madeAnew">>> = {
   "user.passwordSecretRef": {
@@ -95,53 +73,7 @@ const references: Readonly<Record<string, Pick<Walk, "changes" | "restarts" | "m
     restarts: ["controller"],
   },
 };
-const whole = {
-  examples: ["mine", "other"].map((name) => ({ name, key: "password" })),
-  refused: [{ name: "mine" }, { key: "password" }, { name: "mine", key: "nothing" }, {
-    name: "nobody",
-    key: "password",
-  }],
-};
-/** Fields of the pods of a component, with values to be taken and to be refused. */
-const podFields: readonly [field: string, examples: readonly unknown[], refused: readonly unknown[]][] = [
-  ["labels", [{ tier: "edge" }, { tier: "core", "example.org/a": "b" }], [{ name: "x" }, { tier: 1 }]],
-  ["annotations", [{ "example.org/a": "b c" }], [{ "iofog.org/revision": "1" }]],
-  ["resources.requests", [{ cpu: "100m" }, { memory: "64Mi", cpu: "0.5" }], [{ cpu: "much" }]],
-  ["resources.limits", [{ cpu: "2" }], [{ cpu: "-1" }]],
-  ["nodeSelector", [{ disk: "fast" }], [{ disk: true }]],
-  ["tolerations", [[{ key: "edge", operator: "Exists", effect: "NoExecute", tolerationSeconds: 0 }]], [[
-    "x",
-  ]]],
-  ["affinity", [{
-    podAntiAffinity: {
-      preferredDuringSchedulingIgnoredDuringExecution: [{
-        weight: 1,
-        podAffinityTerm: { topologyKey: "zone", labelSelector: { matchLabels: { name: "router" } } },
-      }],
-    },
-  }], [{ nodeAffinity: "x" }]],
-  [
-    "topologySpreadConstraints",
-    [[{
-      maxSkew: 1,
-      topologyKey: "zone",
-      whenUnsatisfiable: "ScheduleAnyway",
-      labelSelector: { matchLabels: { name: "router" } },
-    }]],
-    [[{ maxSkew: 1 }]],
-  ],
-  ["podSecurityContext", [{ fsGroup: 10000, seccompProfile: { type: "RuntimeDefault" } }], [{
-    fsGroup: "x",
-  }]],
-  ["securityContext", [{ readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } }], [{
-    runAsUser: "x",
-  }]],
-  ["priorityClassName", ["system-cluster-critical"], []],
-];
-/** Nothing else of that name is there. */
-const part = { examples: ["other"], others: "refused" } as const;
-
-export const walks: readonly Walk[] = [
+const walks: readonly Walk[] = [
   ...["ecn", "ecnViewerUrl", "pidBaseDir", "portAllocatorHost", "portProvider", "proxyBrokerUrl"].map((
     name,
   ): Walk => ({ field: `controller.${name}`, base: "sqlite", ...controller })),
@@ -170,12 +102,13 @@ export const walks: readonly Walk[] = [
   { field: "database.port", base: "external", examples: [3306], limits: port, ...databaseSecret },
   { field: "database.password", base: "external", isSecret: true, examples: [secret()], ...databaseSecret },
 
-  ...Object.entries(references).flatMap(([field, effect]): Walk[] => [
-    // A value in place of a plain one, and back.
-    { field, base: field.startsWith("database") ? "external" : "sqlite", ...whole, ...effect },
-    { field: `${field}.name`, base: "referenced", limits: [1, 253], ...part, ...effect },
-    { field: `${field}.key`, base: "referenced", limits: [1, 253], ...part, ...effect },
-  ]),
+  ...Object.entries(references).flatMap(([field, effect]) =>
+    referenceWalks(
+      field,
+      { base: field.startsWith("database") ? "external" : "sqlite", referenced: "referenced" },
+      effect,
+    )
+  ),
 
   ...([
     ["caSecret", ["authority"], routerLeaves],
@@ -265,7 +198,7 @@ export const walks: readonly Walk[] = [
     limits: [1, 2 ** 31 - 1],
     changes: ["Deployment controller"],
     // The field is the autoscaler's again, which brings its own number.
-    afterwards: autoscale,
+    afterwards: ({ scene }) => autoscale(scene),
   },
   {
     field: "replicas.controller",
@@ -311,18 +244,7 @@ export const walks: readonly Walk[] = [
 
   ...Object.entries({ controller: "controller", router: "router", portManager: "port-manager" }).flatMap((
     [component, name],
-  ) =>
-    podFields.map(([field, examples, refused]): Walk => ({
-      field: `pods.${component}.${field}`,
-      base: "pods",
-      examples,
-      // What they may name, and how they fit together, only the API server knows.
-      others: "untried",
-      refused,
-      changes: [`Deployment ${name}`],
-      restarts: [name],
-    }))
-  ),
+  ) => podWalks(component, `Deployment ${name}`, name)),
 
   // What was asked for is written on the claim; without a volume it cannot grow.
   {
@@ -383,58 +305,9 @@ export const walks: readonly Walk[] = [
   },
 ];
 
-/**
- * For specs of a property test: the bases over `spec`, with the examples of the table.
- *
- * @param areTaken Whether the API server should take what comes of them: of parts of pods only the examples then.
- */
-export function shapesOf(spec: Json, areTaken: boolean): readonly Shape[] {
-  const of = (field: Field) => walks.filter((walk) => walk.field === field.name);
-  const isPartOfPods = ({ name }: Field) => /^pods\b/.test(name);
-  return Object.values(bases).map(({ changes }) => ({
-    spec: merged(spec, changes),
-    fields,
-    examples: (field) => of(field).flatMap((walk) => walk.examples ?? []),
-    hasOnlyExamples: (field) => areTaken && isPartOfPods(field),
-  }));
-}
-
-/** What the user keeps in Secrets. */
-export const userSecrets = ["mine", "other"].map((name) => ({
-  name,
-  values: { password: secret(), other: secret() },
-}));
-
-/** Makes `userSecrets`, and certificates of the user's. */
-export async function makeSecrets(scene: Scene): Promise<void> {
-  const { namespace } = scene;
-  for (const { name, values } of userSecrets) {
-    await scene.client.create(Secret, { metadata: { namespace, name }, stringData: { ...values } });
-  }
-  const now = systemClock.now();
-  const authority = await makeCa("authority", now);
-  const certificate = await makeLeaf(authority, ["192.0.2.2"], now);
-  for (const [name, values] of Object.entries({ authority, certificate })) {
-    await scene.client.create(Secret, {
-      metadata: { namespace, name },
-      type: "kubernetes.io/tls",
-      stringData: { ...values } as Record<string, string>,
-    });
-  }
-}
-
-/** What a HorizontalPodAutoscaler does. */
-async function autoscale(scene: Scene): Promise<void> {
-  const target = { namespace: scene.namespace, name: "controller" };
-  const patch = { spec: { replicas: 2 } };
-  await scene.client.patch(Deployment, target, { type: "merge", patch }, { subresource: "scale" });
-  await eventually(
-    "two Controllers",
-    () => scene.get(Deployment, "controller"),
-    ({ status }) => status?.availableReplicas === 2 && status.replicas === 2,
-  );
-}
-
-function secret(): string {
-  return registerSecret(`Walk-${crypto.randomUUID()}`);
-}
+/** Every field below the spec of a ControlPlane of ioFog. */
+export const iofogTable: Table = {
+  fields: fieldsOf(present(jsonSchemaOf(controlPlaneSchema).properties?.["spec"])),
+  bases,
+  walks,
+};

@@ -1,0 +1,8 @@
+/** The walk over a control plane of PoT: base `plain` of `pot_fields.ts`. */
+
+import { potCluster } from "../e2e/pot_harness.ts";
+import { walkPotFrom } from "./controlplane_walk.ts";
+
+const cluster = await potCluster();
+Deno.test.afterAll(() => cluster.stop());
+walkPotFrom("plain", cluster);
