@@ -66,8 +66,8 @@ for (const group of groups) {
       template: { name: "press", variables: [...variables, { key: "port", value: 5090 }] },
     });
     assertEquals(await edge.converge(), [
-      'PATCH /microservices/<dashboard> {"agentName":"press-1","logSize":1,"ports":[{"internal":8080,' +
-      '"external":5090,"protocol":"tcp"}],"env":[{"key":"PORT","value":"5090"}]}',
+      'PATCH /microservices/<dashboard> {"agentName":"press-1","logSize":1,"env":[{"key":"PORT","value":"5090"}],' +
+      '"ports":[{"internal":8080,"external":5090,"protocol":"tcp"}]}',
     ]);
     const other = structuredClone(template);
     Object.assign(other.application.microservices[0] ?? {}, {

@@ -76,6 +76,9 @@ function withFreedPorts(updates: readonly ExternalWrite[]): readonly ExternalWri
     const agentName = first.observed?.fields["agentName"] ?? first.child.fields["agentName"];
     const fields = { ...first.child.fields, agentName, ports: [] };
     arranged.push({ ...first, child: { ...first.child, fields }, paths: ["ports"] });
+    // What it gave up has to come back, be it the same.
+    const observed = first.observed && { ...first.observed, fields: { ...first.observed.fields, ports: [] } };
+    open[0] = { ...first, observed, paths: [...new Set([...first.paths, "ports"])] };
   }
   return arranged;
 }

@@ -16,6 +16,7 @@ import {
   EDGE_RESOURCE,
   EDGE_RESOURCE_LINK,
   MICROSERVICE,
+  type Port,
   ROUTE,
 } from "./world.ts";
 
@@ -158,12 +159,27 @@ function microserviceCalls(write: ExternalWrite): readonly ControllerRequest[] {
   const changed = changedOf(write);
   const logSize = fields["logSize"] ?? observed?.fields["logSize"] ?? 1;
   const nats = changed.has("natsAccess") || changed.has("natsRule") ? ["natsConfig"] : [];
-  const bodyJson = {
-    agentName,
-    logSize,
-    ...pick(all, [...changed].filter((key) => key !== "agentName").concat(nats)),
-  };
-  return [{ method: "PATCH", route: "/microservices/:uuid", parameters, templated: true, bodyJson, secrets }];
+  const rest = pick(all, [...changed].filter((key) => key !== "agentName" && key !== "ports").concat(nats));
+  const ports = changed.has("ports") ? pick(all, ["ports"]) : {};
+  const patch = (body: Json): ControllerRequest => ({
+    method: "PATCH",
+    route: "/microservices/:uuid",
+    parameters,
+    templated: true,
+    bodyJson: { agentName, logSize, ...body },
+    secrets,
+  });
+  if (!changed.has("agentName") || !changed.has("ports")) return [patch({ ...rest, ...ports })];
+  // The Controller looks for new ports on the agent that it moves from: there, others may have them.
+  const held = externalsOf(observed?.fields["ports"]);
+  if (externalsOf(fields["ports"]).every((port) => held.includes(port))) {
+    return [patch({ ...rest, ...ports })];
+  }
+  return [patch({ ...rest, ...(held.length === 0 ? {} : { ports: [] }) }), patch(ports)];
+}
+
+function externalsOf(ports: unknown): readonly number[] {
+  return ((ports ?? []) as readonly Port[]).map(({ external }) => external);
 }
 
 /** The marker of a value that stands in `ExternalChild.secrets`, under the name of its variable. */

@@ -143,11 +143,12 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
         violations: ["memory", "disk", "cpu"].filter((which) => isViolated(row[`${which}Violation`])),
         linkedTags: sorted([...new Set(links.flatMap((link) => tags.get(link) ?? []))]),
         links,
-        ports: Object.fromEntries(
-          here.flatMap(({ application, microservice: { name, ports } }) =>
+        ports: Object.fromEntries([
+          ...ownPorts(row),
+          ...here.flatMap(({ application, microservice: { name, ports } }) =>
             (ports ?? []).map(({ external }) => [external, `${application}/${name}`])
           ),
-        ),
+        ]),
       },
       contains: here.map(({ application, microservice: { name } }) =>
         keyOfExternal({ kind: MICROSERVICE, name: `${application}/${name}` })
@@ -297,6 +298,24 @@ const endpointKeys = [
 
 function endpointOf(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return set(row, endpointKeys);
+}
+
+/** Ports that the parts of an agent itself have. */
+function ownPorts(row: AgentRow): readonly (readonly [number, string])[] {
+  const parts = [
+    ["routerMode", "its router", ["messagingPort", "edgeRouterPort", "interRouterPort"]],
+    [
+      "natsMode",
+      "its NATS server",
+      ["natsServerPort", "natsLeafPort", "natsClusterPort", "natsMqttPort", "natsHttpPort"],
+    ],
+  ] as const;
+  return parts.flatMap(([mode, part, keys]) =>
+    row[mode] === undefined || row[mode] === null || row[mode] === "none" ? [] : keys.flatMap((key) => {
+      const port = row[key];
+      return typeof port === "number" ? [[port, part] as const] : [];
+    })
+  );
 }
 
 /** 3.7 says it; before, only whether it ever reported. */

@@ -4,6 +4,7 @@ import type { DesiredContext, ExternalChild, Problem } from "../../../operator/d
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing } from "../assessment.ts";
 import * as reasons from "../reasons.ts";
 import { ignoredIn, microserviceChild } from "../microservice/desired.ts";
+import { withPortsAwaited } from "../microservice/ports.ts";
 import { routeChild } from "../route/desired.ts";
 import { APPLICATION, MICROSERVICE, ROUTE, TEMPLATE } from "../world.ts";
 import { rendered, type Template } from "../template.ts";
@@ -35,7 +36,10 @@ export function assessApplication(context: DesiredContext): Assessment {
   };
   const wanted = content.microservices ?? [];
   const siblings = new Set(wanted.map((each) => `${name}/${each.name}`));
-  const microservices = wanted.map((each) => microserviceChild(context, name, each, siblings));
+  const microservices = withPortsAwaited(
+    context,
+    wanted.map((each) => microserviceChild(context, name, each, siblings)),
+  );
   const made = new Set(microservices.filter(({ blocked }) => blocked === undefined).map((each) => each.name));
   const routes = (dialect.hasRoutes ? content.routes ?? [] : []).map((route) =>
     routeChild(

@@ -1,6 +1,6 @@
 /** What a microservice should be in the Controller, be it a custom resource of its own or part of an Application. */
 
-import type { DesiredContext, ExternalChild, ExternalObject, Parent } from "../../../operator/definition.ts";
+import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing, resolveValue } from "../assessment.ts";
 import { SECRET_VALUE } from "../calls.ts";
 import * as reasons from "../reasons.ts";
@@ -18,6 +18,7 @@ import {
   potContainerFields,
   REGISTRY,
 } from "../world.ts";
+import { portState } from "./ports.ts";
 import { type EmbeddedMicroservice, parseMicroservice } from "./schema.ts";
 
 /** What of a microservice is not used by this Controller. */
@@ -98,7 +99,19 @@ export function microserviceChild(
       ...spec.natsConfig,
     }),
   };
-  const blocked = environment.blocked ?? problemOf(context, name, spec, siblings);
+  const wanted = { agent: spec.agent.name, ports: (container.ports ?? []).map(({ external }) => external) };
+  const ports = portState(context, name, wanted, siblings);
+  const blocked = environment.blocked ?? problemOf(context, spec) ?? ports.blocked;
+  const references = [
+    ...referencesOf(application, spec, isOld),
+    ...ports.agents.map((name) => ({ kind: AGENT, name })),
+  ];
+  const found = foundIn(context, MICROSERVICE, name);
+  if (blocked === undefined && ports.goesFirst === true && found !== undefined) {
+    // Others wait for what it holds, and it for what they hold.
+    const given = { agentName: found.fields["agentName"], ports: [] };
+    return { type: "external", kind: MICROSERVICE, name, fields: given, singleton: false, references };
+  }
   return {
     type: "external",
     kind: MICROSERVICE,
@@ -109,7 +122,7 @@ export function microserviceChild(
       secretsVersion: environment.version,
     }),
     singleton: false,
-    references: referencesOf(application, spec, isOld),
+    references,
     ...(blocked !== undefined && { blocked }),
   };
 }
@@ -213,12 +226,7 @@ function environmentOf(context: DesiredContext, variables: Variables): {
 const architectures: Readonly<Record<number, "x86" | "arm">> = { 1: "x86", 2: "arm" };
 
 /** Why the Controller would refuse it, or would do something else than is wanted. */
-function problemOf(
-  context: DesiredContext,
-  name: string,
-  spec: EmbeddedMicroservice,
-  siblings: ReadonlySet<string>,
-): Blocked | undefined {
+function problemOf(context: DesiredContext, spec: EmbeddedMicroservice): Blocked | undefined {
   const agent = foundIn(context, AGENT, spec.agent.name);
   if (isMissing(context, AGENT, spec.agent.name)) {
     const message =
@@ -250,7 +258,7 @@ function problemOf(
       return { reason: reasons.IMAGE_MISSING, message };
     }
   }
-  return portProblem(agent, name, spec, siblings);
+  return undefined;
 }
 
 /** Why something that it names cannot be used. */
@@ -296,24 +304,6 @@ function referenceProblem(context: DesiredContext, spec: EmbeddedMicroservice): 
       const message = `variable ${key}: ${shown} ${name} of the Controller has no key ${wanted}: add it`;
       return { reason: reasons.VALUE_MISSING, message };
     }
-  }
-  return undefined;
-}
-
-function portProblem(
-  agent: ExternalObject,
-  name: string,
-  spec: EmbeddedMicroservice,
-  siblings: ReadonlySet<string>,
-): Blocked | undefined {
-  const holders = (agent.fields["ports"] ?? {}) as Readonly<Record<string, string>>;
-  for (const { external } of spec.container?.ports ?? []) {
-    const holder = holders[external];
-    if (holder === undefined || holder === name || siblings.has(holder)) continue;
-    const message =
-      `port ${external} of agent ${agent.name} is taken by microservice ${holder}: choose another ` +
-      "external port";
-    return { reason: reasons.PORT_TAKEN, message };
   }
   return undefined;
 }

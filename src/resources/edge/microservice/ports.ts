@@ -1,0 +1,164 @@
+/**
+ * Who has a port of an agent, who is about to give it up, and who goes first where some wait for each other in a circle:
+ * over all custom resources of the namespace, since ports are the agent's. Pure.
+ */
+
+import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
+import { type Blocked, foundIn } from "../assessment.ts";
+import { type EdgeGroup, edgeResourceOf } from "../crds.ts";
+import * as reasons from "../reasons.ts";
+import { AGENT, MICROSERVICE, type Port } from "../world.ts";
+
+/** What a custom resource says of a microservice. */
+interface Claim {
+  readonly agent: string;
+  readonly ports: readonly number[];
+  /** `Kind name` of the custom resource. */
+  readonly owner: string;
+}
+
+/** What keeps a microservice from its ports, and what has to be known to say more of it. */
+export interface PortState {
+  readonly blocked?: Blocked;
+  /** Whether it has to give up its own ports first, since others wait for these. */
+  readonly goesFirst?: boolean;
+  readonly agents: readonly string[];
+}
+
+/**
+ * Looks at the ports of a microservice.
+ *
+ * @param siblings Names in the Controller of microservices that the same custom resource has: what these hold, they give
+ *   up in the same batch of writes.
+ */
+export function portState(
+  context: DesiredContext,
+  name: string,
+  wanted: Omit<Claim, "owner">,
+  siblings: ReadonlySet<string>,
+): PortState {
+  const held = wanted.ports.map((port) => ({ port, holder: holderOf(context, wanted.agent, port) ?? name }))
+    .filter(({ holder }) => holder !== name);
+  if (held.length === 0) return { agents: [] };
+  const claims = claimsIn(context);
+  // What the custom resource itself had and wants no more is deleted before.
+  const isGoing = (holder: string) =>
+    !claims.has(holder) && foundIn(context, MICROSERVICE, holder) !== undefined;
+  const taken = held.filter(({ holder }) => !siblings.has(holder) && !isGoing(holder));
+  for (const { holder, port } of taken) {
+    const claim = claims.get(holder);
+    if (claim === undefined || (claim.agent === wanted.agent && claim.ports.includes(port))) {
+      const by = claim === undefined ? "" : ` of ${claim.owner}`;
+      // The agent's own parts have no name in an application.
+      const shown = holder.includes("/") ? `microservice ${holder}${by}` : holder;
+      const message =
+        `port ${port} of agent ${wanted.agent} is taken by ${shown}: choose another external port`;
+      return { blocked: { reason: reasons.PORT_TAKEN, message }, agents: [] };
+    }
+  }
+  const agents = new Set<string>();
+  const circle = wayBack(context, name, [name], wanted, claims, agents);
+  // One of a circle over custom resources goes first; all of them agree on which.
+  const isOurs = circle?.every((each) => each === name || siblings.has(each)) ?? true;
+  if (circle?.toSorted()[0] === name && !isOurs) return { goesFirst: true, agents: [...agents] };
+  const [first] = taken;
+  if (first === undefined) return { agents: [...agents] };
+  const message =
+    `port ${first.port} of agent ${wanted.agent} is still held by microservice ${first.holder}, which ` +
+    "is about to give it up";
+  return { blocked: { reason: reasons.PORT_AWAITED, message }, agents: [...agents] };
+}
+
+function holderOf(context: DesiredContext, agent: string, port: number): string | undefined {
+  const holders = foundIn(context, AGENT, agent)?.fields["ports"] as
+    | Readonly<Record<string, string>>
+    | undefined;
+  return holders?.[port];
+}
+
+/** The microservices on a way from the last of `way` over those that hold what is wanted, back to `name`. */
+function wayBack(
+  context: DesiredContext,
+  name: string,
+  way: readonly string[],
+  { agent, ports }: Omit<Claim, "owner">,
+  claims: ReadonlyMap<string, Claim>,
+  agents: Set<string>,
+): readonly string[] | undefined {
+  agents.add(agent);
+  for (const port of ports) {
+    const holder = holderOf(context, agent, port);
+    const claim = holder === undefined ? undefined : claims.get(holder);
+    if (holder === undefined || claim === undefined || holder === way.at(-1)) continue;
+    if (claim.agent === agent && claim.ports.includes(port)) continue;
+    if (holder === name) return way;
+    if (way.includes(holder)) continue;
+    const found = wayBack(context, name, [...way, holder], claim, claims, agents);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** What all custom resources of the namespace want, by the names that microservices have in the Controller. */
+function claimsIn({ parent, snapshot }: DesiredContext): ReadonlyMap<string, Claim> {
+  const group = parent.apiVersion?.split("/")[0] as EdgeGroup;
+  const list = (kind: "Application" | "Microservice", plural?: string) =>
+    snapshot.list(edgeResourceOf(kind, group, plural)) as readonly Parent[];
+  const claims = new Map<string, Claim>();
+  const note = (application: string, name: string, spec: Stated, owner: string) => {
+    const ports = spec.container?.ports;
+    claims.set(`${application}/${name}`, {
+      agent: `${spec.agent?.name}`,
+      ports: (Array.isArray(ports) ? ports : []).map(({ external }) => external),
+      owner,
+    });
+  };
+  for (const { metadata: { name }, spec } of [...list("Application"), ...list("Application", "apps")]) {
+    const { microservices, name: own = name } = (spec ?? {}) as {
+      readonly name?: string;
+      readonly microservices?: readonly (Stated & { readonly name: string })[];
+    };
+    for (const each of Array.isArray(microservices) ? microservices : []) {
+      note(own, each.name, each, `Application ${name}`);
+    }
+  }
+  for (const { metadata: { name }, spec } of list("Microservice")) {
+    const stated = (spec ?? {}) as Stated & { readonly name?: string; readonly application?: string };
+    note(`${stated.application}`, stated.name ?? name, stated, `Microservice ${name}`);
+  }
+  return claims;
+}
+
+/** A spec that was not checked. */
+interface Stated {
+  readonly agent?: { readonly name?: string };
+  readonly container?: { readonly ports?: readonly { readonly external: number }[] };
+}
+
+/** Each that takes a port from another of them waits while that one cannot give it up. */
+export function withPortsAwaited(
+  context: DesiredContext,
+  microservices: readonly ExternalChild[],
+): readonly ExternalChild[] {
+  const blocked = new Set(microservices.filter((each) => each.blocked !== undefined).map(({ name }) => name));
+  if (blocked.size === 0) return microservices;
+  let all = microservices;
+  for (let before = -1; before !== blocked.size;) {
+    before = blocked.size;
+    all = all.map((child) => {
+      if (child.blocked !== undefined) return child;
+      const agent = `${child.fields["agentName"]}`;
+      for (const { external } of (child.fields["ports"] ?? []) as readonly Port[]) {
+        const holder = holderOf(context, agent, external);
+        if (holder === undefined || holder === child.name || !blocked.has(holder)) continue;
+        blocked.add(child.name);
+        const message =
+          `port ${external} of agent ${agent} is still held by microservice ${holder}, which is ` +
+          "about to give it up";
+        return { ...child, blocked: { reason: reasons.PORT_AWAITED, message } };
+      }
+      return child;
+    });
+  }
+  return all;
+}
