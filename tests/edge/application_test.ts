@@ -66,6 +66,27 @@ Deno.test("an application waits for its agent, and is made when that is there; a
   ]);
 });
 
+Deno.test("nobody is warned of what is missing while custom resources are about to make it", async () => {
+  await using edge = await EdgeTest.open();
+  const { microservices, ...without } = application;
+  edge.make("Application", "monitor", { ...without, microservices: [reader] });
+  edge.make("Microservice", "dashboard", { ...microservices[1], application: "monitor" });
+  edge.make("Agent", "press-1", {
+    ...agent,
+    config: { upstreamRouters: ["hall"] },
+    edgeResources: [{ name: "camera", version: "v1.0.0" }],
+  });
+  edge.make("Agent", "hall", { ...agent, config: { routerConfig: { routerMode: "interior" } } });
+  const display = { name: "Camera", icon: "", color: "" };
+  edge.make("EdgeResource", "camera", { version: "v1.0.0", display, interfaceProtocol: "https" });
+  await edge.converge();
+  const warned = (await edge.told()).filter((text) => /Missing/.test(text));
+  assertEquals(warned, []);
+  edge.make("Microservice", "other", { ...dashboard, application: "nowhere" });
+  await edge.converge();
+  assertMatch((await edge.told()).join(), /ApplicationMissing: .*nowhere/);
+});
+
 /** What is changed of the application, and the calls that this takes; written by hand. */
 const changes: readonly (readonly [string, Record<string, unknown>, readonly string[]])[] = [
   ["the description", { description: "other" }, ['PATCH /application/monitor {"description":"other"}']],

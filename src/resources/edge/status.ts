@@ -6,7 +6,8 @@ import type {
   StatusContext,
   StatusDraft,
 } from "../../operator/definition.ts";
-import { type Assessment, foundIn } from "./assessment.ts";
+import { type Assessment, foundIn, isMissing } from "./assessment.ts";
+import { isOnItsWay } from "./on_its_way.ts";
 import * as reasons from "./reasons.ts";
 
 /** Whether what stands in the Controller as desired also works, and what else to tell of it. */
@@ -20,7 +21,8 @@ export interface Account {
 }
 
 /** The status that a custom resource should have. */
-export function statusOf(context: StatusContext, { ignored }: Assessment, account: Account): StatusDraft {
+export function statusOf(context: StatusContext, assessment: Assessment, account: Account): StatusDraft {
+  const { ignored } = assessment;
   const { phase } = context.snapshot.external(context.parent.metadata.uid);
   const verdict = verdictOf(context, account);
   const stalled = context.desired.problems.length > 0 || verdict.reason === reasons.PAUSED ||
@@ -52,7 +54,8 @@ export function statusOf(context: StatusContext, { ignored }: Assessment, accoun
   }
   const before = (context.parent.status ?? {}) as Readonly<Record<string, unknown>>;
   const { conditions: _, observedGeneration: __, ...remembered } = before;
-  const awaits = !stalled && phase === "observed" && reasons.awaiting.has(verdict.reason);
+  const awaits = !stalled && phase === "observed" && reasons.awaiting.has(verdict.reason) &&
+    awaitsSomebodyElse(context, assessment);
   return {
     conditions,
     ...(awaits && { alarm: true }),
@@ -61,6 +64,16 @@ export function statusOf(context: StatusContext, { ignored }: Assessment, accoun
     provisional: phase === "unknown" && context.desired.problems.length === 0 &&
       before["conditions"] !== undefined,
   };
+}
+
+/** Whether somebody has to do something: what else is missing is about to be made. */
+function awaitsSomebodyElse(context: StatusContext, { children }: Assessment): boolean {
+  const blocked = children.filter((child) => child.type === "external" && child.blocked !== undefined);
+  const missing = blocked.flatMap((child) =>
+    (child.type === "external" ? child.references ?? [] : [])
+      .filter(({ kind, name }) => isMissing(context, kind, name))
+  );
+  return missing.length === 0 || missing.some((reference) => !isOnItsWay(context, reference));
 }
 
 function verdictOf(context: StatusContext, account: Account): Omit<ConditionDraft, "type"> {
