@@ -17,6 +17,9 @@ export interface Clock {
   uuid(): string;
 }
 
+/** Why a sleep ends early; without a reason, `abort` makes an error with a stack each time. */
+export const cancelled = "cancelled";
+
 /** The real clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),

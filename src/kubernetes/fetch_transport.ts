@@ -9,7 +9,7 @@
  * `noProxyForLoopback`.
  */
 
-import { type Clock, systemClock } from "../clock.ts";
+import { cancelled, type Clock, systemClock } from "../clock.ts";
 import { isApiStatus, statusError } from "./api_status.ts";
 import { ConfigError, type ConnectionConfig } from "./connection_config.ts";
 import { ApiError } from "./errors.ts";
@@ -132,9 +132,9 @@ class FetchTransport implements Transport {
       options,
       subject,
       signal: controller.signal,
-      arrived: () => deadline.abort(),
+      arrived: () => deadline.abort(cancelled),
       end: () => {
-        deadline.abort();
+        deadline.abort(cancelled);
         options.abortSignal?.removeEventListener("abort", callerAborted);
         this.#closing.delete(abort);
       },

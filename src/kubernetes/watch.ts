@@ -7,7 +7,7 @@
  */
 
 import { z } from "zod";
-import type { Clock } from "../clock.ts";
+import { cancelled, type Clock } from "../clock.ts";
 import { statusError } from "./api_status.ts";
 import { ApiError } from "./errors.ts";
 import type { KubeObject } from "./resource.ts";
@@ -87,7 +87,7 @@ async function* lines(
         const chunk = await Promise.race([read(reader, subject), silence]);
         if (chunk === "silent") return;
         if (chunk.done) {
-          timer.abort();
+          timer.abort(cancelled);
           rest += decoder.decode();
           if (rest.trim() !== "") yield rest;
           return;
@@ -101,11 +101,11 @@ async function* lines(
           if (rest.length > longestLine) throw badResponse(subject, "a line does not end");
         }
       }
-      timer.abort();
+      timer.abort(cancelled);
       for (const line of complete) if (line.trim() !== "") yield line;
     }
   } finally {
-    timer.abort();
+    timer.abort(cancelled);
     await reader.cancel().catch(() => {});
     reader.releaseLock();
   }

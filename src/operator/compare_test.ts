@@ -2,7 +2,7 @@ import { assertEquals, assertObjectMatch } from "@std/assert";
 import { Deployment } from "../kubernetes/generated/apps_v1.ts";
 import { Service } from "../kubernetes/generated/core_v1.ts";
 import { mergeRuleAt } from "../kubernetes/schema.ts";
-import { compare, contains, type MergeRules } from "./compare.ts";
+import { compare, contains, type MergeRules, sameJson } from "./compare.ts";
 
 const service: MergeRules = (path) => mergeRuleAt(Service, path);
 const deployment: MergeRules = (path) => mergeRuleAt(Deployment, path);
@@ -169,5 +169,21 @@ Deno.test("compare() takes no item for a renamed one that says something else", 
   const desired = pods({ name: "ours", image: "i" });
   for (const other of [{ name: "x", image: "j" }, { name: "x" }]) {
     assertEquals(compare(desired, pods(other), deployment).renamed, []);
+  }
+});
+
+Deno.test("compare() and sameJson() take a field without a value for one that is not there", () => {
+  const atomic = () => ({ type: "atomic" }) as const;
+  const cases: readonly (readonly [desired: unknown, live: unknown, same: boolean])[] = [
+    [{ a: { x: undefined, y: 1 } }, { a: { y: 1 } }, true],
+    [{ a: { x: undefined, y: 1 } }, { a: { y: 1, z: 2 } }, false],
+    [{ a: { x: undefined, y: 1 } }, { a: { x: 2, y: 1 } }, false],
+    [{ a: [{ x: undefined }] }, { a: [{}] }, true],
+    [{ a: [{ x: undefined }] }, { a: [{ x: 1 }] }, false],
+    [{ a: [1, 2] }, { a: { 0: 1, 1: 2 } }, false],
+  ];
+  for (const [desired, live, same] of cases) {
+    assertEquals(compare(desired, live, atomic).paths.length === 0, same, JSON.stringify([desired, live]));
+    assertEquals(sameJson(desired, live), same, JSON.stringify([desired, live]));
   }
 });

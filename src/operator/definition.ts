@@ -283,7 +283,7 @@ export interface Definition {
   /**
    * The secret values that an object holds (the custom resource's own passwords included), to keep out of any text.
    *
-   * @param parents The custom resources that there are, which may say what a Secret is for.
+   * @param parents Where the object is a Secret: the custom resources that there are, which may say what it is for.
    */
   secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[];
   /** What the API server says against a child, in terms that the custom resource's author knows. @default as it is said */

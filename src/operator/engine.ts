@@ -47,6 +47,8 @@ export class Engine {
   readonly #context: LaneContext;
   readonly #kubernetes: KubernetesLane;
   readonly #external: ExternalLane;
+  /** When what is known of custom resources that are gone is forgotten at the latest. */
+  #forgetAt = 0;
 
   constructor(options: EngineOptions) {
     const { client, clock, identity, managed, metrics, resyncMs } = options;
@@ -144,7 +146,7 @@ export class Engine {
   async convergeKubernetes(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
     await this.#context.secrets.read(signal);
     const result = await this.#kubernetes.converge(signal, only);
-    this.#forgetGone();
+    if (this.#options.clock.monotonic() >= this.#forgetAt) this.#forgetGone();
     return result;
   }
 
@@ -165,6 +167,7 @@ export class Engine {
     if (object !== undefined) secrets.learn(resource, object);
     for (const { definition } of this.#options.managed) {
       if (keyOf(definition.resource) !== keyOf(resource)) continue;
+      if (previous !== undefined && object?.metadata?.uid !== previous.metadata?.uid) this.#forgetAt = 0;
       if (object === undefined && previous?.metadata !== undefined) {
         const { namespace = "", name = "" } = previous.metadata;
         this.#options.metrics.forget({ kind: resource.kind, namespace, name });
@@ -197,7 +200,9 @@ export class Engine {
     for (const observer of this.#observers) observer.changed(parentUid);
   }
 
+  /** Goes through all of them: not with each slice of a pass. */
   #forgetGone(): void {
+    this.#forgetAt = this.#options.clock.monotonic() + this.#options.resyncMs;
     const uids = new Set(this.parentUids());
     this.failures.keepOnly(uids);
     this.#context.progress.keepOnly(uids);

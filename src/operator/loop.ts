@@ -6,7 +6,7 @@
  * whatever was heard, so a lost hint costs time and nothing else.
  */
 
-import type { Clock } from "../clock.ts";
+import { cancelled, type Clock } from "../clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { errorText } from "../telemetry/log.ts";
 import type { Engine } from "./engine.ts";
@@ -170,7 +170,7 @@ class Hints {
 
   mark(uid: string | undefined): void {
     this.#dirty.add(uid);
-    this.#wake.abort();
+    this.#wake.abort(cancelled);
   }
 
   /** Takes the oldest hints, `most` of them. */

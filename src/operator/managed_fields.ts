@@ -78,14 +78,20 @@ export function fieldsAt(fields: FieldSet, path: readonly string[]): FieldSet | 
  * `fieldsV1` is the manager's entry in `metadata.managedFields`, `desired` is what it would apply next. Server-side
  * apply removes such fields with the next apply, so each of them is a reason to make one.
  */
-export function obsoleteFields(fieldsV1: FieldSet, desired: unknown, text = ""): string[] {
+export function obsoleteFields(fieldsV1: FieldSet, desired: unknown): string[] {
+  return obsoletePaths(fieldsV1, desired).map((path) => path.replace(/^\./, ""));
+}
+
+/** Puts a path together only where there is one: mostly there is none. */
+function obsoletePaths(fieldsV1: FieldSet, desired: unknown): string[] {
   const found: string[] = [];
-  for (const [key, rest] of Object.entries(fieldsV1)) {
+  for (const key in fieldsV1) {
     if (key === ".") continue;
-    const value = select(key, desired);
-    const path = `${text}${describeField(key)}`;
-    if (value === undefined) found.push(path.replace(/^\./, ""));
-    else if (isRecord(rest)) found.push(...obsoleteFields(rest, value, path));
+    const [value, rest] = [select(key, desired), fieldsV1[key]];
+    if (value === undefined) found.push(describeField(key));
+    else if (isRecord(rest)) {
+      for (const path of obsoletePaths(rest, value)) found.push(`${describeField(key)}${path}`);
+    }
   }
   return found;
 }

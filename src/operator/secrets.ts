@@ -54,13 +54,14 @@ export class Secrets {
   learn(resource: Resource, object: KubeObject): void {
     const { definitions, redactor, store } = this.#options;
     for (const definition of definitions) {
-      const secrets = definition.secretsIn(resource, object, this.#parents(definition));
+      const parents = keyOf(resource) === keyOf(Secret) ? this.#parents(definition) : [];
+      const secrets = definition.secretsIn(resource, object, parents);
       for (const secret of secrets) redactor.learn(secret);
       if (keyOf(resource) !== keyOf(definition.resource)) continue;
       // What a custom resource names may have been read before it was known what for.
-      const names = definition.secretNames(object as Parent);
-      for (const named of store.list(Secret).filter(({ metadata }) => names.includes(metadata?.name ?? ""))) {
-        this.learn(Secret, named);
+      for (const name of definition.secretNames(object as Parent)) {
+        const named = store.snapshot().get(Secret, name);
+        if (named !== undefined) this.learn(Secret, named);
       }
     }
   }
@@ -78,6 +79,7 @@ export class Secrets {
   #needs(): readonly { readonly parent: Parent; readonly names: readonly string[] }[] {
     return this.#options.definitions.flatMap((definition) =>
       this.#parents(definition).map((parent) => ({ parent, names: definition.secretNames(parent) }))
+        .filter(({ names }) => names.length > 0)
     );
   }
 
