@@ -225,6 +225,7 @@ function edgeResourceCalls(write: ExternalWrite): readonly ControllerRequest[] {
   const { child: { name: whole, fields }, verb } = write;
   const [name = "", version = ""] = splitName(whole);
   const parameters = { name, version };
+  const isNew = write.observed === undefined;
   const route = "/edgeResource/:name/:version";
   if (verb === "delete") return [{ method: "DELETE", route, parameters }];
   const { custom, endpoints, written: _, ...rest } = fields;
@@ -233,7 +234,8 @@ function edgeResourceCalls(write: ExternalWrite): readonly ControllerRequest[] {
     version,
     ...rest,
     ...(custom !== undefined && { custom: JSON.parse(`${custom}`) }),
-    interface: { endpoints: endpoints ?? [] },
+    // The Controller wants it of a new one; later, what is left out stays.
+    ...(endpoints === undefined && !isNew ? {} : { interface: { endpoints: endpoints ?? [] } }),
   };
   return [{ method: "PUT", route, parameters, templated: true, bodyJson }];
 }

@@ -1,19 +1,20 @@
 /** From what a Controller holds to custom resources that ask for exactly that. Pure. */
 
 import type { KubeObject } from "../../kubernetes/resource.ts";
+import { isRecord } from "../../operator/compare.ts";
 import type { ExternalObject } from "../../operator/definition.ts";
 import { kubernetesName } from "./convert.ts";
+import { potOnly } from "./agent/desired.ts";
 import type { EdgeGroup } from "./crds.ts";
+import { specOfMicroservice } from "./row_spec.ts";
 import {
   AGENT,
   APPLICATION,
   DEFAULT_ROUTER,
   EDGE_RESOURCE,
   type EdgeWorld,
-  type Image,
   MICROSERVICE,
   type Port,
-  potContainerFields,
   ROUTE,
 } from "./world.ts";
 
@@ -33,13 +34,20 @@ const secretName = /passw|secret|token|credential|private|api_?key/i;
 export function customResourcesOf(world: EdgeWorld, group: EdgeGroup): Exported {
   const objects: KubeObject[] = [];
   const notes: string[] = [];
-  const add = (kind: string, name: string, spec: Json) => {
-    const allowed = kubernetesName(name);
+  const taken = new Set<string>();
+  const add = (kind: string, name: string, spec: Json, wanted = name) => {
+    const allowed = kubernetesName(wanted);
+    let own = allowed;
+    // Two names may be one to Kubernetes.
+    for (let number = 2; taken.has(`${kind} ${own}`); number++) {
+      own = `${allowed.slice(0, 248).replace(/[.-]+$/, "")}-${number}`;
+    }
+    taken.add(`${kind} ${own}`);
     objects.push({
       apiVersion: `${group}/v3`,
       kind,
-      metadata: { name: allowed, annotations: { "iofog.org/adopt": "true" } },
-      spec: allowed === name ? spec : { name, ...spec },
+      metadata: { name: own, annotations: { "iofog.org/adopt": "true" } },
+      spec: own === name ? spec : { name, ...spec },
     } as KubeObject);
   };
   const all = [...world.values()];
@@ -60,24 +68,16 @@ export function customResourcesOf(world: EdgeWorld, group: EdgeGroup): Exported 
       kind === EDGE_RESOURCE && each.startsWith(`${name}/`)
     );
     // Two versions of one name need two names in Kubernetes.
-    if (others.length === 1) add(EDGE_RESOURCE, name, spec);
-    else {
-      objects.push({
-        apiVersion: `${group}/v3`,
-        kind: EDGE_RESOURCE,
-        metadata: { name: kubernetesName(`${name}-${version}`), annotations: { "iofog.org/adopt": "true" } },
-        spec: { name, ...spec },
-      } as KubeObject);
-    }
+    add(EDGE_RESOURCE, name, spec, others.length === 1 ? name : `${name}-${version}`);
     if (endpoints === undefined) {
       notes.push(
-        `EdgeResource ${name}: this Controller does not tell the endpoints: add spec.interface.endpoints`,
+        `EdgeResource ${name}: this Controller does not tell the endpoints: they stay as they are until spec.interface says others`,
       );
     }
   }
   for (const { fields, kind, name } of all) {
     if (kind === AGENT && name !== DEFAULT_ROUTER && fields["isSystem"] !== true) {
-      add(AGENT, name, agentSpec(fields));
+      add(AGENT, name, agentSpec(fields, group));
     }
   }
   for (const object of all.filter(({ kind }) => kind === APPLICATION)) {
@@ -89,7 +89,10 @@ export function customResourcesOf(world: EdgeWorld, group: EdgeGroup): Exported 
       description,
       isActivated,
       ...(Object.keys(nats).length === 0 ? {} : { natsConfig: nats }),
-      microservices: inside(MICROSERVICE).map((each) => microserviceSpec(object.name, each, notes)),
+      microservices: inside(MICROSERVICE).filter(({ fields, name }) => {
+        if (fields["complete"] !== true) notes.push(`Microservice ${name} was left out: its creation failed`);
+        return fields["complete"] === true;
+      }).map((each) => microserviceSpec(object.name, each, notes)),
       routes: inside(ROUTE).map(({ name, fields: { from, to } }) => ({
         name: nameIn(object.name, name),
         from,
@@ -133,11 +136,13 @@ const observedOnly = [
 ];
 const types = ["auto", "x86", "arm"];
 
-function agentSpec(fields: Json): Json {
+function agentSpec(fields: Json, group: EdgeGroup): Json {
   const { fogType, host, links, networkRouter, routerMode, tags, upstreamRouters } = fields;
   const linked = new Set(fields["linkedTags"] as string[]);
   const config = Object.fromEntries(
-    Object.entries(fields).filter(([key]) => ![...router, ...nats, ...observedOnly].includes(key)),
+    Object.entries(fields).filter(([key]) =>
+      ![...router, ...nats, ...observedOnly].includes(key) && !(group === "iofog.org" && potOnly.has(key))
+    ),
   );
   const routerConfig = pick(fields, router);
   const natsConfig = pick(fields, nats);
@@ -166,50 +171,36 @@ function microserviceSpec(
   application: string,
   { fields, name: whole }: ExternalObject,
   notes: string[],
-): Json {
+): unknown {
   const name = nameIn(application, whole);
-  const images = fields["images"] as readonly Image[];
-  const [x86, arm] = [1, 2].map((type) => images.find(({ fogTypeId }) => fogTypeId === type)?.containerImage);
-  const catalogId = fields["catalogItemId"];
   const env = fields["env"] as readonly { readonly key: string; readonly value?: string }[];
   const config = parsed(fields["config"]);
   if (config === undefined) {
     notes.push(`Microservice ${whole}: its configuration is no JSON and was left out`);
   }
-  const { schedule, ...pot } = pick(fields, potContainerFields);
-  return {
+  return specOfMicroservice({
+    ...fields,
     name,
-    agent: { name: fields["agentName"] },
-    images: {
-      ...(catalogId === null ? pick({ x86, arm }) : { catalogId }),
-      registry: `${fields["registryId"]}`,
-    },
-    ...(config === undefined ? {} : { config }),
-    ...(schedule === undefined ? {} : { schedule }),
-    container: {
-      ...pick(fields, ["rootHostAccess", "logSize"]),
-      ...pot,
-      commands: fields["cmd"],
-      env: env.map((item) => {
-        if (item.value === undefined || !secretName.test(item.key)) return item;
-        const secret = kubernetesName(`${application}-${name}`);
-        notes.push(
-          `Microservice ${whole}: create Secret ${secret} with the value of ${item.key} under that key before you apply this`,
-        );
-        return { key: item.key, valueFrom: { secretKeyRef: { name: secret, key: item.key } } };
-      }),
-      volumes: fields["volumeMappings"],
-      ports: (fields["ports"] as readonly Port[]).map(({ public: shown, ...port }) =>
-        shown === null ? port : { ...port, public: shown }
-      ),
-      extraHosts: fields["extraHosts"],
-    },
-  };
+    config,
+    registryId: fields["catalogItemId"] === null ? fields["registryId"] : undefined,
+    env: env.map((item) => {
+      if (item.value === undefined || !secretName.test(item.key)) return item;
+      const secret = kubernetesName(`${application}-${name}`);
+      notes.push(
+        `Microservice ${whole}: create Secret ${secret} with the value of ${item.key} under that key before you apply this`,
+      );
+      return { key: item.key, valueFrom: { secretKeyRef: { name: secret, key: item.key } } };
+    }),
+    ports: (fields["ports"] as readonly Port[]).map(({ public: shown, ...port }) =>
+      shown === null ? port : { ...port, public: shown }
+    ),
+  });
 }
 
 function parsed(text: unknown): unknown {
   try {
-    return JSON.parse(`${text}`);
+    const value = JSON.parse(`${text}`);
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -178,7 +178,7 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
       fields: {
         description: row.description ?? "",
         isActivated: row.isActivated ?? false,
-        ...set(row, ["natsAccess", "natsRule"]),
+        ...natsOf(row),
       },
       contains: [...microservices, ...routes].map(keyOfExternal),
     });
@@ -222,11 +222,20 @@ function microserviceOf(
         .sort(by("name")),
       ...set(row, potContainerFields),
       ...(typeof row["annotations"] === "string" ? { annotations: canonicalConfig(row["annotations"]) } : {}),
-      ...set(row, ["natsAccess", "natsRule"]),
+      ...natsOf(row),
       status: row.status?.status ?? "",
       errorMessage: row.status?.errorMessage ?? "",
     },
   };
+}
+
+/** The access to NATS, part of which stands twice. */
+function natsOf(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { natsConfig } = row;
+  const nested = typeof natsConfig === "object" && natsConfig !== null
+    ? natsConfig as Readonly<Record<string, unknown>>
+    : {};
+  return { ...set(nested, ["natsAccess", "natsRule"]), ...set(row, ["natsAccess", "natsRule"]) };
 }
 
 /** 3.7 tells the value that a reference stood for when it was written; what counts is the reference. */

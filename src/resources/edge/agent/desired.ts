@@ -33,7 +33,7 @@ const special = new Set([
   ...["agentType", "routerConfig", "natsConfig", "upstreamRouters", "networkRouter", "upstreamNatsServers"],
 ]);
 /** Those that only PoT's Controller has. */
-const potOnly = new Set([
+export const potOnly = new Set([
   ...[
     "networkInterface",
     "containerEngine",

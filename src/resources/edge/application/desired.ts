@@ -3,7 +3,7 @@
 import type { DesiredContext, ExternalChild, Problem } from "../../../operator/definition.ts";
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing } from "../assessment.ts";
 import * as reasons from "../reasons.ts";
-import { ignoredIn, microserviceChild } from "../microservice/desired.ts";
+import { ignoredIn, microserviceChild, natsFields } from "../microservice/desired.ts";
 import { withPortsAwaited } from "../microservice/ports.ts";
 import { routeChild } from "../route/desired.ts";
 import { APPLICATION, MICROSERVICE, ROUTE, TEMPLATE } from "../world.ts";
@@ -28,7 +28,7 @@ export function assessApplication(context: DesiredContext): Assessment {
     fields: {
       isActivated: spec.isActivated,
       ...(spec.description !== undefined && { description: spec.description }),
-      ...(isOld ? {} : spec.natsConfig),
+      ...(isOld ? {} : natsFields(spec.natsConfig)),
     },
     singleton: false,
     ...(spec.template !== undefined && { references: [{ kind: TEMPLATE, name: spec.template.name }] }),

@@ -12,7 +12,8 @@ export function assessEdgeResource(context: DesiredContext): Assessment {
   const ignored = parsed.unknownFields.map((field) => `${field} (not known)`);
   if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
   const { custom, description, display, interfaceProtocol, name, orchestrationTags, version } = parsed.spec;
-  const endpoints = [...parsed.spec.interface?.endpoints ?? []].sort(by("name"));
+  const given = parsed.spec.interface?.endpoints;
+  const endpoints = [...given ?? []].sort(by("name"));
   return {
     children: [{
       type: "external",
@@ -25,7 +26,9 @@ export function assessEdgeResource(context: DesiredContext): Assessment {
         ...(orchestrationTags !== undefined && { orchestrationTags: sorted(orchestrationTags) }),
         ...(custom !== undefined && { custom: canonical(custom) }),
         // What cannot be read back is compared with what was written last.
-        ...(dialectOf(context).readsEdgeResources
+        ...(given === undefined
+          ? {}
+          : dialectOf(context).readsEdgeResources
           ? { endpoints }
           : { endpoints, written: canonical(endpoints) }),
       },

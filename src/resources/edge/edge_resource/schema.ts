@@ -31,7 +31,7 @@ const spec = z.strictObject({
   }),
   interface: z.strictObject({
     endpoints: z.array(endpoint).optional().meta({ description: "Endpoints." }),
-  }).optional().meta({ description: "What it offers." }),
+  }).optional().meta({ description: "What it offers. Left out: whatever there is stays." }),
   display: z.strictObject({
     name: text("Name to show."),
     icon: text("Icon."),

@@ -96,7 +96,7 @@ export function microserviceChild(
       ...pot,
       ...(spec.schedule !== undefined && { schedule: spec.schedule }),
       ...(container.annotations !== undefined && { annotations: canonical(container.annotations) }),
-      ...spec.natsConfig,
+      ...natsFields(spec.natsConfig),
     }),
   };
   const wanted = { agent: spec.agent.name, ports: (container.ports ?? []).map(({ external }) => external) };
@@ -124,6 +124,17 @@ export function microserviceChild(
     singleton: false,
     references,
     ...(blocked !== undefined && { blocked }),
+  };
+}
+
+/** Without access there is no rule, whatever was said. */
+export function natsFields(
+  config: EmbeddedMicroservice["natsConfig"],
+): Readonly<Record<string, unknown>> {
+  const { natsAccess, natsRule } = config ?? {};
+  return {
+    ...(natsAccess !== undefined && { natsAccess }),
+    ...(natsRule !== undefined && natsAccess !== false && { natsRule }),
   };
 }
 
