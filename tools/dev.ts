@@ -7,7 +7,9 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli";
+import { systemClock } from "../src/clock.ts";
 import { ApiError } from "../src/kubernetes/errors.ts";
+import { type EdgeGroup, edgeKinds, edgeResourceOf } from "../src/resources/edge/crds.ts";
 import { allFlavours, controlPlanes, type Flavour } from "../src/cli/flavours.ts";
 import {
   formatElapsed,
@@ -17,7 +19,13 @@ import {
   watchInterruption,
   writeOutput,
 } from "../tests/cluster/mod.ts";
-import { describeChanges, followObjects, isReady, type ShownCondition } from "./dev/condition_report.ts";
+import {
+  describeChanges,
+  followObjects,
+  isReady,
+  type ShownCondition,
+  type WithConditions,
+} from "./dev/condition_report.ts";
 import { applyManifests, installCrds, readManifests } from "./dev/manifests.ts";
 import { keepOperatorRunning, startOperator } from "./dev/operator_process.ts";
 import { openTarget, type Target, type TargetOptions } from "./dev/target.ts";
@@ -153,9 +161,41 @@ async function reportConditions(
     if (!isReady(object)) return void wasReady.delete(name);
     if (wasReady.has(name)) return;
     wasReady.add(name);
-    drawing = drawing.then(() => showPicture(target, flavour, say, signal));
+    drawing = drawing.then(async () => {
+      await untilEdgeIsReady(target, flavour, say, signal);
+      await showPicture(target, flavour, say, signal);
+    });
   }, signal);
   await drawing;
+}
+
+/** How long the picture waits for what is to come up on the agents. */
+const edgePatienceMs = 60_000;
+
+/** Waits until everything at the edge is ready, where there is any; what is not in time is shown as it is. */
+async function untilEdgeIsReady(
+  target: Target,
+  namespace: Flavour,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { group } = controlPlanes[namespace];
+  const began = performance.now();
+  let said = false;
+  while (!signal.aborted && performance.now() - began < edgePatienceMs) {
+    const lists = await Promise.all(
+      edgeKinds.map((kind) =>
+        target.client.list(edgeResourceOf(kind, group as EdgeGroup), { namespace }, { signal })
+          .then(({ items }) => items as readonly WithConditions[])
+          // Not served, or the server is away: the picture tells.
+          .catch(() => [])
+      ),
+    );
+    if (lists.flat().every((object) => isReady(object, "Ready"))) return;
+    if (!said) say("the control plane is ready; waiting for its agents and applications");
+    said = true;
+    await systemClock.sleep(500, signal);
+  }
 }
 
 async function showPicture(

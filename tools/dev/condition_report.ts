@@ -43,10 +43,9 @@ export function describeChanges(
     .map(describe);
 }
 
-/** Whether the condition `ready` is true. */
-export function isReady(object: WithConditions): boolean {
-  return object.status?.conditions?.some(({ type, status }) => type === "ready" && status === "True") ??
-    false;
+/** Whether the condition `type` is true. */
+export function isReady(object: WithConditions, type = "ready"): boolean {
+  return object.status?.conditions?.some((each) => each.type === type && each.status === "True") ?? false;
 }
 
 /** Milliseconds until a watch that broke is opened again. */
