@@ -66,6 +66,16 @@ Deno.test("an application waits for its agent, and is made when that is there; a
   ]);
 });
 
+Deno.test("a Controller that has just got its mark is written to within a second or two", async () => {
+  await using edge = await EdgeTest.open();
+  const { config } = edge.controller.state;
+  const marks = config.splice(0);
+  edge.make("Agent", "press-1", agent);
+  assertEquals(await edge.converge(), []);
+  config.push(...marks);
+  assertEquals((await edge.converge(1_500)).map((call) => call.split(" {")[0]), ["POST /iofog"]);
+});
+
 Deno.test("nobody is warned of what is missing while custom resources are about to make it", async () => {
   await using edge = await EdgeTest.open();
   const { microservices, ...without } = application;

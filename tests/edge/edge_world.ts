@@ -189,9 +189,9 @@ export class EdgeTest implements AsyncDisposable {
   }
 
   /** Passes until nothing is left to do; gives the calls that changed something, with their bodies. */
-  async converge(): Promise<readonly string[]> {
+  async converge(afterMs = 11_000): Promise<readonly string[]> {
     const never = new AbortController().signal;
-    await this.clock.advance(11_000);
+    await this.clock.advance(afterMs);
     this.calls();
     this.controller.forgetRequests();
     for (let pass = 0; pass < 20; pass++) {

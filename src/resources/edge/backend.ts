@@ -66,6 +66,8 @@ export interface EdgeBackendOptions {
 /** Milliseconds between two sweeps, and how much longer than a sweep that has to be. */
 const sweepRestMs = 10_000;
 const sweepRestFactor = 10;
+/** The same, while it is not known yet which Controller it is: nothing can be written until it is. */
+const unprovedRestMs = 1_000;
 
 interface Sweep {
   readonly client: CommonCalls;
@@ -281,11 +283,12 @@ export class EdgeBackend implements ExternalBackend {
       whole.find(({ name, version }) => name === row.name && version === row.version) ?? row
     );
     const now = clock.monotonic();
+    const restMs = marker === undefined ? unprovedRestMs : sweepRestMs;
     this.#sweep = {
       client,
       world: worldOf({ dialect, agents, applications, edgeResources }),
       marker,
-      until: startedAt + Math.max(sweepRestMs, sweepRestFactor * (now - startedAt)),
+      until: startedAt + Math.max(restMs, sweepRestFactor * (now - startedAt)),
       referredTo: new Map(),
     };
     return this.#sweep;
