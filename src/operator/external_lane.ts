@@ -254,6 +254,7 @@ export class ExternalLane {
     const { log, metrics } = this.#context.options;
     const { parent } = planned;
     const done: ExternalWrite[] = [];
+    const told: { readonly drift: boolean; readonly write: ExternalWrite }[] = [];
     for (const write of external) {
       if (!mayWriteFor(this.#context, parent) || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
@@ -282,16 +283,7 @@ export class ExternalLane {
           name: write.child.name,
           paths: write.paths,
         });
-        this.#context.reporter.event(
-          parent,
-          "Normal",
-          drift ? "Repaired" : write.verb === "delete" ? "Deleted" : "Registered",
-          write.verb === "create"
-            ? `Registered ${target}`
-            : write.verb === "delete"
-            ? `Deleted ${target}`
-            : `Updated ${target} (${write.paths.join(", ")})`,
-        );
+        told.push({ drift, write });
       } catch (error) {
         if (!(error instanceof ExternalError)) throw error;
         metrics.wrote({
@@ -308,6 +300,7 @@ export class ExternalLane {
         break;
       }
     }
+    this.#context.reporter.wroteExternals(parent, told);
     return done;
   }
 

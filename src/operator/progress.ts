@@ -70,10 +70,17 @@ export class Progress {
 }
 
 /** What is wanted of each child, as a text that changes when somebody wants something else. */
-export function wantedOf({ desired }: ParentPlan): ReadonlyMap<string, string> {
-  return new Map(desired.children.map((child) => {
+export function wantedOf(planned: ParentPlan): ReadonlyMap<string, string> {
+  const known = wanted.get(planned);
+  if (known !== undefined) return known;
+  const found = new Map(planned.desired.children.map((child) => {
     if (child.type !== "external") return [describeChild(child), JSON.stringify(child.object)];
     // Secrets are not compared; a change of one is no drift.
     return [describeChild(child), JSON.stringify([child.fields, child.secretsVersion])];
   }));
+  wanted.set(planned, found);
+  return found;
 }
+
+/** Asked for again with each write of a plan. */
+const wanted = new WeakMap<ParentPlan, ReadonlyMap<string, string>>();

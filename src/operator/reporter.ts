@@ -10,7 +10,7 @@ import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
 import type { ParentPlan } from "./plan.ts";
 import { isOptional, keyOf } from "./store.ts";
-import { describeTarget, type KubernetesWrite, type Write } from "./write.ts";
+import { describeTarget, type ExternalWrite, type KubernetesWrite, type Write } from "./write.ts";
 
 export interface ReporterOptions {
   readonly log: Logger;
@@ -87,6 +87,27 @@ export class Reporter {
       name: planned.parent.metadata.name,
       writes: done.length,
     });
+  }
+
+  /** Writes to an external system succeeded: one Event for all of a sort, since each is a request of its own. */
+  wroteExternals(
+    parent: Parent,
+    done: readonly { readonly drift: boolean; readonly write: ExternalWrite }[],
+  ): void {
+    const names = (writes: readonly ExternalWrite[]) => writes.map(describeTarget).join(", ");
+    const changes = (writes: readonly ExternalWrite[]) =>
+      writes.map((write) => `${describeTarget(write)} (${write.paths.join(", ")})`).join(", ");
+    const of = (verb: ExternalWrite["verb"], isDrift: boolean) =>
+      done.filter(({ drift, write }) => drift === isDrift && write.verb === verb).map(({ write }) => write);
+    const say = (reason: string, what: string, writes: readonly ExternalWrite[], shown: typeof names) => {
+      if (writes.length > 0) this.event(parent, "Normal", reason, `${what} ${shown(writes)}`);
+    };
+    say("Registered", "Registered", of("create", false), names);
+    say("Registered", "Updated", of("update", false), changes);
+    say("Deleted", "Deleted", of("delete", false), names);
+    say("Repaired", "Registered", of("create", true), names);
+    say("Repaired", "Updated", of("update", true), changes);
+    say("Repaired", "Deleted", of("delete", true), names);
   }
 
   /**

@@ -31,6 +31,23 @@ export function checkSpec<Spec>(
   forgotten: readonly (readonly string[])[] = [],
   emptyLevels: number = NESTING,
 ): ParsedSpec<Spec> {
+  if (!isRecord(raw)) return check(spec, raw, forgotten, emptyLevels);
+  const known = checked.get(raw);
+  if (known?.spec === spec) return known.parsed as ParsedSpec<Spec>;
+  const parsed = check(spec, raw, forgotten, emptyLevels);
+  checked.set(raw, { spec, parsed });
+  return parsed;
+}
+
+/** What came of specs: an object that was read never changes, and each plan looks at it again. */
+const checked = new WeakMap<object, { readonly spec: z.ZodType; readonly parsed: ParsedSpec<unknown> }>();
+
+function check<Spec>(
+  spec: z.ZodType<Spec>,
+  raw: unknown,
+  forgotten: readonly (readonly string[])[],
+  emptyLevels: number,
+): ParsedSpec<Spec> {
   const oversized = oversizedProblem(raw);
   if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
   const given = forgotten.reduce<unknown>(withoutPath, withoutUnset(raw ?? {}, emptyLevels));

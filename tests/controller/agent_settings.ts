@@ -46,6 +46,7 @@ export const newSettings: Readonly<Record<string, readonly [PropertySchema, unkn
   containerEngine: [{ type: "string", enum: ["docker", "podman"] }, "docker"],
   deploymentType: [{ type: "string", enum: ["native", "container"] }, "native"],
   edgeGuardFrequency: [{}, 0],
+  gpsScanFrequency: [{}, 60],
 };
 
 /** What is only reported, with the value before the first report. */
@@ -84,7 +85,6 @@ const reportedBefore: Readonly<Record<Version, Readonly<Record<string, unknown>>
     daemonStatus: "NOT_PROVISIONED",
     gpsMode: null,
     gpsDevice: null,
-    gpsScanFrequency: 60,
     gpsStatus: null,
     activeVolumeMounts: 0,
     volumeMountLastUpdate: 0,

@@ -65,6 +65,9 @@ const routerKeys = [
   "networkRouter",
 ];
 
+/** Of these 3.7 takes some only beside others. */
+const positionKeys = ["latitude", "longitude", "gpsMode", "gpsDevice"];
+
 function agentCalls(write: ExternalWrite, context: CallContext): readonly ControllerRequest[] {
   const { child: { name, fields }, observed, verb } = write;
   const parameters = { uuid: observed?.id ?? "" };
@@ -79,7 +82,10 @@ function agentCalls(write: ExternalWrite, context: CallContext): readonly Contro
   const rest = pick(fields, [...changed].filter((key) => !own.includes(key)));
   const router = routerKeys.some((key) => changed.has(key)) ? routerOf({ ...before, ...fields }) : {};
   const nats = context.dialect.name === "3.7" ? natsOf({ ...before, ...fields }) : {};
-  const bodyJson = { ...rest, ...withUuids({ ...router, ...nats }, context) };
+  const position = context.dialect.name === "3.7" && positionKeys.some((key) => changed.has(key))
+    ? pick({ ...before, ...fields }, positionKeys)
+    : {};
+  const bodyJson = { ...rest, ...position, ...withUuids({ ...router, ...nats }, context) };
   return [{ method: "PATCH", route: "/iofog/:uuid", parameters, templated: true, bodyJson }];
 }
 

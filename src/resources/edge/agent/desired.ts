@@ -109,7 +109,9 @@ function fieldsOf(
   const { config = {}, host, tags } = spec;
   const plain = Object.fromEntries(
     Object.entries(config).filter(([key, value]) =>
-      value !== undefined && !special.has(key) && !(isOld && potOnly.has(key))
+      value !== undefined && !special.has(key) && !(isOld && potOnly.has(key)) &&
+      // The Controller forgets the device of all other modes.
+      (key !== "gpsDevice" || config.gpsMode === "dynamic")
     ),
   );
   const found = foundIn(context, AGENT, agentName(context.parent));
@@ -119,8 +121,8 @@ function fieldsOf(
   return {
     ...plain,
     ...(host !== undefined && { host }),
-    ...defined(config.routerConfig),
-    ...(isOld ? {} : defined(config.natsConfig)),
+    ...routerFields(config.routerConfig),
+    ...(isOld ? {} : natsFields(config.natsConfig)),
     ...(config.upstreamRouters !== undefined && config.routerConfig?.routerMode !== "none" && {
       upstreamRouters: sorted(config.upstreamRouters),
     }),
@@ -132,6 +134,20 @@ function fieldsOf(
     // The agent says what it is once it has been provisioned.
     ...(architecture !== undefined && (known === undefined || known === 0) && { fogType: architecture }),
   };
+}
+
+/** Ports for other routers belong to mode interior; a router of another mode never has them. */
+function routerFields(router: NonNullable<AgentSpec["config"]>["routerConfig"] = {}) {
+  const { edgeRouterPort, interRouterPort, messagingPort, routerMode } = router;
+  const ports = routerMode === "interior" ? { edgeRouterPort, interRouterPort } : {};
+  return defined({ routerMode, ...(routerMode === "none" ? {} : { messagingPort }), ...ports });
+}
+
+/** The port of the cluster belongs to mode server; without a server there is nothing to set. */
+function natsFields(nats: NonNullable<AgentSpec["config"]>["natsConfig"] = {}) {
+  const { natsClusterPort, natsMode, ...rest } = nats;
+  if (natsMode === "none") return { natsMode };
+  return defined({ natsMode, ...rest, ...(natsMode === "server" ? { natsClusterPort } : {}) });
 }
 
 function defined(fields: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {

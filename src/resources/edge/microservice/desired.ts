@@ -86,7 +86,12 @@ export function microserviceChild(
     ...(spec.config !== undefined && { config: canonical(spec.config) }),
     ...(container.logSize !== undefined && { logSize: container.logSize }),
     ...(isOld && container.rootHostAccess !== undefined && { rootHostAccess: container.rootHostAccess }),
-    ports: portsInOrder((container.ports ?? []).map((port) => isOld ? port : { ...port, public: undefined })),
+    ports: portsInOrder(
+      (container.ports ?? []).map((port) =>
+        // The Controller takes whatever says how for public.
+        isOld && port.public?.enabled !== false ? port : { ...port, public: undefined }
+      ),
+    ),
     env: environment.items,
     cmd: container.commands ?? [],
     volumeMappings: (container.volumes ?? []).map(({ type = "bind", ...volume }) => ({ ...volume, type }))
