@@ -71,7 +71,12 @@ function byKind(writes: readonly KubernetesWrite[]): ReadonlyMap<string, readonl
   });
 }
 
-async function repairOf(stage: Stage, namespace: string, { resource, name }: Target): Promise<number> {
+/** Milliseconds from the deletion of an object to the next one of that name. */
+export async function repairOf(
+  stage: Stage,
+  namespace: string,
+  { resource, name }: Target,
+): Promise<number> {
   const incarnations = () =>
     stage.sightings.in(namespace).filter((each) => each.kind === resource.kind && each.name === name);
   const living = (): Sighting | undefined => incarnations().find(({ goneAt }) => goneAt === undefined);

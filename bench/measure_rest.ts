@@ -46,7 +46,7 @@ export async function measureRest(stage: Stage, seconds: number): Promise<Rest> 
   }
 }
 
-async function untilReady(stage: Stage, namespace: string): Promise<void> {
+export async function untilReady(stage: Stage, namespace: string): Promise<void> {
   const startedAt = systemClock.monotonic();
   for (;;) {
     const parent = await stage.client.get(ControlPlane, { namespace, name: "iofog" }) as Parent;

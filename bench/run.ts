@@ -1,7 +1,8 @@
 /**
- * `deno task bench [--quick] [--load [--minutes=N] [--away=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
+ * `deno task bench [--quick] [--edge] [--load [--minutes=N] [--away=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
  * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for some minutes (2), and
- * without the API server for as long or for others; with `--beside`, the same by other sources in turns, such as those of an earlier
+ * without the API server for as long or for others; with `--edge`, a thousand
+ * microservices on a hundred agents; with `--beside`, the same by other sources in turns, such as those of an earlier
  * commit (`git worktree add FOLDER COMMIT`).
  *
  * Prints a table and writes it to `bench/results/`. Aims that are missed are marked; the exit code is 0 all the same.
@@ -13,6 +14,7 @@ import { findBinaries, printProgress, startCluster } from "../tests/cluster/mod.
 import { describeMachine } from "./machine.ts";
 import { measureInstall } from "./measure_install.ts";
 import { measureClient } from "./measure_client.ts";
+import { type EdgeLoad, measureEdge } from "./measure_edge.ts";
 import { type Load, measureLoad } from "./measure_load.ts";
 import { measureRepair } from "./measure_repair.ts";
 import { measureRest } from "./measure_rest.ts";
@@ -90,6 +92,51 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
   ];
 }
 
+const edgeNotes = [
+  "1,000 microservices of 100 applications on 100 agents, which stand in the cluster before the operator starts; a " +
+  "stand-in for the Controller 3.0.4 in the process that measures.",
+  "made: from the first call that changes something in the Controller to the last; floor: the same calls, sent one " +
+  "after the other by a bare fetch in a process of its own to another stand-in.",
+  "a change: from the request that changes an Application to the call that it takes.",
+  "at rest: calls to the Controller in an hour; writes are those to the Controller and to the cluster, the Lease apart.",
+  "repair: of a ServiceAccount, with nothing at the edge (floor) and while everything there is made.",
+];
+
+async function measureTheEdge(
+  stage: Stage,
+  quick: boolean,
+  say: (text: string) => void,
+): Promise<readonly Row[]> {
+  const agents = quick ? 20 : 100;
+  say(`the edge: ${agents} agents`);
+  const edge = await measureEdge(stage, { agents, restSeconds: quick ? 30 : 120, runs: quick ? 1 : 3 });
+  return rowsOfEdge(edge);
+}
+
+function rowsOfEdge(edge: EdgeLoad): readonly Row[] {
+  const row = (what: string, unit: Row["unit"], values: readonly number[], more: Partial<Row> = {}): Row => ({
+    what,
+    unit,
+    figures: distribution(values),
+    ...more,
+  });
+  return [
+    row(`made: ${edge.calls} calls`, "ms", edge.created, {
+      floor: distribution(edge.bare),
+      aim: { timesFloor: 1.2 },
+    }),
+    row("a change of one microservice", "ms", edge.changed, { aim: { below: 500 } }),
+    row("at rest: calls per hour", "", [edge.callsPerHour]),
+    row("at rest: writes", "", [edge.writesAtRest], { aim: { below: 1 } }),
+    row("at rest: CPU of one core", "%", [edge.cpuPercent]),
+    row("at rest: memory (RSS)", "MiB", edge.rssMib),
+    row("repair meanwhile", "ms", edge.repairMeanwhile, {
+      floor: distribution(edge.repairBefore),
+      aim: { below: 250 },
+    }),
+  ];
+}
+
 const loadNotes = [
   "examples/tenants: two children for each custom resource, both kinds listed and watched; a full look every 30 s.",
   "first convergence: from the spawn of the process to the last child and status.",
@@ -164,9 +211,9 @@ async function save(report: Report): Promise<string> {
   await Deno.mkdir(folder, { recursive: true });
   const cpu = report.machine.cpu.toLowerCase().replace(/\W+/g, "-").replace(/^-|-$/g, "");
   const { subject, quick } = report;
-  const suffix = `${subject === undefined ? "" : "-load"}${subject?.includes("beside") ? "-beside" : ""}${
-    quick ? "-quick" : ""
-  }`;
+  const suffix = `${subject === undefined ? "" : subject === "the edge" ? "-edge" : "-load"}${
+    subject?.includes("beside") ? "-beside" : ""
+  }${quick ? "-quick" : ""}`;
   const name = `${report.date}-${cpu}${suffix}`;
   const text = renderMarkdown(report);
   const files = [`${name}.md`, `${name}.json`];
@@ -185,20 +232,21 @@ async function commitOf(folder: string): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { away, beside, counts, load: underLoad, minutes, quick, _: unknown, ...others } = parseArgs(
-    Deno.args,
-    {
-      boolean: ["quick", "load"],
-      string: ["away", "beside", "counts", "minutes"],
-      default: { minutes: "2" },
-    },
-  );
+  const { away, beside, counts, edge: atTheEdge, load: underLoad, minutes, quick, _: unknown, ...others } =
+    parseArgs(
+      Deno.args,
+      {
+        boolean: ["quick", "load", "edge"],
+        string: ["away", "beside", "counts", "minutes"],
+        default: { minutes: "2" },
+      },
+    );
   const surprise = [...unknown, ...Object.keys(others)][0];
   if (surprise !== undefined || !(Number(minutes) > 0 && Number(away ?? minutes) > 0)) {
     console.error(
       `what is ${
         surprise ?? `--minutes=${minutes} --away=${away}`
-      }? deno task bench [--quick] [--load [--minutes=N] [--away=N] [--counts=N,N] [--beside=FOLDER]]`,
+      }? deno task bench [--quick] [--edge] [--load [--minutes=N] [--away=N] [--counts=N,N] [--beside=FOLDER]]`,
     );
     Deno.exit(2);
   }
@@ -219,6 +267,8 @@ if (import.meta.main) {
       away: Number(away ?? minutes),
       beside,
     }, say)
+    : atTheEdge
+    ? await measureTheEdge(stage, quick, say)
     : await measure(stage, quick, say);
   const [loadAfter = NaN] = Deno.loadavg();
   const report: Report = {
@@ -226,10 +276,14 @@ if (import.meta.main) {
     machine: await describeMachine(stage.client),
     program: underLoad ? "examples/tenants" : stage.program.description,
     quick,
-    subject: underLoad ? `many custom resources${beside === undefined ? "" : ", beside others"}` : undefined,
+    subject: atTheEdge
+      ? "the edge"
+      : underLoad
+      ? `many custom resources${beside === undefined ? "" : ", beside others"}`
+      : undefined,
     load: [loadBefore, loadAfter],
     notes: [
-      ...underLoad ? loadNotes : notes,
+      ...underLoad ? loadNotes : atTheEdge ? edgeNotes : notes,
       ...beside === undefined
         ? []
         : [`floor: the same by the sources of ${await commitOf(beside)}, in turns.`],
