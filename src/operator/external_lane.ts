@@ -25,7 +25,8 @@ import {
   withIntents,
 } from "./inventory.ts";
 import { type LaneContext, type Managed, mayWriteFor, type PassResult, refresh } from "./lane.ts";
-import { deletionsOf, type ParentPlan, recordedFor } from "./plan.ts";
+import type { ParentPlan } from "./plan.ts";
+import { deletionsOf, recordedFor } from "./plan_external.ts";
 import { unsettled } from "./progress.ts";
 import { describeChild, describeTarget, type ExternalWrite } from "./write.ts";
 

@@ -1,0 +1,146 @@
+/**
+ * The difference between what is in an external system and what should be there; the rest of the plan is in `plan.ts`.
+ *
+ * Guarantees: pure. Nothing is written that was not looked for, or in a system that is not known to be the one that the
+ * inventory is about. Only what the inventory records for a parent is deleted, and what stands there unrecorded is
+ * taken over on request only.
+ */
+
+import { compare } from "./compare.ts";
+import type {
+  Child,
+  Definition,
+  ExternalChild,
+  ExternalObject,
+  Failure,
+  Parent,
+  Snapshot,
+} from "./definition.ts";
+import {
+  indexed,
+  type Inventory,
+  type InventoryEntry,
+  inventoryNameOf,
+  isRecorded,
+  keyOfExternal,
+  readInventory,
+} from "./inventory.ts";
+import { adoptAnnotation, type Identity, mayAdopt } from "./ownership.ts";
+import { describeChild, type ExternalWrite } from "./write.ts";
+
+/** What this part of a plan is made from. */
+export interface ExternalPlanInput {
+  readonly definition: Definition;
+  readonly snapshot: Snapshot;
+  readonly identity: Identity;
+  /** Whether a custom resource, of whatever kind, with this uid is there. */
+  readonly isLiving: (uid: string) => boolean;
+}
+
+/** Why an object is not written that exists and is recorded for nobody; its condition shows what would be changed. */
+export const notOurs = "NotOurs";
+
+/** The write that makes one object as desired, or why there is none; undefined where it is so already. */
+export function planExternal(
+  input: ExternalPlanInput,
+  parent: Parent,
+  child: ExternalChild,
+): ExternalWrite | Failure | "unread" | "unknown" | undefined {
+  const state = input.snapshot.external(parent.metadata.uid);
+  if (state.phase !== "observed") return "unknown";
+  if (state.unread?.includes(child.kind) || !isProved(input, parent)) return "unread";
+  if (state.looked !== undefined && state.looked[keyOfExternal(child)] === undefined) return "unread";
+  const object = describeChild(child);
+  const observed = state.objects.find((object) => object.kind === child.kind && object.name === child.name);
+  const paths = observed === undefined
+    ? ["missing"]
+    : compare(child.fields, observed.fields, () => undefined).paths;
+  if (!child.singleton) {
+    const entry = indexed(inventoryOf(input)).get(keyOfExternal(child));
+    if (entry !== undefined && entry.parentUid !== parent.metadata.uid && input.isLiving(entry.parentUid)) {
+      const message =
+        `${object} is kept by ${entry.owner ?? "another custom resource"} already: remove it from one ` +
+        "of the two";
+      return { object, reason: "Conflict", message };
+    }
+    if (observed !== undefined && !isRecorded(entry, observed) && !mayAdopt(parent, input.identity)) {
+      const change = paths.length === 0 ? "nothing would change" : `would change ${paths.join(", ")}`;
+      const message = `${object} exists and was not made by this operator (${change}): set the annotation ` +
+        `${adoptAnnotation(input.identity)}: "true" to have it taken over, or choose another name`;
+      return { object, reason: notOurs, message };
+    }
+  }
+  if (child.blocked !== undefined) return { object, ...child.blocked };
+  if (observed === undefined) return { world: "external", verb: "create", child, observed, paths };
+  return paths.length === 0 ? undefined : { world: "external", verb: "update", child, observed, paths };
+}
+
+const emptyInventory: Inventory = { id: "", entries: [] };
+
+function inventoryOf({ definition, snapshot }: ExternalPlanInput): Inventory {
+  return readInventory(snapshot, definition) ?? emptyInventory;
+}
+
+/** Whether what is looked at is the system that the inventory is about. Whoever plants the id needs no proof. */
+function isProved(input: ExternalPlanInput, parent: Parent): boolean {
+  if (input.definition.sharedInventoryName === undefined) return true;
+  const { id } = inventoryOf(input);
+  return id !== "" && input.snapshot.external(parent.metadata.uid).marker === id;
+}
+
+/** What is recorded for this parent and desired no more. */
+export function obsoleteExternals(
+  input: ExternalPlanInput,
+  parent: Parent,
+  children: readonly Child[],
+): { readonly deletions: readonly ExternalWrite[]; readonly forgotten: readonly InventoryEntry[] } {
+  const state = input.snapshot.external(parent.metadata.uid);
+  if (inventoryNameOf(input.definition) === undefined) return { deletions: [], forgotten: [] };
+  if (state.phase !== "observed" || !isProved(input, parent)) return { deletions: [], forgotten: [] };
+  const kept = new Set(children.map((child) => child.type === "external" ? keyOfExternal(child) : ""));
+  const surplus = recordedFor(inventoryOf(input), parent)
+    .filter((entry) => !entry.singleton && !kept.has(keyOfExternal(entry)))
+    .filter((entry) => state.unread?.includes(entry.kind) !== true);
+  return deletionsOf(surplus, state.objects);
+}
+
+/** The entries of one parent. */
+export function recordedFor(inventory: Inventory, parent: Parent): readonly InventoryEntry[] {
+  let known = byParent.get(inventory);
+  if (known === undefined) {
+    known = Map.groupBy(inventory.entries, ({ parentUid }) => parentUid);
+    byParent.set(inventory, known);
+  }
+  return known.get(parent.metadata.uid) ?? [];
+}
+
+const byParent = new WeakMap<Inventory, ReadonlyMap<string, readonly InventoryEntry[]>>();
+
+/**
+ * The deletions of what `surplus` records, and what of it is gone. What goes with something else needs no deletion of its
+ * own.
+ */
+export function deletionsOf(
+  surplus: readonly InventoryEntry[],
+  objects: readonly ExternalObject[],
+): { readonly deletions: readonly ExternalWrite[]; readonly forgotten: readonly InventoryEntry[] } {
+  const byKey = new Map(objects.map((object) => [keyOfExternal(object), object]));
+  const found = surplus.flatMap((entry) => {
+    const observed = byKey.get(keyOfExternal(entry));
+    return observed !== undefined && isRecorded(entry, observed) ? [{ entry, observed }] : [];
+  });
+  const there = new Set(found.map(({ entry }) => entry));
+  const contained = new Set(found.flatMap(({ observed }) => observed.contains ?? []));
+  return {
+    deletions: found
+      .filter(({ entry }) => !contained.has(keyOfExternal(entry)))
+      .map(({ entry: { kind, name }, observed }): ExternalWrite => ({
+        world: "external",
+        verb: "delete",
+        child: { type: "external", kind, name, fields: {}, singleton: false },
+        observed,
+        paths: ["no longer wanted"],
+      })),
+    forgotten: surplus.filter((entry) => !there.has(entry)),
+  };
+}
