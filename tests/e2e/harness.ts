@@ -20,7 +20,7 @@ import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.
 import { ConfigMap, Namespace, Pod, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
-import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
+import { apiVersionOf, type KubeObject, type Resource } from "../../src/kubernetes/resource.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { servedSchema } from "../../src/operator/served_schema.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
@@ -444,18 +444,21 @@ export async function installCrd(
  * Waits until the garbage collector deletes what a deleted ControlPlane owned: it looks for new kinds every 30 s, and
  * what was deleted before it knew the kind stays for minutes.
  */
-export async function untilGarbageIsCollected(): Promise<void> {
-  await using scene = await Scene.open();
+export async function untilGarbageIsCollected(
+  home: SharedCluster = cluster,
+  resource: Resource = ControlPlane,
+): Promise<void> {
+  await using scene = await Scene.open({ cluster: home });
+  const { client, namespace } = scene;
   await eventually(
     "the garbage collector to know ControlPlanes",
     async () => {
       const name = `probe-${crypto.randomUUID()}`;
-      const { metadata: { uid } } = await scene.create({}, name);
-      const ownerReferences = [{ apiVersion: "iofog.org/v3", kind: ControlPlane.kind, name, uid }];
-      await scene.client.create(ConfigMap, {
-        metadata: { namespace: scene.namespace, name, ownerReferences },
-      });
-      await scene.client.delete(ControlPlane, { namespace: scene.namespace, name });
+      const owner = await client.create(resource, { metadata: { namespace, name } } as KubeObject);
+      const uid = owner.metadata?.uid ?? "";
+      const ownerReferences = [{ apiVersion: apiVersionOf(resource), kind: resource.kind, name, uid }];
+      await client.create(ConfigMap, { metadata: { namespace, name, ownerReferences } });
+      await client.delete(resource, { namespace, name });
       await systemClock.sleep(1_000);
       return await scene.find(ConfigMap, name);
     },

@@ -10,10 +10,11 @@ import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
 import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
+import { PotControlPlane } from "../../src/resources/controlplane/pot/definition.ts";
 import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf, type ControlPlaneObject, type Json, merged, stateOf } from "./harness.ts";
+import { leaveAsPotOperator } from "./pot_go_operator.ts";
 import { KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
 import { eventually, pause } from "./waiting.ts";
 
@@ -167,27 +168,9 @@ potScenario(
 
 potScenario("what PoT operator 3.7.2 left is taken over, and nothing restarts", cluster, async (pot) => {
   const { scene } = pot;
-  const { client, namespace } = scene;
-  const recorded = (file: string) =>
-    Deno.readTextFile(new URL(`../golden/pot/all-lb/${file}`, import.meta.url));
-  const { loadBalancerStatus } = parse(await recorded("given.yaml")) as {
-    loadBalancerStatus: Record<string, { ip: string }>;
-  };
-  for (const [name, address] of Object.entries(loadBalancerStatus)) {
-    scene.kubelet.cloud.assign({ namespace, name }, address);
-  }
+  const { client } = scene;
   const { metadata: { uid } } = await pot.create();
-  const authorities = new Map<string, Awaited<ReturnType<typeof makeCa>>>();
-  for (const child of parseAll(await recorded("children.yaml")) as (KubeObject & { stringData?: Json })[]) {
-    const resource = potDefinition().childResources.find(({ kind }) => kind === child.kind);
-    const { name = "", labels = {}, annotations } = child.metadata ?? {};
-    const ownerReferences = (child.metadata?.ownerReferences ?? []).map((owner) => ({ ...owner, uid }));
-    const metadata = { name, namespace, labels, ownerReferences, ...(annotations && { annotations }) };
-    const stringData = child.stringData && await secretsOf(name, child.stringData, authorities);
-    await client.create(resource!, { ...child, metadata, ...(stringData && { stringData }) } as KubeObject, {
-      fieldManager: "iofog-operator",
-    });
-  }
+  const authorities = await leaveAsPotOperator(scene, uid);
   const pods = async () =>
     (await scene.list(Pod)).filter(({ status }) => status?.phase === "Running")
       .map(({ metadata }) => metadata?.uid ?? "").sort();
@@ -212,21 +195,6 @@ potScenario("what PoT operator 3.7.2 left is taken over, and nothing restarts", 
   const authority = await scene.get(Secret, "router-site-ca");
   assertEquals(atob(authority.data?.["tls.crt"] ?? ""), authorities.get("router-site-ca")?.["tls.crt"]);
 });
-
-/** The values of a recorded Secret, with real ones for what the recording only describes. */
-async function secretsOf(
-  name: string,
-  values: Json,
-  authorities: Map<string, Awaited<ReturnType<typeof makeCa>>>,
-): Promise<Json> {
-  if (values["jsk"] !== undefined) return { jsk: registerSecret(btoa("k".repeat(32))) };
-  if (values["tls.crt"] === undefined) return values;
-  const signer = /signed by Secret ([a-z-]+)/.exec(`${values["tls.crt"]}`)?.[1] ?? name;
-  const ca = authorities.get(signer) ?? await makeCa(signer, Date.now(), [signer]);
-  authorities.set(signer, ca);
-  if (signer === name) return { ...ca, "ca.crt": ca["tls.crt"] };
-  return { ...await makeLeaf(ca, ["router"], Date.now()), "ca.crt": ca["tls.crt"] };
-}
 
 potScenario(
   "the PoT samples with an Ingress, and with all that is external, become ready",

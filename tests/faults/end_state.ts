@@ -3,10 +3,9 @@
  * times, keys, addresses), but with everything that depends on it still told apart.
  */
 
-import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
+import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf } from "../e2e/harness.ts";
 import type { Trial } from "./trial.ts";
 
@@ -15,7 +14,7 @@ export type EndState = Readonly<Record<string, string>>;
 
 /** Reads what there is. */
 export async function readEndState(trial: Trial): Promise<EndState> {
-  const definition = controlPlaneDefinition();
+  const { definition } = trial.flavour;
   const kinds = await Promise.all(
     [definition.resource, ...definition.childResources].map(async (resource) =>
       (await trial.list(resource))
@@ -24,9 +23,7 @@ export async function readEndState(trial: Trial): Promise<EndState> {
     ),
   );
   const names = new Map<string, string>();
-  const { users, router, config, lastIds } = trial.controller.state;
-  const inController = { users, router, config, lastIds };
-  const entries = [...kinds.flat(), ["Controller", inController] as const]
+  const entries = [...kinds.flat(), ["Controller", trial.outside()] as const]
     .sort(([one], [other]) => one < other ? -1 : 1);
   return Object.fromEntries(
     entries.map(([key, value]) => [key, anonymous(JSON.stringify(value, sorted, 1), trial, names)]),
@@ -44,7 +41,8 @@ export async function isAtRest(trial: Trial): Promise<boolean> {
   const inventory = await trial.find(ConfigMap, "iofog-inventory");
   const entries = JSON.parse(inventory?.data?.["entries"] ?? "[]") as { confirmed: boolean }[];
   if (entries.length === 0 || entries.some(({ confirmed }) => !confirmed)) return false;
-  return (await trial.list(Deployment)).every(({ metadata, spec, status }) =>
+  const workloads = [...await trial.list(Deployment), ...await trial.list(StatefulSet)];
+  return workloads.every(({ metadata, spec, status }) =>
     status?.observedGeneration === metadata?.generation && status?.replicas === spec?.replicas &&
     status?.updatedReplicas === spec?.replicas && status?.readyReplicas === spec?.replicas
   );
@@ -111,6 +109,11 @@ function anonymous(text: string, { namespace }: Trial, names: Map<string, string
       names.set(id, name);
       return name;
     })
+    // Keys, accounts and fingerprints of PoT.
+    .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]+/g, "<jwt>")
+    .replace(/\bS?[AOU][A-Z2-7]{55}\b/g, "<nats key>")
+    .replace(/\b[A-Za-z0-9+/]{43}=/g, "<key>")
+    .replace(/\b[0-9a-f]{64}\b/g, "<fingerprint>")
     // Hashes of what is desired, where the namespace is part of it.
     .replace(/\b[0-9a-f]{16}-[0-9a-f]{16}\b/g, "<settled>")
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")

@@ -1,17 +1,23 @@
 /**
  * Runs plans of `sieve.ts` side by side and prints a table; the last line is `N passed, N failed`.
  *
- *     main.ts [--share=N] [--jobs=N] [--scenario=WORDS] [--plan=WORDS]
+ *     main.ts [--share=N] [--pot-share=N] [--jobs=N] [--scenario=WORDS] [--plan=WORDS]
  *
- * `--share=3` runs every third plan of each scenario. Wants the cluster that `deno task faults` starts, and leaves its
+ * `--share=3` runs every third plan of each scenario, `--pot-share` of those of PoT. Wants the cluster that `deno task faults` starts, and leaves its
  * namespaces in it.
  */
 
 import { parseArgs } from "@std/cli";
-import { cluster, untilGarbageIsCollected } from "../e2e/harness.ts";
+import { PotControlPlane } from "../../src/resources/controlplane/pot/definition.ts";
+import { type SharedCluster, startCluster } from "../cluster/mod.ts";
+import { cluster, installCrd, untilGarbageIsCollected } from "../e2e/harness.ts";
 import { timed } from "../e2e/waiting.ts";
+import { registerSecret } from "../secrets.ts";
 import { stockRsaKeys } from "./key_stock.ts";
-import { type Scenario, scenarios } from "./scenarios.ts";
+import { type Flavour, iofogFlavour, potFlavour } from "./flavour.ts";
+import { potScenarios } from "./pot_scenarios.ts";
+import type { Scenario } from "./scenario.ts";
+import { scenarios } from "./scenarios.ts";
 import { type CleanRun, describePlan, type PlanResult, runClean, runPlan } from "./sieve.ts";
 import { World } from "./trial.ts";
 
@@ -62,11 +68,41 @@ async function runScenario(world: World, scenario: Scenario, { jobs, only, share
   };
 }
 
+/** Where a flavour is tried. */
+interface Place {
+  readonly flavour: Flavour;
+  readonly home: SharedCluster;
+  stop?(): Promise<void>;
+}
+
+/** Runs the scenarios that were asked for, one after the other. */
+async function tryAll(table: readonly Scenario[], choice: Choice, open: () => Promise<Place>): Promise<void> {
+  const chosen = table.filter(({ name }) => name.includes(args.scenario ?? ""));
+  if (chosen.length === 0) return;
+  const { flavour, home, stop } = await open();
+  try {
+    await untilGarbageIsCollected(home, flavour.resource);
+    await using world = await World.open(home, flavour, { tidy: false });
+    for (const scenario of chosen) {
+      try {
+        const row = await runScenario(world, scenario, choice);
+        rows.push(row);
+        console.log(`${scenario.name}: ${row.plans} plans, ${row.passed} passed, ${row.seconds} s`);
+      } catch (error) {
+        broken++;
+        console.log(`FAILED ${scenario.name}, clean: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  } finally {
+    await stop?.();
+  }
+}
+
 function tableLine(cells: readonly (string | number)[]): string {
   return cells.map((cell, column) => column === 0 ? `${cell}`.padEnd(42) : `${cell}`.padStart(8)).join("");
 }
 
-const args = parseArgs(Deno.args, { string: ["jobs", "share", "scenario", "plan"] });
+const args = parseArgs(Deno.args, { string: ["jobs", "share", "pot-share", "scenario", "plan"] });
 const choice = { jobs: Number(args.jobs ?? 8), share: Number(args.share ?? 1), only: args.plan ?? "" };
 const rejections: string[] = [];
 globalThis.addEventListener("unhandledrejection", (event) => {
@@ -74,23 +110,17 @@ globalThis.addEventListener("unhandledrejection", (event) => {
   const { reason } = event;
   rejections.push(reason instanceof Error ? reason.stack ?? reason.message : String(reason));
 });
-stockRsaKeys();
-await untilGarbageIsCollected();
 const rows: Row[] = [];
 let broken = 0;
-{
-  await using world = await World.open(cluster, { tidy: false });
-  for (const scenario of scenarios.filter(({ name }) => name.includes(args.scenario ?? ""))) {
-    try {
-      const row = await runScenario(world, scenario, choice);
-      rows.push(row);
-      console.log(`${scenario.name}: ${row.plans} plans, ${row.passed} passed, ${row.seconds} s`);
-    } catch (error) {
-      broken++;
-      console.log(`FAILED ${scenario.name}, clean: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-}
+stockRsaKeys();
+await tryAll(scenarios, choice, () => Promise.resolve({ flavour: iofogFlavour(), home: cluster }));
+// A cluster of its own: operators of ioFog look only after what is served.
+await tryAll(potScenarios, { ...choice, share: Number(args["pot-share"] ?? choice.share) }, async () => {
+  const home = await startCluster();
+  registerSecret(home.adminToken);
+  await installCrd(home, PotControlPlane);
+  return { flavour: await potFlavour(), home, stop: () => home.stop() };
+});
 console.log("");
 console.log(tableLine(["scenario", "writes", "lists", "plans", "run", "passed", "seconds"]));
 for (const { lists, passed, plans, scenario, seconds, writes } of rows) {

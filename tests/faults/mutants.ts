@@ -67,6 +67,96 @@ const mutants: readonly Mutant[] = [
       name: "applyWrite() sets a fresh revision in the same write",
     },
   },
+  {
+    name: "PoT: the Controller's entries dropped from the router's configuration",
+    file: "src/resources/controlplane/pot/router_document.ts",
+    from: "const wanted = [...own, ...foreign.values()];",
+    to: "const wanted = [...own];",
+    test: {
+      file: "src/resources/controlplane/pot/router_document_test.ts",
+      name: "routerDocument() puts ours back and keeps what the Controller added",
+    },
+  },
+  {
+    name: "PoT: the Controller's routes dropped from NATS",
+    file: "src/resources/controlplane/pot/nats_configuration.ts",
+    from: "const routes = [...new Set([...own, ...foreign])];",
+    to: "const routes = [...new Set([...own])];",
+    test: {
+      file: "src/resources/controlplane/pot/nats_configuration_test.ts",
+      name: "serverConfiguration() and the Controller edit the routes",
+    },
+  },
+  {
+    name: "PoT: accounts removed from the JWT bundle",
+    file: "src/resources/controlplane/pot/nats.ts",
+    from: "    ...live,\n    ...Object.fromEntries(listed",
+    to: "    ...Object.fromEntries(listed",
+    test: {
+      file: "src/resources/controlplane/pot/nats_test.ts",
+      name: "the JWT bundle keeps what the Controller added",
+    },
+  },
+  {
+    name: "PoT: a JWT bundle made anew without the Controller's list",
+    file: "src/resources/controlplane/pot/nats.ts",
+    from: "if (live === undefined && (accounts === undefined || bootstrap === undefined)) return [];",
+    to: "if (live === undefined && bootstrap === undefined) return [];",
+    test: {
+      file: "src/resources/controlplane/pot/nats_test.ts",
+      name: "a JWT bundle that is gone is made only from the whole list of accounts",
+    },
+  },
+  {
+    name: "PoT: a new JetStream key beside claims with data",
+    file: "src/resources/controlplane/pot/nats.ts",
+    from: "if (owners.length === 0) return Promise.resolve",
+    to: "if (owners.length >= 0) return Promise.resolve",
+    test: {
+      file: "src/resources/controlplane/pot/nats_test.ts",
+      name: "JetStream's key belongs to the claims, and is never made anew beside data",
+    },
+  },
+  {
+    name: "PoT: the authority replaced with its certificates",
+    file: "src/resources/controlplane/pot/certificates.ts",
+    from: 'return { ...made, "ca.crt": made["tls.crt"] };\n  })];',
+    to: 'return { ...made, "ca.crt": made["tls.crt"] };\n  }, live && "renewed")];',
+    test: {
+      file: "src/resources/controlplane/pot/certificates_test.ts",
+      name: "certificateSecrets() makes new certificates for other names, with the same authority",
+    },
+  },
+  {
+    name: "PoT: NATS scaled by two at a time",
+    file: "src/resources/controlplane/pot/nats_scale.ts",
+    from: "if (wanted > now) return { servers: now + 1 };",
+    to: "if (wanted > now) return { servers: now + 2 };",
+    test: {
+      file: "src/resources/controlplane/pot/nats_scale_test.ts",
+      name: "nextScale() begins with what is wanted, and goes one at a time",
+    },
+  },
+  {
+    name: "PoT: the server with the only copy of a stream leaves",
+    file: "src/resources/controlplane/pot/nats_scale.ts",
+    from: "return left < Math.floor(wanted / 2) + 1;",
+    to: "return left < 0;",
+    test: {
+      file: "src/resources/controlplane/pot/nats_scale_test.ts",
+      name: "nextScale() keeps a server that has the only copy of a stream",
+    },
+  },
+  {
+    name: "PoT: data and keys given up with NATS",
+    file: "src/resources/controlplane/pot/nats.ts",
+    from: 'return [...jetStreamKey(inputs, "kept"), ...keptAuthorities(inputs, NATS), ...claims(inputs)];',
+    to: "return [];",
+    test: {
+      file: "src/resources/controlplane/pot/nats_test.ts",
+      name: "disabled, only data and the keys to it stay; enabled again, they are found",
+    },
+  },
 ];
 
 /** Runs the mutant's test on a copy of the sources in `folder`; returns its exit code. */

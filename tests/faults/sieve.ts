@@ -7,13 +7,12 @@
  * first list of a kind as it was before anything was installed.
  */
 
-import { controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
-import { present } from "../e2e/harness.ts";
+import { describeStatus, present } from "../e2e/harness.ts";
 import { eventually, pause, timed } from "../e2e/waiting.ts";
 import { endAfter, endBefore, replace } from "./actions.ts";
 import { differences, type EndState, isAtRest, readEndState } from "./end_state.ts";
 import type { Answer, Exchange, Match, ProxiedRequest } from "./proxy.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Trial, TriedOperator, World } from "./trial.ts";
 
 /** What a clean run came to and took. */
@@ -191,14 +190,13 @@ async function install(trial: Trial, scenario: Scenario): Promise<void> {
 async function untilIdle(trial: Trial, operator: TriedOperator, isOver = () => false): Promise<void> {
   await eventually(
     "the operator to be idle",
-    async () => isOver() || listed(operator).size >= KINDS && await isAtRest(trial),
+    async () =>
+      isOver() ||
+      listed(operator).size > trial.flavour.definition.childResources.length && await isAtRest(trial),
     Boolean,
     { withinMs: WITHIN_MS },
   );
 }
-
-/** Kinds that an operator lists at least. */
-const KINDS = 1 + controlPlaneDefinition().childResources.length;
 
 function listed({ api }: TriedOperator): ReadonlySet<string> {
   return new Set(api.seen(lists).filter(({ status }) => status === 200).map(({ request }) => request.plural));
@@ -215,7 +213,11 @@ async function untilDone(trial: Trial, scenario: Scenario, expected?: EndState):
       const { size } = new Set(trial.exchanges().filter(isWrite));
       if (size !== writes) quietSince = performance.now();
       writes = size;
-      if (!await isAtRest(trial) || await scenario.isDone?.(trial) === false) return false;
+      if (!await isAtRest(trial) || await scenario.isDone?.(trial) === false) {
+        const object = await trial.controlPlane();
+        why = ["not at rest", object === undefined ? "no ControlPlane" : describeStatus(object)];
+        return false;
+      }
       if (expected === undefined) return performance.now() - quietSince > QUIET_MS;
       why = differences(expected, await readEndState(trial));
       return why.length === 0;

@@ -12,6 +12,7 @@ import { eventually } from "../e2e/waiting.ts";
 import { endAfter, endBefore } from "./actions.ts";
 import { operateBehindProxy } from "./behind_proxy.ts";
 import { stockRsaKeys } from "./key_stock.ts";
+import { iofogFlavour } from "./flavour.ts";
 import type { Match } from "./proxy.ts";
 import { scenarios } from "./scenarios.ts";
 import { describePlan, runClean, runPlan } from "./sieve.ts";
@@ -39,7 +40,7 @@ for (const each of scenarios.filter(({ name }) => name in chosen)) {
     sanitizeResources: true,
     async fn() {
       stockRsaKeys();
-      await using world = await World.open(cluster);
+      await using world = await World.open(cluster, iofogFlavour());
       const clean = await runClean(world, each);
       const plans = clean.plans.filter((plan) => chosen[each.name]?.includes(describePlan(plan)));
       assertEquals(plans.map(describePlan).sort(), [...chosen[each.name] ?? []].sort());

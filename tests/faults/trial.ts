@@ -12,18 +12,23 @@ import { run } from "../../src/cli/run.ts";
 import type { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
-import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Namespace, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
+import {
+  ConfigMap,
+  Namespace,
+  PersistentVolumeClaim,
+  Secret,
+} from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
-import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { connectCluster, type PlayedKubelet, playKubelet, type SharedCluster } from "../cluster/mod.ts";
 import { writeKubeconfig } from "../cluster/mod.ts";
-import { type Controller, startController } from "../controller/controller.ts";
-import { type ControlPlaneObject, type Json, merged, NAME, newPassword } from "../e2e/harness.ts";
+import type { Controller } from "../controller/controller.ts";
+import { type ControlPlaneObject, type Json, merged } from "../e2e/harness.ts";
+import { present } from "../json.ts";
+import { JWT_BUNDLE } from "../../src/resources/controlplane/pot/nats.ts";
 import { recordOutput } from "../secrets.ts";
+import type { Flavour, Prepared } from "./flavour.ts";
 import { type Exchange, Proxy } from "./proxy.ts";
-
-const LEASE = "44586fd0.iofog.org";
 
 /** What is kept of the past of one namespace. */
 export interface History {
@@ -38,6 +43,7 @@ export class World implements AsyncDisposable {
   readonly #namespaces: string[] = [];
   readonly #histories = new Map<string, { contents: Map<string, string[]>; violations: string[] }>();
   readonly #generations = new Map<string, number>();
+  readonly #accounts = new Map<string, readonly string[]>();
   readonly #ending = new AbortController();
   readonly #watching: Promise<unknown>;
 
@@ -46,8 +52,7 @@ export class World implements AsyncDisposable {
     readonly client: KubernetesClient,
     readonly kubelet: PlayedKubelet,
     private readonly kubeletClient: KubernetesClient,
-    /** Of the user in every spec. */
-    readonly password: string,
+    readonly flavour: Flavour,
     /** For kubeconfigs. */
     readonly folder: string,
     /** Whether namespaces are deleted at the end of their trial: not where the cluster goes anyway. */
@@ -56,20 +61,22 @@ export class World implements AsyncDisposable {
   ) {
     this.#namespaces = namespaces;
     const watches = [
-      this.#watch(ControlPlane, (object) => this.#noteGeneration(object as ControlPlaneObject)),
+      this.#watch(flavour.resource, (object) => this.#noteGeneration(object as ControlPlaneObject)),
       this.#watch(Secret, (object) => this.#noteContent("Secret", object, (object as Secret).data)),
       this.#watch(PersistentVolumeClaim, (object) => this.#noteContent("PersistentVolumeClaim", object, {})),
+      this.#watch(ConfigMap, (object) => this.#noteAccounts(object as ConfigMap)),
     ];
     this.#watching = Promise.all(watches);
   }
 
-  static async open(cluster: SharedCluster, { tidy = true } = {}): Promise<World> {
+  static async open(cluster: SharedCluster, flavour: Flavour, { tidy = true } = {}): Promise<World> {
     const client = connectCluster(cluster, { userAgent: "fault-test" });
     const namespaces: string[] = [];
     const kubeletClient = connectCluster(cluster, { userAgent: "played-kubelet" });
-    const kubelet = playKubelet(kubeletClient, { namespaces });
+    // Nobody waits for `minReadySeconds`.
+    const kubelet = playKubelet(kubeletClient, { namespaces, clockBehindMs: 60_000 });
     const folder = await Deno.makeTempDir({ prefix: "iofog-operator-faults-" });
-    return new World(cluster, client, kubelet, kubeletClient, newPassword(), folder, tidy, namespaces);
+    return new World(cluster, client, kubelet, kubeletClient, flavour, folder, tidy, namespaces);
   }
 
   async openTrial(): Promise<Trial> {
@@ -77,7 +84,7 @@ export class World implements AsyncDisposable {
     await this.client.create(Namespace, { metadata: { name: namespace } });
     this.#histories.set(namespace, { contents: new Map(), violations: [] });
     this.#namespaces.push(namespace);
-    return new Trial(this, namespace, await startController());
+    return await Trial.open(this, namespace);
   }
 
   historyOf(namespace: string): History {
@@ -87,14 +94,16 @@ export class World implements AsyncDisposable {
   async close(namespace: string): Promise<void> {
     this.#histories.delete(namespace);
     if (this.tidy) {
-      const deployments = await this.client.list(Deployment, { namespace });
-      await Promise.all(
-        deployments.items.map(({ metadata }) =>
-          this.client.delete(Deployment, { namespace, name: metadata?.name ?? "" }, {
-            propagationPolicy: "Foreground",
-          }).catch(() => {})
-        ),
-      );
+      for (const workload of [Deployment, StatefulSet] as readonly Resource[]) {
+        const { items } = await this.client.list(workload, { namespace });
+        await Promise.all(
+          items.map(({ metadata }) =>
+            this.client.delete(workload, { namespace, name: metadata?.name ?? "" }, {
+              propagationPolicy: "Foreground",
+            }).catch(() => {})
+          ),
+        );
+      }
       await this.client.delete(Namespace, { name: namespace });
     }
   }
@@ -105,6 +114,7 @@ export class World implements AsyncDisposable {
     await this.kubelet.close();
     this.kubeletClient.transport.close?.();
     this.client.transport.close?.();
+    await this.flavour[Symbol.asyncDispose]();
     await Deno.remove(this.folder, { recursive: true });
   }
 
@@ -135,6 +145,18 @@ export class World implements AsyncDisposable {
     this.#generations.set(uid, generation);
   }
 
+  /** NATS deletes the data of an account that is missing: whatever was in the bundle stays there. */
+  #noteAccounts({ data = {}, metadata: { name, namespace = "", uid = "" } = {} }: ConfigMap): void {
+    if (name !== JWT_BUNDLE) return;
+    const gone = (this.#accounts.get(uid) ?? []).filter((key) => !(key in data));
+    if (gone.length > 0) {
+      this.#histories.get(namespace)?.violations.push(
+        `accounts were taken from the bundle: ${gone.join(", ")}`,
+      );
+    }
+    this.#accounts.set(uid, Object.keys(data));
+  }
+
   #noteContent(kind: string, { metadata }: KubeObject, data: unknown): void {
     const contents = this.#histories.get(metadata?.namespace ?? "")?.contents;
     if (contents === undefined) return;
@@ -163,32 +185,54 @@ export class Trial implements AsyncDisposable {
   /** Where scenarios keep what they need later. */
   readonly kept = new Map<string, unknown>();
 
-  constructor(
+  #prepared: Prepared | undefined;
+
+  private constructor(
     readonly world: World,
     readonly namespace: string,
-    readonly controller: Controller,
   ) {}
+
+  static async open(world: World, namespace: string): Promise<Trial> {
+    const trial = new Trial(world, namespace);
+    trial.#prepared = await world.flavour.prepare({
+      client: world.client,
+      namespace,
+      find: (resource, name) => trial.find(resource, name),
+    });
+    return trial;
+  }
 
   get client(): KubernetesClient {
     return this.world.client;
   }
 
-  /** A valid spec, with parts replaced. */
-  spec(changes: Json = {}): Json {
-    const password = btoa(this.world.password);
-    const user = { name: "Some", surname: "Body", email: "somebody@example.com", password };
-    const type = "LoadBalancer";
-    return merged({ user, services: { controller: { type }, router: { type } } }, changes);
+  get flavour(): Flavour {
+    return this.world.flavour;
   }
 
-  async create(changes: Json = {}): Promise<void> {
-    const metadata = { namespace: this.namespace, name: NAME };
-    await this.client.create(ControlPlane, { metadata, spec: this.spec(changes) } as KubeObject);
+  get controller(): Controller {
+    return present(this.#prepared).controller;
+  }
+
+  /** What there is outside of Kubernetes. */
+  outside(): unknown {
+    return present(this.#prepared).outside();
+  }
+
+  /** A valid spec, with parts replaced. */
+  spec(changes: Json = {}): Json {
+    return merged(present(this.#prepared).spec, changes);
+  }
+
+  async create(changes: Json = {}): Promise<string> {
+    const metadata = { namespace: this.namespace, name: this.flavour.object };
+    const made = { metadata, spec: this.spec(changes) } as KubeObject;
+    return (await this.client.create(this.flavour.resource, made)).metadata?.uid ?? "";
   }
 
   async change(spec: Json): Promise<void> {
-    const target = { namespace: this.namespace, name: NAME };
-    await this.client.patch(ControlPlane, target, { type: "merge", patch: { spec } });
+    const target = { namespace: this.namespace, name: this.flavour.object };
+    await this.client.patch(this.flavour.resource, target, { type: "merge", patch: { spec } });
   }
 
   async find<T extends KubeObject>(resource: Resource<T>, name: string): Promise<T | undefined> {
@@ -205,7 +249,7 @@ export class Trial implements AsyncDisposable {
   }
 
   async controlPlane(): Promise<ControlPlaneObject | undefined> {
-    return await this.find(ControlPlane, NAME) as ControlPlaneObject | undefined;
+    return await this.find(this.flavour.resource, this.flavour.object) as ControlPlaneObject | undefined;
   }
 
   /** Starts an operator; `prepare` sets rules before its first request. */
@@ -260,6 +304,7 @@ export class Trial implements AsyncDisposable {
         lines.push(line);
         recordOutput("operator on trial", line);
       },
+      ...(this.flavour.natsMonitorAt && { natsMonitorAt: this.flavour.natsMonitorAt }),
     }));
     this.operators.push(operator);
     return operator;
@@ -267,7 +312,7 @@ export class Trial implements AsyncDisposable {
 
   /** A process that was killed keeps its Lease for 15 s: not waited for here, but in lease_test.ts. */
   async freeLease(): Promise<void> {
-    const target = { namespace: this.namespace, name: LEASE };
+    const target = { namespace: this.namespace, name: this.flavour.definition.leaseName };
     await this.client.delete(Lease, target).catch((error) => {
       if (!isStatus(error, 404)) throw error;
     });

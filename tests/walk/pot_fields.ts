@@ -314,6 +314,8 @@ const walks: readonly Walk[] = [
     examples: ["edge.example.com", "2001:db8::1"],
     limits: [1, 253],
     changes: [...natsLeaves, natsConfiguration, ...hub],
+    // The Controller forgets no hub.
+    unlessRemoved: hub,
     madeAnew: [...leavesMadeAnew, ...batchMadeAnew],
   },
   ...["serverPort", "clusterPort", "leafPort", "mqttPort", "httpPort"].map((name): Walk => ({
@@ -550,7 +552,12 @@ const walks: readonly Walk[] = [
     base: "plain",
     examples: ["Retain"],
     others: "untried",
-    changes: ["PersistentVolumeClaim controller-sqlite"],
+    changes: [
+      "PersistentVolumeClaim controller-sqlite",
+      ...["default-nats-local-ca", "default-router-local-ca", "nats-site-ca", "router-site-ca"].map((name) =>
+        `Secret ${name}`
+      ),
+    ],
   },
   ...([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const).map((
     [field, kind],

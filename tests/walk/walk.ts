@@ -18,7 +18,7 @@ import type { Condition } from "../../src/operator/definition.ts";
 import { titleOf } from "../golden/recordings.ts";
 import { eventually } from "../e2e/waiting.ts";
 import { registerSecret } from "../secrets.ts";
-import type { Json } from "../json.ts";
+import { type Json, present } from "../json.ts";
 import { at, type Field, names, put } from "./fields.ts";
 import { type Known, stepsOf } from "./steps.ts";
 
@@ -32,6 +32,8 @@ export interface Walk extends Known {
   readonly changes: readonly string[];
   /** Of `changes`, titles of what stays changed when the field is as it was. */
   readonly stays?: readonly string[];
+  /** Of `changes`, titles of what stays as it is when the field is removed: nothing else can be said there. */
+  readonly unlessRemoved?: readonly string[];
   /** What the pods are called that start again, and no others. */
   readonly restarts?: readonly string[];
   /** Fields of children that come back with another value: `Secret router-amqps data.tls.key`; the reason is beside it. */
@@ -119,6 +121,13 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       throw error;
     }
   };
+  /** What is there once `accept` takes it; what is there in the end where it does not. */
+  const lookUntil = async (accept: (seen: Sight) => boolean) => {
+    let seen: Sight | undefined;
+    const read = async () => seen = await look(walked);
+    await eventually("it", read, accept, { withinMs: 10_000, show: () => "" }).catch(() => {});
+    return present(seen);
+  };
   const goTo = (
     what: string,
     value: unknown,
@@ -130,7 +139,10 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       assertEquals(await write(walked, put(spec, field.path, value)), undefined, "the API server refuses it");
       start.availability.forget();
       await arrive();
-      const now = await look(walked);
+      // Some of it is done after it is ready, or after a condition tells.
+      const now = await lookUntil((seen) =>
+        isSameSet(changed(last, seen), changes) && isSameSet(restarted(last, seen), restarts)
+      );
       for (const { name, replicas } of rolling(last, now)) {
         const fewest = start.availability.fewest.get(name) ?? replicas;
         assert(fewest >= replicas, `Deployment ${name} had only ${fewest} of ${replicas} pods available`);
@@ -145,7 +157,7 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
     await step("back at", before, async () => {
       await walk.afterwards?.(walked);
       if (walk.afterwards !== undefined) await walked.untilReady();
-      last = await look(walked);
+      last = await lookUntil((seen) => differences(base, seen, walk.madeAnew).length === 0);
       assertEquals(differences(base, last, walk.madeAnew), [], "not everything is as it was");
     });
   };
@@ -156,13 +168,7 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       assertEquals(differences(last, await look(walked)), [], "something changed");
     });
   const tell = async (value: unknown, changes: readonly string[], restarts: readonly string[]) => {
-    await goTo("changed to", value, changes, restarts, async () => {
-      await untilTold(walked, field);
-      // It is told of before all is done.
-      const isDone = (now: Sight) =>
-        isSameSet(changed(last, now), changes) && isSameSet(restarted(last, now), restarts);
-      await eventually("the changes", () => look(walked), isDone, { withinMs: 10_000 }).catch(() => {});
-    });
+    await goTo("changed to", value, changes, restarts, () => untilTold(walked, field));
     if (walk.mend === undefined) return;
     await step("mended at", value, async () => {
       await walk.mend?.(walked);
@@ -170,10 +176,12 @@ export async function walkField(start: Start, walk: Walk, field: Field): Promise
       last = await look(walked);
     });
   };
-  const { changes, restarts = [], stays = [] } = walk;
+  const { restarts = [], stays = [], unlessRemoved = [] } = walk;
+  let changes = walk.changes;
   const { secrets, steps } = stepsOf(walk, field, before, accepts);
   for (const secret of secrets) registerSecret(secret);
   for (const { effect, type, value } of steps) {
+    if (type === "remove") changes = walk.changes.filter((title) => !unlessRemoved.includes(title));
     const [changing, restarting] = effect ? [changes, restarts] : [[], []];
     if (type === "refuse") await refuse("changed to", value);
     else if (type === "tell") await tell(value, changing, restarting);

@@ -26,6 +26,7 @@ import { trustedIn } from "../../pki.ts";
 import type { ControllerLocation } from "../iofog/backend.ts";
 import type { ControllerAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
+import { certificatePairs } from "./certificates.ts";
 import { controllerCa } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
 import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
@@ -286,7 +287,8 @@ export class PotBackend implements ExternalBackend {
         throw new ExternalError(
           `the Controller has another certificate authority ${child.name} than Secret ${child.name}, so agents do not ` +
             "trust what that one signs: provision agents of the other one anew after you removed it from the Controller " +
-            `(DELETE /api/v3/certificates/ca/${child.name}; it is imported again then), or put it into the Secret`,
+            `(DELETE /api/v3/certificates/ca/${child.name}; it is imported again then), or put it into a Secret that ` +
+            `${authorityField(child.name)} names`,
           { reason: reasons.AUTHORITY_MISMATCH, retryable: false },
         );
       case VIEWER_CLIENT:
@@ -329,6 +331,12 @@ export class PotBackend implements ExternalBackend {
     this.#connections.set(parent.metadata.uid, connection);
     return connection;
   }
+}
+
+/** Where the spec has the name of a Secret with this authority. */
+function authorityField(authority: string): string {
+  const pair = Object.values(certificatePairs).find((each) => each.authority === authority);
+  return `spec.certificates.${pair?.field}.name`;
 }
 
 function closeConnection({ client, keycloak }: Connection): void {
@@ -416,7 +424,8 @@ function remedyOf(error: ControllerError): string {
   const ofKeycloak = error instanceof KeycloakError;
   switch (error.code) {
     case "InvalidClient":
-      return ". Correct spec.auth.controllerClient and spec.auth.controllerSecret, and let the client have a service account";
+      return ". Correct spec.auth.controllerClient and spec.auth.controllerSecret, or the key that spec.auth.controllerSecretRef " +
+        "names, and let the client have a service account";
     case "RealmNotFound":
       return ". Correct spec.auth.realm";
     case "OtherIssuer":
@@ -429,7 +438,7 @@ function remedyOf(error: ControllerError): string {
       return ofKeycloak ? ". Check that spec.auth.url is the address of a Keycloak" : "";
     case "Untrusted":
       return ofKeycloak
-        ? ". Name the authority of Keycloak's certificate in spec.auth.caSecretRef"
+        ? ". Name the authority of Keycloak's certificate in spec.auth.caSecretRef, by the name of its Secret and the key"
         : ". Put the authority of its certificate into ca.crt of the Secret in spec.controller.secretName, and let the " +
           "certificate be for the name above";
     case "Unreachable":

@@ -76,7 +76,7 @@ export function pairsOf(component: PotComponent): readonly CertificatePair[] {
 
 /** What certificates are made from. */
 export interface CertificateInputs extends Surroundings {
-  readonly spec: Pick<ControlPlaneSpec, "certificates">;
+  readonly spec: Pick<ControlPlaneSpec, "certificates" | "deletionPolicy">;
 }
 
 /** On the Secret of an authority: fingerprints, with commas between, of those that are not to be trusted any more. */
@@ -91,7 +91,7 @@ export function certificateSecrets(
   names: readonly string[] | undefined,
 ): GeneratedChild[] {
   return pairsOf(component).flatMap((pair) => [
-    ...authoritySecret(inputs, pair),
+    ...authoritySecrets(inputs, pair),
     ...leafSecret(inputs, pair, names),
   ]);
 }
@@ -100,7 +100,7 @@ export function certificateSecrets(
 export function keptAuthorities(inputs: CertificateInputs, component: PotComponent): GeneratedChild[] {
   return pairsOf(component)
     .filter(({ authority }) => inputs.snapshot.get(Secret, authority) !== undefined)
-    .flatMap((pair) => authoritySecret(inputs, pair));
+    .flatMap((pair) => authoritySecrets(inputs, pair));
 }
 
 /** Names of the Secrets whose content is read here, those that the spec names included. */
@@ -108,6 +108,12 @@ export function certificateSecretNames(certificates: ControlPlaneSpec["certifica
   return Object.values<CertificatePair>(certificatePairs).flatMap(({ authority, field, former, leaf }) =>
     [authority, leaf, former, certificates[field]?.name].filter((name) => name !== undefined)
   );
+}
+
+/** Who keeps the Controller's database keeps them too: it has copies in there, and takes no others. */
+function authoritySecrets(inputs: CertificateInputs, pair: CertificatePair): GeneratedChild[] {
+  const retained = inputs.spec.deletionPolicy === "Retain";
+  return authoritySecret(inputs, pair).map((child) => retained ? { ...child, retained } : child);
 }
 
 function authoritySecret(inputs: CertificateInputs, pair: CertificatePair): GeneratedChild[] {

@@ -18,7 +18,7 @@ type Given = Parameters<typeof certificateSecrets>[0]["spec"]["certificates"];
 const names = ["nats-0.nats-headless", "192.0.2.31"];
 
 function inputs(objects: readonly KubeObject[], certificates: Given = {}, now = NOW) {
-  const spec = { certificates };
+  const spec = { certificates, deletionPolicy: "Delete" as const };
   return { name: "pot", namespace: "pot", uid: "parent-uid", snapshot: snapshotOf(objects), now, spec };
 }
 
@@ -82,6 +82,15 @@ Deno.test("certificateSecrets() makes authorities first, each for its own name, 
   assert(isSignedWith(leaf["tls.crt"] ?? "", own["tls.crt"] ?? ""));
   assertEquals(leaf["ca.crt"], own["tls.crt"]);
   assertEquals((await pass(start.objects)).written, [], "nothing is left to do");
+});
+
+Deno.test("authorities stay where the Controller's database does, and what they sign is made again", () => {
+  const given = inputs([]);
+  const kept = (deletionPolicy: "Delete" | "Retain") =>
+    certificateSecrets({ ...given, spec: { ...given.spec, deletionPolicy } }, "nats", names)
+      .filter(({ retained }) => retained).map(({ object }) => object.metadata.name);
+  assertEquals(kept("Delete"), []);
+  assertEquals(kept("Retain"), ["nats-site-ca", "default-nats-local-ca"]);
 });
 
 Deno.test("certificateSecrets() makes new certificates for other names, with the same authority", async () => {

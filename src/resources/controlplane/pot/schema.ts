@@ -393,7 +393,12 @@ const spec = z.strictObject({
   certificates,
   pods,
   storage,
-  deletionPolicy,
+  deletionPolicy: deletionPolicy.meta({
+    description:
+      "What becomes of the claim with the sqlite database, and of the certificate authorities, of which the Controller " +
+      "has copies in its database, when the ControlPlane is deleted. Retained ones are used again by a ControlPlane of " +
+      "the same name; with an external database that is kept, set Retain.",
+  }),
   podDisruptionBudgets: optional(
     "PodDisruptionBudgets of the components: at most one pod of each may be evicted at a time.",
   ),
