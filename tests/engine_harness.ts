@@ -82,6 +82,8 @@ export interface HarnessOptions {
   readonly desired?: (context: DesiredContext) => readonly Child[];
   readonly definition?: Partial<Definition>;
   readonly backend?: ExternalBackend;
+  /** Other kinds of custom resources beside the Widgets. */
+  readonly others?: readonly Definition[];
   /** May break requests. */
   readonly hook?: RequestHook;
   /** Another one, whose time and API server this one shares. */
@@ -91,7 +93,9 @@ export interface HarnessOptions {
 /** See the module. */
 export function harness(options: HarnessOptions = {}) {
   const clock = options.beside?.clock ?? new VirtualClock();
-  const api = options.beside?.api ?? new MemoryApi(clock, [Widget, ...childKinds, Event, Lease]);
+  const { others = [] } = options;
+  const kinds = [Widget, ...others.map(({ resource }) => resource), ...childKinds, Event, Lease];
+  const api = options.beside?.api ?? new MemoryApi(clock, kinds);
   const redactor = createRedactor();
   const lines: string[] = [];
   const counts: string[] = [];
@@ -120,7 +124,10 @@ export function harness(options: HarnessOptions = {}) {
     namespace: "ns",
     clock,
     identity,
-    managed: [{ definition, ...(options.backend && { backend: options.backend }) }],
+    managed: [
+      { definition, ...(options.backend && { backend: options.backend }) },
+      ...others.map((definition) => ({ definition })),
+    ],
     mayWrite: () => mayWrite(),
     log,
     metrics: recordingMetrics(counts),

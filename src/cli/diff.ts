@@ -37,7 +37,10 @@ export async function diff(
       if (paused) say("paused by its annotation: nothing of this is written until that is removed");
       if (phase === "unreachable") say(`what is in the Controller is not known: ${message}`);
     }
-    const text = assembly.redactor.clean(plans.map(render).join(""));
+    const { deletions, held } = await assembly.engine.surplus(options.stopping);
+    for (const sentence of held) options.printError(assembly.redactor.clean(`${sentence}\n`));
+    const surplus = deletions.map((write) => `${renderExternal(write)}\n`);
+    const text = assembly.redactor.clean([...plans.map(render), ...surplus].join(""));
     options.print(text);
     // A spec that cannot be accepted is an error and not "no difference".
     if (plans.some(({ desired }) => desired.problems.length > 0)) return 2;

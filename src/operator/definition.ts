@@ -272,6 +272,8 @@ export interface Definition {
   readonly inventoryName?: string;
   /** Name of the inventory of another definition, in whose external system this one keeps objects too. */
   readonly sharedInventoryName?: string;
+  /** What the external system is called in the reasons of Events, in CamelCase. @default "System" */
+  readonly systemName?: string;
   /** How to get this kind of custom resource, where it need not be served, or be allowed to be listed. */
   readonly optionalKind?: string;
   /** Puts the writes to the external system into an order that loses nothing; may add to them. */

@@ -11,7 +11,7 @@
 import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { sameJson } from "./compare.ts";
-import type { KindState, Parent } from "./definition.ts";
+import type { ExternalWrite, KindState, Parent } from "./definition.ts";
 import { ExternalLane } from "./external_lane.ts";
 import { Failures } from "./failures.ts";
 import { Halt } from "./halt.ts";
@@ -160,6 +160,13 @@ export class Engine {
   async observeExternal(signal: AbortSignal): Promise<void> {
     await this.#context.secrets.read(signal);
     await this.#external.observe(signal);
+  }
+
+  /** What the next pass would delete in external systems for custom resources that are gone, and what is kept. */
+  async surplus(
+    signal: AbortSignal,
+  ): Promise<{ readonly deletions: readonly ExternalWrite[]; readonly held: readonly string[] }> {
+    return await this.#external.surplus(signal);
   }
 
   #changed(resource: Resource, object: KubeObject | undefined, previous: KubeObject | undefined): void {

@@ -15,16 +15,19 @@ import { type ExternalBackend, ExternalError } from "./external.ts";
 import {
   changedShards,
   indexed,
+  type Inventory,
   type InventoryChange,
   type InventoryEntry,
   inventoryNameOf,
   keyOfExternal,
+  markerKind,
   readInventory,
   shardsOf,
   withConfirmed,
   withIntents,
 } from "./inventory.ts";
 import { type LaneContext, type Managed, mayWriteFor, type PassResult, refresh } from "./lane.ts";
+import { mayPrune, pruneAnnotation } from "./ownership.ts";
 import type { ParentPlan } from "./plan.ts";
 import { deletionsOf, recordedFor } from "./plan_external.ts";
 import { unsettled } from "./progress.ts";
@@ -256,6 +259,7 @@ export class ExternalLane {
     const { parent } = planned;
     const done: ExternalWrite[] = [];
     const told: { readonly drift: boolean; readonly write: ExternalWrite }[] = [];
+    const reset = this.#resetOf(planned, external);
     for (const write of external) {
       if (!mayWriteFor(this.#context, parent) || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
@@ -276,6 +280,14 @@ export class ExternalLane {
         );
         done.push(write);
         metrics.wrote({ world: "external", verb: write.verb, kind, reason, result: "ok" });
+        if (reset !== undefined && kind === markerKind) {
+          const what = write.observed === undefined ? "was emptied" : "is another one than before";
+          const message =
+            `it has not the id of the inventory: it ${what}. What custom resources ask for is made ` +
+            "again; nothing is deleted";
+          log.warn("the external system was emptied or replaced", { reason: reset, detail: message });
+          this.#context.reporter.event(parent, "Warning", reset, message);
+        }
         if (drift) metrics.driftRepaired(kind);
         this.#context.progress.written(parent, target);
         log.info(drift ? "repaired" : pastOf[write.verb], {
@@ -303,6 +315,18 @@ export class ExternalLane {
     }
     this.#context.reporter.wroteExternals(parent, told);
     return done;
+  }
+
+  /** What to call the news that the system has lost the id that was planted in it; undefined where it has not. */
+  #resetOf({ parent }: ParentPlan, external: readonly ExternalWrite[]): string | undefined {
+    if (!external.some(({ child }) => child.kind === markerKind)) return undefined;
+    const snapshot = this.#context.store.snapshot();
+    const definition = this.#context.options.managed.map(({ definition }) => definition)
+      .find(({ resource }) => snapshot.byUid(resource, parent.metadata.uid) !== undefined);
+    const inventory = definition && readInventory(snapshot, definition);
+    // Where nothing ever stood, it is planted for the first time.
+    if (inventory?.entries.some(({ confirmed }) => confirmed) !== true) return undefined;
+    return `${definition?.systemName ?? "System"}Reset`;
   }
 
   /** Nothing of a batch is written, since it could not be recorded first. */
@@ -340,34 +364,55 @@ export class ExternalLane {
     }
   }
 
+  /** What `converge` would delete for custom resources that are gone, and sentences about what is kept. */
+  async surplus(
+    signal: AbortSignal,
+  ): Promise<{ readonly deletions: readonly ExternalWrite[]; readonly held: readonly string[] }> {
+    const found = await Promise.all(
+      this.#sharing().map((group) => this.#surplusOf(group, signal, () => false)),
+    );
+    return {
+      deletions: found.flatMap((each) => each?.deletions ?? []),
+      held: found.flatMap((each) => each?.held ?? []),
+    };
+  }
+
   /**
    * Deletes what is recorded for custom resources that are gone and that no other wants, as their deletion policy says;
    * returns how many deletions succeeded. Never where it is not sure that they are gone, or that what is looked at is
    * the system that the inventory is about.
    */
   async #prune(signal: AbortSignal): Promise<number> {
-    const { managed } = this.#context.options;
     let count = 0;
-    const sharing = new Map<string, Managed[]>();
-    for (const each of managed) {
-      const name = each.definition.sharedInventoryName;
-      if (name !== undefined) sharing.set(name, [...sharing.get(name) ?? [], each]);
-    }
-    for (const group of sharing.values()) count += await this.#pruneGroup(group, signal);
+    for (const group of this.#sharing()) count += await this.#pruneGroup(group, signal);
     return count;
   }
 
-  async #pruneGroup(group: readonly Managed[], signal: AbortSignal): Promise<number> {
-    const { client, log, metrics, mayWrite } = this.#context.options;
+  /** Kinds by the inventory that they share. */
+  #sharing(): readonly (readonly Managed[])[] {
+    const sharing = Map.groupBy(
+      this.#context.options.managed.filter(({ definition }) => definition.sharedInventoryName !== undefined),
+      ({ definition }) => definition.sharedInventoryName,
+    );
+    return [...sharing.values()];
+  }
+
+  /**
+   * What is recorded for custom resources that are gone and that no other wants; undefined where that cannot be said.
+   *
+   * @param isDoubtful Whether the list that lacks custom resources of this kind is not believed.
+   */
+  async #surplusOf(
+    group: readonly Managed[],
+    signal: AbortSignal,
+    isDoubtful: (resource: Resource, orphans: readonly InventoryEntry[]) => boolean,
+  ): Promise<Surplus | undefined> {
     const snapshot = this.#context.store.snapshot();
     const [definition] = group.map(({ definition }) => definition);
     const backend = group.find(({ backend }) => backend?.find !== undefined)?.backend;
-    if (definition === undefined || backend?.find === undefined || !mayWrite() || this.#context.halt.active) {
-      return 0;
-    }
+    if (definition === undefined || backend?.find === undefined) return undefined;
     const inventory = readInventory(snapshot, definition);
-    if (inventory === undefined || inventory.id === "") return 0;
-    const version = this.#inventoryVersion(definition);
+    if (inventory === undefined || inventory.id === "") return undefined;
     const living = new Set(
       this.#context.options.managed.flatMap(({ definition: { resource } }) =>
         snapshot.list(resource).map(({ metadata }) => metadata?.uid)
@@ -376,16 +421,13 @@ export class ExternalLane {
     const orphans = inventory.entries.filter(({ parentUid, singleton }) =>
       !singleton && !living.has(parentUid)
     );
-    if (orphans.length === 0) {
-      this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", []);
-      return 0;
-    }
+    const none = { definition, backend, inventory, gone: [], deletions: [], dropped: [], held: [] };
+    if (orphans.length === 0) return none;
+    const synced = group.map(({ definition: { resource } }) => resource)
+      .filter((resource) => snapshot.kind(resource).phase === "synced");
+    const doubted = new Set(synced.filter((resource) => isDoubtful(resource, orphans)));
     const listed = new Set(
-      group.map(({ definition: { resource } }) => resource)
-        .filter((resource) =>
-          snapshot.kind(resource).phase === "synced" && !this.#isDoubtful(resource, orphans)
-        )
-        .map(({ kind, group }) => `${kind}.${group}`),
+      synced.filter((resource) => !doubted.has(resource)).map(({ kind, group }) => `${kind}.${group}`),
     );
     const wanted = new Set(
       group.flatMap(({ definition }) => this.#context.planner.all(definition))
@@ -396,13 +438,41 @@ export class ExternalLane {
     const gone = orphans
       .filter(({ owner = "" }) => listed.has(owner.split("/")[0] ?? ""))
       .filter((entry) => !wanted.has(keyOfExternal(entry)));
-    if (gone.length === 0) return 0;
+    const doubts = [...doubted].map(({ kind }) =>
+      `most objects of kind ${kind} are gone at once: what they made is kept until another list agrees, or the ` +
+      `annotation ${pruneAnnotation(this.#context.options.identity)}: "true" says that they were deleted`
+    );
+    if (gone.length === 0) return { ...none, held: doubts };
     const objects = await backend.find(gone, inventory.id, snapshot, signal);
-    if (objects === undefined || signal.aborted) return 0;
+    if (objects === undefined || signal.aborted) return undefined;
     const retained = gone.filter(({ deletionPolicy }) => deletionPolicy === "Retain");
     const { given, held } = withoutUsed(gone.filter((entry) => !retained.includes(entry)), objects);
     const { deletions, forgotten } = deletionsOf(given, objects);
-    const dropped = [...retained, ...forgotten];
+    return {
+      ...none,
+      gone,
+      deletions: inDeletionOrder(deletions, group),
+      dropped: [...retained, ...forgotten],
+      held: [...doubts, ...held],
+    };
+  }
+
+  async #pruneGroup(group: readonly Managed[], signal: AbortSignal): Promise<number> {
+    const { client, log, metrics, mayWrite } = this.#context.options;
+    if (!mayWrite() || this.#context.halt.active) return 0;
+    const snapshot = this.#context.store.snapshot();
+    const [first] = group;
+    const version = first === undefined ? "" : this.#inventoryVersion(first.definition);
+    const surplus = await this.#surplusOf(
+      group,
+      signal,
+      (resource, orphans) => !this.#isPruningAllowed(group) && this.#isDoubtful(resource, orphans),
+    );
+    if (surplus === undefined) return 0;
+    const { backend, definition, deletions, dropped, gone, inventory } = surplus;
+    const held = [...surplus.held];
+    const noteKept = () => this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", held);
+    noteKept();
     for (const message of held) {
       this.#context.reporter.sayOnce(message, () => log.warn("not deleted", { detail: message }));
     }
@@ -418,7 +488,7 @@ export class ExternalLane {
       if (failure !== undefined) return 0;
     } else if (dropped.length > 0) await this.#writeInventory(definition, { put: [], drop: dropped }, signal);
     const removed: InventoryEntry[] = [];
-    for (const write of inDeletionOrder(deletions, group)) {
+    for (const write of deletions) {
       if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
       const target = describeTarget(write);
       const entry = indexed(inventory).get(keyOfExternal(write.child));
@@ -448,8 +518,18 @@ export class ExternalLane {
       removed.push(...gone.filter((each) => within.has(keyOfExternal(each))));
     }
     if (removed.length > 0) await this.#writeInventory(definition, { put: [], drop: removed }, signal);
-    this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", held);
+    noteKept();
     return count;
+  }
+
+  /** Whether somebody says at the custom resource with the inventory that what is gone was deleted. */
+  #isPruningAllowed([first]: readonly Managed[]): boolean {
+    const { identity, managed } = this.#context.options;
+    const name = first?.definition.sharedInventoryName;
+    return managed.filter(({ definition }) => definition.inventoryName === name)
+      .some(({ definition: { resource } }) =>
+        this.#context.store.snapshot().list(resource).some((parent) => mayPrune(parent, identity))
+      );
   }
 
   /**
@@ -547,6 +627,21 @@ export class ExternalLane {
     }
     return undefined;
   }
+}
+
+/** What of deleted custom resources is in an external system. */
+interface Surplus {
+  readonly definition: Definition;
+  readonly backend: ExternalBackend;
+  readonly inventory: Inventory;
+  /** What is recorded of them. */
+  readonly gone: readonly InventoryEntry[];
+  /** In the order in which it loses nothing. */
+  readonly deletions: readonly ExternalWrite[];
+  /** What is only to be forgotten. */
+  readonly dropped: readonly InventoryEntry[];
+  /** A sentence about each that is kept. */
+  readonly held: readonly string[];
 }
 
 /** Looks that one command takes to find out what a custom resource stands for. */

@@ -63,6 +63,19 @@ export function mayAdopt(parent: KubeObject, identity: Identity): boolean {
 }
 
 /**
+ * Annotation of the custom resource with the inventory that says: what is missing was deleted, be it most of a kind at
+ * once.
+ */
+export function pruneAnnotation(identity: Identity): string {
+  return `${identity.annotationPrefix}/prune`;
+}
+
+/** Whether what custom resources made is deleted although most of a kind are gone at once. */
+export function mayPrune(parent: KubeObject, identity: Identity): boolean {
+  return parent.metadata?.annotations?.[pruneAnnotation(identity)] === "true";
+}
+
+/**
  * Field manager of patches that correct what no apply can. What it owns the server would keep for ever, so an apply
  * takes it over, and its entry in managedFields is removed.
  */

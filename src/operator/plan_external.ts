@@ -9,6 +9,7 @@
 import { compare } from "./compare.ts";
 import type {
   Child,
+  Condition,
   Definition,
   ExternalChild,
   ExternalObject,
@@ -40,6 +41,17 @@ export interface ExternalPlanInput {
 /** Why an object is not written that exists and is recorded for nobody; its condition shows what would be changed. */
 export const notOurs = "NotOurs";
 
+/** Why an object is not written yet that somebody else made and that is about to be taken over. */
+export const adopting = "Adopting";
+
+/** Whether the conditions tell, of the present generation, what somebody else made and what would be changed of it. */
+function isToldOf({ metadata: { generation }, status }: Parent): boolean {
+  const { conditions = [] } = (status ?? {}) as { readonly conditions?: readonly Condition[] };
+  return conditions.some(({ observedGeneration, reason }) =>
+    (reason === notOurs || reason === adopting) && observedGeneration === generation
+  );
+}
+
 /** The write that makes one object as desired, or why there is none; undefined where it is so already. */
 export function planExternal(
   input: ExternalPlanInput,
@@ -63,11 +75,19 @@ export function planExternal(
         "of the two";
       return { object, reason: "Conflict", message };
     }
-    if (observed !== undefined && !isRecorded(entry, observed) && !mayAdopt(parent, input.identity)) {
+    if (observed !== undefined && !isRecorded(entry, observed)) {
       const change = paths.length === 0 ? "nothing would change" : `would change ${paths.join(", ")}`;
-      const message = `${object} exists and was not made by this operator (${change}): set the annotation ` +
-        `${adoptAnnotation(input.identity)}: "true" to have it taken over, or choose another name`;
-      return { object, reason: notOurs, message };
+      const found = `${object} exists and was not made by this operator (${change})`;
+      if (!mayAdopt(parent, input.identity)) {
+        const message =
+          `${found}: set the annotation ${adoptAnnotation(input.identity)}: "true" to have it taken ` +
+          "over, or choose another name";
+        return { object, reason: notOurs, message };
+      }
+      // Whoever asks for it at once shall still be told first what it means.
+      if (paths.length > 0 && !isToldOf(parent)) {
+        return { object, reason: adopting, message: `${found}: it is taken over, as the annotation says` };
+      }
     }
   }
   if (child.blocked !== undefined) return { object, ...child.blocked };

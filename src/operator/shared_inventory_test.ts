@@ -2,7 +2,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeBackend, harness, type HarnessOptions } from "../../tests/engine_harness.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
 import type { ExternalChild } from "./definition.ts";
-import { external, Widget } from "./fixtures.ts";
+import type { Resource } from "../kubernetes/resource.ts";
+import { definitionOf, external, Widget } from "./fixtures.ts";
 
 /** Many custom resources that keep objects in one external system. */
 function shared(options: Partial<HarnessOptions> = {}) {
@@ -98,12 +99,17 @@ Deno.test("F35 Engine gives an object to the first that wants it, and tells the 
 });
 
 Deno.test("Engine touches nothing that somebody else made, until the custom resource says that it is to be adopted", async () => {
-  const { api, backend, conditions, converge, entries, make, thing } = shared();
+  const { api, backend, conditions, converge, entries, make, pass, thing } = shared();
   backend.objects.set("Thing one", { kind: "Thing", name: "one", fields: { x: 5 }, id: "theirs" });
   make("a", { one: thing(1) });
   assertEquals(await converge(), []);
   assertStringIncludes(conditions()[0]?.message ?? "", "would change x");
   api.edit(Widget, "a", ({ metadata }) => (metadata!.annotations = { "example.org/adopt": "true" }));
+  // Not before what it changes stands in the status.
+  assertEquals(await converge(), []);
+  assertEquals(conditions()[0]?.reason, "Adopting");
+  assertStringIncludes(conditions()[0]?.message ?? "", "would change x");
+  await pass();
   assertEquals(await converge(), ["update Thing one"]);
   assertEquals(entries(), ["one theirs of a"]);
   // Another one of the same name is somebody else's again.
@@ -139,4 +145,21 @@ Deno.test("F46 Engine waits for another list when most custom resources are gone
   assertStringIncludes(logged().join("\n"), "PruneGuard");
   await clock.advance(61_000);
   assertEquals((await converge()).length, 6);
+});
+
+Deno.test("F46 Engine says what it keeps while most custom resources are gone, and deletes it when it is told to", async () => {
+  const keeper: Resource = { ...Widget, kind: "Keeper", plural: "keepers" };
+  const { api, converge, engine, make, thing } = shared({
+    others: [definitionOf(() => [], { resource: keeper, inventoryName: "inventory", secretNames: () => [] })],
+  });
+  api.make(keeper, { metadata: { name: "k", namespace: "ns" } });
+  for (let number = 0; number < 6; number++) make(`w${number}`, { [`t${number}`]: thing(1) });
+  await converge();
+  for (let number = 0; number < 6; number++) api.remove(Widget, `w${number}`);
+  assertEquals(await converge(), []);
+  const { deletions } = await engine.surplus(new AbortController().signal);
+  assertEquals(deletions.map(({ child: { name }, verb }) => `${verb} ${name}`).length, 6);
+  api.edit(keeper, "k", ({ metadata }) => (metadata!.annotations = { "example.org/prune": "true" }));
+  assertEquals((await converge()).length, 6);
+  assertEquals((await engine.surplus(new AbortController().signal)).deletions, []);
 });

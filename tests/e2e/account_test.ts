@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
-import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { ApiError } from "../../src/kubernetes/errors.ts";
 import { watchConditions } from "./condition_history.ts";
 import { dying, freeLease } from "./dying.ts";
@@ -43,6 +43,14 @@ scenario("F27 an emptied Controller gets its user and router again", async (scen
   assertEquals(state.users.map(({ email, firstName, lastName }) => ({ email, firstName, lastName })), [
     { email: "somebody@example.com", firstName: "Some", lastName: "Body" },
   ]);
+  const events = await eventually(
+    "the Event that tells it",
+    async () => (await scene.list(Event)).filter(({ reason }) => reason === "ControllerReset"),
+    (found) => found.length > 0,
+    { show: () => "none" },
+  );
+  assertEquals(events.map(({ count = 1, type }) => [type, count]), [["Warning", 1]]);
+  assertMatch(events[0]?.message ?? "", /was emptied.*is made again; nothing is deleted/);
 });
 
 scenario("a password is changed in the Controller first, then for the Port Manager", async (scene) => {

@@ -12,7 +12,7 @@ import { edgeCrds, type EdgeKind, edgeResourceOf } from "../../src/resources/edg
 import { connectCluster } from "../cluster/mod.ts";
 import { SimulatedAgent } from "../controller/simulated_agent.ts";
 import { registerSecret } from "../secrets.ts";
-import { cluster, scenario, type Scene } from "./harness.ts";
+import { cluster, conditionOf, scenario, type Scene } from "./harness.ts";
 import { eventually } from "./waiting.ts";
 
 type EdgeObject = Parent<
@@ -64,11 +64,11 @@ function edge(scene: Scene) {
         },
         { show: ({ status }) => JSON.stringify(status), withinMs: 30_000 },
       ),
-    /** What changed something in the Controller. */
+    /** What changed something in the Controller, logins aside. */
     calls: () =>
-      controller.requests.filter(({ method }) => method !== "GET").map(({ method, path }) =>
-        `${method} ${path.replace("/api/v3", "").replace(/[A-Za-z0-9]{32}/, "UUID")}`
-      ),
+      controller.requests.filter(({ method, path }) => method !== "GET" && !path.endsWith("/login")).map((
+        { method, path },
+      ) => `${method} ${path.replace("/api/v3", "").replace(/[A-Za-z0-9]{32}/, "UUID")}`),
   };
 }
 
@@ -169,12 +169,26 @@ scenario(
       (text) => text.includes("Agent press-1 is kept"),
       { show: () => "nothing was said", withinMs: 20_000 },
     );
+    await scene.until("what is kept to be told", (object) => {
+      const { message = "", status } = conditionOf(object, "EdgeKept") ?? {};
+      return status === "True" && message.includes("Agent press-1 is kept although Agent.iofog.org/press-1");
+    });
+    // What an operator will delete is a difference too.
+    await operator.stop();
     await world.delete("Application", "monitor");
+    const { code, stdout } = await scene.command("diff");
+    assertEquals(code, 1);
+    assertEquals(stdout.trim().split(/\n+/), [
+      "delete Application monitor in the Controller",
+      "delete Agent press-1 in the Controller",
+    ]);
+    scene.operate();
     await eventually("all to be gone", () => Promise.resolve(world.calls()), (calls) => calls.length >= 2, {
       show: (calls) => calls.join(),
       withinMs: 20_000,
     });
     assertEquals(world.calls(), ["DELETE /application/monitor", "DELETE /iofog/UUID"]);
+    await scene.until("nothing to be kept", (object) => conditionOf(object, "EdgeKept") === undefined);
     await scene.untilReady();
   },
 );

@@ -8,6 +8,7 @@ import type {
 } from "../../operator/definition.ts";
 import { type Assessment, foundIn, isMissing } from "./assessment.ts";
 import { isOnItsWay } from "./on_its_way.ts";
+import { adopting, notOurs } from "../../operator/plan_external.ts";
 import * as reasons from "./reasons.ts";
 
 /** Whether what stands in the Controller as desired also works, and what else to tell of it. */
@@ -95,12 +96,14 @@ function verdictOf(context: StatusContext, account: Account): Omit<ConditionDraf
   }
   const failure = failures.find(({ reason }) => reasons.stalling.has(reason)) ?? failures[0];
   if (failure !== undefined) {
-    const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : "";
-    return {
-      status: "False",
-      reason: failure.reason,
-      message: `${failure.object}: ${failure.message}${more}`,
-    };
+    // What somebody else made is told in full, as far as that goes: it may be taken over next.
+    const isOthers = [notOurs, adopting].includes(failure.reason);
+    const shown = isOthers
+      ? failures.filter(({ reason }) => reason === failure.reason).slice(0, 20)
+      : [failure];
+    const more = failures.length > shown.length ? ` (and ${failures.length - shown.length} more)` : "";
+    const messages = shown.map(({ message, object }) => isOthers ? message : `${object}: ${message}`);
+    return { status: "False", reason: failure.reason, message: `${messages.join("; ")}${more}` };
   }
   if (paused !== undefined && paused.writes.length > 0) {
     const message = `the annotation ${paused.annotation} stops all writes. Without it would be written: ` +

@@ -66,6 +66,7 @@ export function controlPlaneDefinition(site?: SiteImages, images?: Images): Defi
     }],
     neverPruned: [PersistentVolumeClaim],
     secretNames,
+    systemName: "Controller",
     inventoryName,
     // Takes a while to make, and nothing needs it before the first pass.
     get crdSchema() {

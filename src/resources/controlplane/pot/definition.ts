@@ -76,6 +76,7 @@ export function potDefinition(site?: SiteImages, images?: Images, serviceAccount
     }],
     neverPruned: [PersistentVolumeClaim],
     secretNames,
+    systemName: "Controller",
     inventoryName,
     // Takes a while to make, and nothing needs it before the first pass.
     get crdSchema() {
