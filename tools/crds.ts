@@ -12,10 +12,15 @@ import { referenceMarkdown } from "../src/resources/reference.ts";
 
 /** The text of each generated file, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const crds = allCrds().map(({ crd }) => [`crds/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
-  const inChart = crds.map(([path, text]) => [`${CHART}/${path}`, text] as const);
-  const ofPot = allCrds("pot").map(({ crd }) => [`crds/pot/${crd.metadata.name}.yaml`, yamlOf(crd)] as const);
-  return new Map([...crds, ...inChart, ...ofPot, ["docs/reference.md", referenceMarkdown()]]);
+  const crds = (["iofog", "pot"] as const).flatMap((flavour) =>
+    allCrds(flavour).flatMap(({ crd }) => {
+      const file = `${crd.metadata.name}.yaml`;
+      const text = yamlOf(crd);
+      const folder = flavour === "pot" ? "crds/pot" : "crds";
+      return [[`${folder}/${file}`, text], [`${CHART}/charts/${flavour}/crds/${file}`, text]] as const;
+    })
+  );
+  return new Map([...crds, ["docs/reference.md", referenceMarkdown()]]);
 }
 
 const CHART = "deploy/helm/iofog-operator";
@@ -23,6 +28,7 @@ const CHART = "deploy/helm/iofog-operator";
 /** Files in the chart that are the same as another in the repository. */
 const COPIES: Readonly<Record<string, string>> = {
   [`${CHART}/files/role.yaml`]: "deploy/base/role.yaml",
+  [`${CHART}/files/role_pot.yaml`]: "deploy/overlays/pot/role.yaml",
   [`${CHART}/files/alerts.yaml`]: "deploy/monitoring/alerts.yaml",
 };
 

@@ -20,12 +20,18 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
   await Deno.writeTextFile(`${root}/docs/reference.md`, "edited");
   await Deno.mkdir(`${root}/deploy/base`, { recursive: true });
   await Deno.writeTextFile(`${root}/deploy/base/role.yaml`, "of the base");
+  await Deno.mkdir(`${root}/deploy/overlays/pot`, { recursive: true });
+  await Deno.writeTextFile(`${root}/deploy/overlays/pot/role.yaml`, "of the overlay");
   assertEquals(await staleFiles(new URL(`file://${root}/`)), [
-    ...allCrds().map(({ crd }) => `crds/${crd.metadata.name}.yaml`),
-    ...allCrds().map(({ crd }) => `deploy/helm/iofog-operator/crds/${crd.metadata.name}.yaml`),
-    ...allCrds("pot").map(({ crd }) => `crds/pot/${crd.metadata.name}.yaml`),
+    ...(["iofog", "pot"] as const).flatMap((flavour) =>
+      allCrds(flavour).flatMap(({ crd }) => [
+        `${flavour === "pot" ? "crds/pot" : "crds"}/${crd.metadata.name}.yaml`,
+        `deploy/helm/iofog-operator/charts/${flavour}/crds/${crd.metadata.name}.yaml`,
+      ])
+    ),
     "docs/reference.md",
     "deploy/helm/iofog-operator/files/role.yaml",
+    "deploy/helm/iofog-operator/files/role_pot.yaml",
     "deploy/helm/iofog-operator/files/alerts.yaml",
   ]);
   await Deno.remove(root, { recursive: true });

@@ -10,8 +10,9 @@ import { clientsOf } from "./tools.ts";
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const read = async (path: string) => parse(await Deno.readTextFile(`${ROOT}deploy/argocd/${path}`));
 
-const healthCheck = (await read("argocd_cm.yaml") as { data: Record<string, string> })
-  .data["resource.customizations.health.iofog.org_ControlPlane"] ?? "";
+const { data: customizations } = await read("argocd_cm.yaml") as { data: Record<string, string> };
+const healthCheck = customizations["resource.customizations.health.iofog.org_ControlPlane"] ?? "";
+assertEquals(customizations["resource.customizations.health.datasance.com_ControlPlane"], healthCheck);
 
 interface Health {
   readonly status: string;

@@ -26,16 +26,20 @@ interface Replica {
 
 const pollMs = 200;
 
-/**
- * Starts playing; ends with its disposal.
- *
- * @param isOurs Whether an image is of this program; pods of others run, and do nothing. @default all are
- */
+/** What is played otherwise than by default. */
+export interface PlayOperatorPodsOptions {
+  /** Whether an image is of this program; pods of others run, and do nothing. @default all are */
+  readonly isOurs?: (image: string) => boolean;
+  /** @default that of the scene's own Controller */
+  readonly controllerUrl?: string;
+}
+
+/** Starts playing; ends with its disposal. */
 export function playOperatorPods(
   scene: Scene,
-  deployment = "iofog-operator",
-  isOurs: (image: string) => boolean = () => true,
+  { isOurs = () => true, controllerUrl = scene.controller.url }: PlayOperatorPodsOptions = {},
 ): DeployedOperators {
+  const deployment = "iofog-operator";
   const replicas: Replica[] = [];
   const stopping = new AbortController();
   const ended = follow();
@@ -60,7 +64,12 @@ export function playOperatorPods(
       const current = replicas.filter((replica) => replica.template === template);
       for (let index = current.length; index < wanted; index++) {
         try {
-          const process = await start(scene, object as Deployment, `${deployment}-${started++}`);
+          const process = await start(
+            scene,
+            controllerUrl,
+            object as Deployment,
+            `${deployment}-${started++}`,
+          );
           replicas.push({ template, process });
         } catch (error) {
           // A kubelet waits for the service account, too.
@@ -81,7 +90,12 @@ export function playOperatorPods(
   }
 }
 
-async function start(scene: Scene, deployment: Deployment, podName: string): Promise<OperatorProcess> {
+async function start(
+  scene: Scene,
+  controllerUrl: string,
+  deployment: Deployment,
+  podName: string,
+): Promise<OperatorProcess> {
   const pod = deployment.spec?.template?.spec;
   const [container] = pod?.containers ?? [];
   const account = pod?.serviceAccountName ?? "default";
@@ -99,7 +113,7 @@ async function start(scene: Scene, deployment: Deployment, podName: string): Pro
       ...container?.args ?? [],
       // What a pod has from its surroundings, and ports of its own, which processes on one machine do not have.
       `--kubeconfig=${kubeconfig}`,
-      `--controller-url=${scene.controller.url}`,
+      `--controller-url=${controllerUrl}`,
       "--metrics-addr=127.0.0.1:0",
       "--health-addr=127.0.0.1:0",
     ],

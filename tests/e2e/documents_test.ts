@@ -150,7 +150,7 @@ for (const [path, { given, notRun = {} }] of Object.entries(documents)) {
     await using scene = await Scene.open({ cluster, isNamespaceMade: false });
     await using workplace = await prepareWorkplace(scene, script);
     if (given === "a control plane of the Go operator") await PlayedGoOperator.installAll(scene);
-    await using _operators = playOperatorPods(scene, "iofog-operator", (image) => image !== goImage);
+    await using _operators = playOperatorPods(scene, { isOurs: (image) => image !== goImage });
     const said: string[] = [];
     const process = startProcess({
       command: "bash",

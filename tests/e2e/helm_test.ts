@@ -11,6 +11,7 @@ import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.
 import { startCluster } from "../cluster/mod.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
 import { type Json, NAME, Scene } from "./harness.ts";
+import { potScenario } from "./pot_harness.ts";
 import { clientsOf } from "./tools.ts";
 import { eventually } from "./waiting.ts";
 
@@ -48,6 +49,7 @@ Deno.test("the chart renders what kustomize makes of deploy/base and of its over
   for (
     const [folder, args] of [
       ["base", []],
+      ["overlays/pot", ["--namespace=pot", "--set=flavors.iofog=false", "--set=flavors.pot=true"]],
       ["overlays/ha", ["--set=operator.replicaCount=2"]],
       ["overlays/restricted", [
         "--set=networkPolicy.enabled=true",
@@ -66,6 +68,7 @@ Deno.test("the chart renders what kustomize makes of deploy/base and of its over
 
 Deno.test("the chart passes helm lint, and has the version of the program", async () => {
   await helm("lint", "--strict", CHART);
+  await helm("lint", "--strict", CHART, "--set=flavors.iofog=false", "--set=flavors.pot=true");
   const { version, appVersion } = parseAll(await helm("show", "chart", CHART))[0] as Record<string, string>;
   assertEquals([version, appVersion], [config.version, config.version]);
 });
@@ -77,6 +80,9 @@ Deno.test("the chart refuses values that it does not know", async () => {
       ["operator.replicaCount=two", /replicaCount/],
       ["operator.image.digest=latest", /digest/],
       ["controlplane.create=true", /user/],
+      ["flavors.iofog=false", /flavors/],
+      ["controlplane.flavor=kog", /flavor/],
+      ["controlplane.flavor=pot", /controlplane\.flavor is pot, which is off: set flavors\.pot=true/],
       ["metrics.podMonitor.interval=often", /interval/],
     ] as const
   ) {
@@ -101,7 +107,8 @@ Deno.test("every value of the chart comes out where it belongs", async () => {
       topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "ScheduleAnyway" }],
       priorityClassName: "important",
     },
-    networkPolicy: { enabled: true, apiServerPorts: [16443] },
+    networkPolicy: { enabled: true, apiServerPorts: [16443], keycloakPorts: [8443] },
+    flavors: { iofog: true, pot: true },
     controlplane: {
       create: true,
       name: "other",
@@ -137,7 +144,10 @@ Deno.test("every value of the chart comes out where it belongs", async () => {
     assertEquals(pod?.[key] as unknown, operator[key], key);
   }
   assertEquals(pod?.imagePullSecrets, values.imagePullSecrets);
-  assertStringIncludes(JSON.stringify(objects.get("NetworkPolicy/iofog-operator")), `"port":16443`);
+  const policy = JSON.stringify(objects.get("NetworkPolicy/iofog-operator"));
+  for (const part of ['"port":16443', '"port":8443', '"port":8222']) assertStringIncludes(policy, part);
+  // The CRDs of both; the control plane is of ioFog where nothing else is said.
+  assertEquals([...objects.keys()].filter((key) => key.startsWith("CustomResourceDefinition/")).length, 12);
   assertEquals(objects.get("ControlPlane/other") as unknown, {
     apiVersion: "iofog.org/v3",
     kind: "ControlPlane",
@@ -239,7 +249,7 @@ Deno.test("data survives install, upgrade, rollback, uninstall and another insta
     await kubectl("patch", "crd", CRD.name, "--type=json", "--patch", JSON.stringify(patch));
     assertStringIncludes(await upgrade(), `CRD ${CRD.name} is of another version`);
     const crds = `${cluster.dir}/crds.yaml`;
-    await Deno.writeTextFile(crds, await helm("show", "crds", CHART));
+    await Deno.writeTextFile(crds, await helm("show", "crds", `${CHART}/charts/iofog`));
     await kubectl("apply", "--server-side", "--force-conflicts", "--filename", crds);
     const said = await upgrade();
     assert(!said.includes("of another version"), said);
@@ -267,6 +277,60 @@ Deno.test("data survives install, upgrade, rollback, uninstall and another insta
     assertEquals(await dataOf(scene), before);
   });
 });
+
+potScenario(
+  "a PoT control plane is installed, changed and left by helm, in a cluster with that of ioFog too",
+  cluster,
+  async (pot) => {
+    const { scene } = pot;
+    await using operators = playOperatorPods(scene, { controllerUrl: pot.controller.url });
+    const values = `${cluster.dir}/${scene.namespace}.yaml`;
+    const write = async (changes: Json) =>
+      await Deno.writeTextFile(
+        values,
+        stringify({
+          flavors: { iofog: false, pot: true },
+          controlplane: { create: true, spec: pot.spec({ nats: { enabled: false }, ...changes }) },
+        }),
+      );
+    const run = (verb: string) =>
+      helm(
+        verb,
+        "site",
+        CHART,
+        "--namespace",
+        scene.namespace,
+        "--values",
+        values,
+        "--wait",
+        "--timeout=60s",
+      );
+    await write({});
+    assertStringIncludes(await run("install"), "kubectl wait pot/pot --for condition=Ready");
+    await pot.untilReady();
+    assertEquals(operators.running.length, 1);
+    const { metadata: { uid } } = await pot.controlPlane();
+    await write({ images: { router: "registry.example.com/router:2" } });
+    const said = await run("upgrade");
+    assert(!said.includes("of another version"), said);
+    await pot.untilReady();
+    const image = (await scene.get(Deployment, "router")).spec?.template?.spec?.containers?.[0]?.image;
+    assertEquals(image, "registry.example.com/router:2");
+    const kept = "helm.sh/resource-policy";
+    await kubectl("annotate", "pot", "pot", `${kept}-`, "--namespace", scene.namespace);
+    const error = await assertRejects(
+      () => helm("upgrade", "site", CHART, "--namespace", scene.namespace, "--set=flavors.pot=true"),
+      Error,
+    );
+    assertStringIncludes(
+      error.message,
+      `kubectl annotate pot pot ${kept}=keep --namespace ${scene.namespace}`,
+    );
+    await kubectl("annotate", "pot", "pot", `${kept}=keep`, "--namespace", scene.namespace);
+    await helm("uninstall", "site", "--namespace", scene.namespace, "--wait");
+    assertEquals((await pot.controlPlane()).metadata.uid, uid);
+  },
+);
 
 /** What must not be lost: the uid of each object with data, and of what Secrets hold a digest that only this test sees. */
 async function dataOf(scene: Scene): Promise<Map<string, string>> {

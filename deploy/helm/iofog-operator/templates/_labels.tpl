@@ -13,3 +13,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
 {{- end }}
+
+{{/* Of the release's control plane. */}}
+{{- define "iofog-operator.flavor" -}}
+{{- $flavor := .Values.controlplane.flavor | default (ternary "iofog" "pot" .Values.flavors.iofog) -}}
+{{- if not (get .Values.flavors $flavor) }}
+{{- fail (printf "controlplane.flavor is %s, which is off: set flavors.%s=true" $flavor $flavor) }}
+{{- end }}
+{{- $flavor }}
+{{- end }}
+
+{{- define "iofog-operator.group" -}}
+{{- ternary "iofog.org" "datasance.com" (eq (include "iofog-operator.flavor" .) "iofog") }}
+{{- end }}
+
+{{/* As kubectl knows it, also where both have a ControlPlane. */}}
+{{- define "iofog-operator.controlplane" -}}
+{{- ternary "ecn" "pot" (eq (include "iofog-operator.flavor" .) "iofog") }}
+{{- end }}
+
+{{- define "iofog-operator.controlplane-name" -}}
+{{- .Values.controlplane.name | default (include "iofog-operator.flavor" .) }}
+{{- end }}
