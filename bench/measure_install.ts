@@ -107,8 +107,8 @@ async function untilAllSeen(
   });
 }
 
-/** No bound on requests under way. */
-function bareClient({ cluster }: Stage): KubernetesClient {
+/** A client without a bound on requests under way. */
+export function bareClient({ cluster }: Stage): KubernetesClient {
   const authorization = `Bearer ${cluster.adminToken}`;
   return new KubernetesClient(createFetchTransport({
     server: cluster.url,

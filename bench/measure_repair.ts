@@ -12,7 +12,7 @@ import { keySecrets, type Stage } from "./stage.ts";
 import type { Sighting } from "./sightings.ts";
 
 /** Milliseconds between two deletions: each is an accident of its own. */
-const pauseMs = 300;
+export const repairPauseMs = 300;
 
 /** Repairs of one kind of child. */
 export interface Repairs {
@@ -43,7 +43,7 @@ export async function measureRepair(stage: Stage, runs: number): Promise<readonl
         const target = targets[run % targets.length];
         if (target === undefined) continue;
         milliseconds.push(await repairOf(stage, namespace, target));
-        await systemClock.sleep(pauseMs);
+        await systemClock.sleep(repairPauseMs);
       }
       repairs.push({ kind, needsKey: targets.some(({ name }) => keySecrets.includes(name)), milliseconds });
     }

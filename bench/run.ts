@@ -1,7 +1,7 @@
 /**
- * `deno task bench [--quick] [--edge] [--load [--minutes=N] [--away=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
+ * `deno task bench [--quick] [--pot] [--edge] [--load [--minutes=N] [--away=N] [--counts=50,500] [--beside=FOLDER]]`: how fast the operator is, on a fresh local cluster, beside what is
  * possible at all; with `--load`, how it does with thousands of custom resources, watched at rest for some minutes (2), and
- * without the API server for as long or for others; with `--edge`, a thousand
+ * without the API server for as long or for others; with `--pot`, a PoT control plane; with `--edge`, a thousand
  * microservices on a hundred agents; with `--beside`, the same by other sources in turns, such as those of an earlier
  * commit (`git worktree add FOLDER COMMIT`).
  *
@@ -16,6 +16,7 @@ import { measureInstall } from "./measure_install.ts";
 import { measureClient } from "./measure_client.ts";
 import { type EdgeLoad, measureEdge } from "./measure_edge.ts";
 import { type Load, measureLoad } from "./measure_load.ts";
+import { measurePot } from "./measure_pot.ts";
 import { measureRepair } from "./measure_repair.ts";
 import { measureRest } from "./measure_rest.ts";
 import { measureStart } from "./measure_start.ts";
@@ -37,6 +38,9 @@ const notes = [
   "client: a GET of a small ConfigMap; the floor is the same by a bare fetch, in turns.",
   "at rest: a ControlPlane that is ready, with a played kubelet and a stand-in for the Controller.",
 ];
+
+/** What a report with `--pot` is about. */
+const POT = "a PoT control plane";
 
 const busy = "this machine had other work to do: only the ratios tell something";
 
@@ -89,6 +93,39 @@ async function measure(stage: Stage, quick: boolean, say: (text: string) => void
     ms("client: one read", client.client, { floor: distribution(client.bare) }),
     { what: "at rest: memory (RSS)", unit: "MiB", figures: distribution(rest.rssMib), aim: { below: 100 } },
     { what: "at rest: CPU of one core", unit: "%", figures: distribution([rest.cpuPercent]) },
+  ];
+}
+
+const potNotes = [
+  "install: from the moment at which the ControlPlane is sent to that at which a watch tells of the last child. One " +
+  "operator process for each run, started before and at rest; every address is known; a stand-in for the Controller " +
+  "and a Keycloak answer, without which NATS cannot be made.",
+  "floor: a bare client writes copies of the same children at once, makes as many RSA-2048 keys meanwhile, and writes " +
+  "the status once; taken in turns with the operator. It asks neither the Controller nor Keycloak.",
+  "repair: from the moment at which a watch tells that the object is gone to that at which it tells of the next one.",
+];
+
+async function measureOfPot(
+  stage: Stage,
+  quick: boolean,
+  say: (text: string) => void,
+): Promise<readonly Row[]> {
+  say("install and repair of a PoT control plane");
+  const pot = await measurePot(stage, quick ? 5 : 20, quick ? 4 : 12);
+  return [
+    {
+      what: `install: all ${pot.children} children, ${pot.keys} of them with a new key`,
+      unit: "ms",
+      figures: distribution(pot.operator),
+      floor: distribution(pot.floor),
+      aim: { timesFloor: 2 },
+    },
+    ...pot.repairs.map(({ kind, milliseconds, needsKey }): Row => ({
+      what: `repair: ${kind}${needsKey ? `, ${keyed}` : ""}`,
+      unit: "ms",
+      figures: distribution(milliseconds),
+      ...(needsKey ? {} : { aim: { below: 250 } }),
+    })),
   ];
 }
 
@@ -211,9 +248,9 @@ async function save(report: Report): Promise<string> {
   await Deno.mkdir(folder, { recursive: true });
   const cpu = report.machine.cpu.toLowerCase().replace(/\W+/g, "-").replace(/^-|-$/g, "");
   const { subject, quick } = report;
-  const suffix = `${subject === undefined ? "" : subject === "the edge" ? "-edge" : "-load"}${
-    subject?.includes("beside") ? "-beside" : ""
-  }${quick ? "-quick" : ""}`;
+  const suffix = `${
+    subject === undefined ? "" : subject === "the edge" ? "-edge" : subject === POT ? "-pot" : "-load"
+  }${subject?.includes("beside") ? "-beside" : ""}${quick ? "-quick" : ""}`;
   const name = `${report.date}-${cpu}${suffix}`;
   const text = renderMarkdown(report);
   const files = [`${name}.md`, `${name}.json`];
@@ -232,21 +269,31 @@ async function commitOf(folder: string): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { away, beside, counts, edge: atTheEdge, load: underLoad, minutes, quick, _: unknown, ...others } =
-    parseArgs(
-      Deno.args,
-      {
-        boolean: ["quick", "load", "edge"],
-        string: ["away", "beside", "counts", "minutes"],
-        default: { minutes: "2" },
-      },
-    );
+  const {
+    away,
+    beside,
+    counts,
+    edge: atTheEdge,
+    load: underLoad,
+    minutes,
+    pot,
+    quick,
+    _: unknown,
+    ...others
+  } = parseArgs(
+    Deno.args,
+    {
+      boolean: ["quick", "load", "edge", "pot"],
+      string: ["away", "beside", "counts", "minutes"],
+      default: { minutes: "2" },
+    },
+  );
   const surprise = [...unknown, ...Object.keys(others)][0];
   if (surprise !== undefined || !(Number(minutes) > 0 && Number(away ?? minutes) > 0)) {
     console.error(
       `what is ${
         surprise ?? `--minutes=${minutes} --away=${away}`
-      }? deno task bench [--quick] [--edge] [--load [--minutes=N] [--away=N] [--counts=N,N] [--beside=FOLDER]]`,
+      }? deno task bench [--quick] [--pot] [--edge] [--load [--minutes=N] [--away=N] [--counts=N,N] [--beside=FOLDER]]`,
     );
     Deno.exit(2);
   }
@@ -258,7 +305,7 @@ if (import.meta.main) {
   const isBusy = loadBefore > navigator.hardwareConcurrency / 4;
   if (isBusy) console.error(`load average ${loadBefore.toFixed(2)}: ${busy}`);
   await using cluster = await startCluster({ binaries, progress });
-  await using stage = await Stage.open(cluster);
+  await using stage = await Stage.open(cluster, pot ? "pot" : "iofog");
   const say = (text: string) => console.error(`measuring: ${text}`);
   const rows = underLoad
     ? await measureLoads(stage, {
@@ -267,6 +314,8 @@ if (import.meta.main) {
       away: Number(away ?? minutes),
       beside,
     }, say)
+    : pot
+    ? await measureOfPot(stage, quick, say)
     : atTheEdge
     ? await measureTheEdge(stage, quick, say)
     : await measure(stage, quick, say);
@@ -276,14 +325,16 @@ if (import.meta.main) {
     machine: await describeMachine(stage.client),
     program: underLoad ? "examples/tenants" : stage.program.description,
     quick,
-    subject: atTheEdge
+    subject: pot
+      ? POT
+      : atTheEdge
       ? "the edge"
       : underLoad
       ? `many custom resources${beside === undefined ? "" : ", beside others"}`
       : undefined,
     load: [loadBefore, loadAfter],
     notes: [
-      ...underLoad ? loadNotes : atTheEdge ? edgeNotes : notes,
+      ...underLoad ? loadNotes : pot ? potNotes : atTheEdge ? edgeNotes : notes,
       ...beside === undefined
         ? []
         : [`floor: the same by the sources of ${await commitOf(beside)}, in turns.`],

@@ -1,6 +1,7 @@
 /** What every measurement works on: a fresh local cluster with our CRD, watched, and namespaces of their own. */
 
 import { parse } from "@std/yaml";
+import { controlPlanes, type Flavour } from "../src/cli/flavours.ts";
 import { systemClock } from "../src/clock.ts";
 import type { KubernetesClient } from "../src/kubernetes/client.ts";
 import { CustomResourceDefinition } from "../src/kubernetes/generated/apiextensions_v1.ts";
@@ -12,6 +13,7 @@ import { type ParentPlan, plan } from "../src/operator/plan.ts";
 import { servedSchema } from "../src/operator/served_schema.ts";
 import { Store } from "../src/operator/store.ts";
 import { ControlPlane, controlPlaneDefinition } from "../src/resources/controlplane/iofog/definition.ts";
+import { potDefinition } from "../src/resources/controlplane/pot/definition.ts";
 import { ROUTER_CA, ROUTER_LEAVES } from "../src/resources/controlplane/iofog/certificates.ts";
 import { type Cluster, connectCluster } from "../tests/cluster/mod.ts";
 import { buildProgram, type OperatorProcess, type Program, startOperator } from "./operator.ts";
@@ -41,10 +43,11 @@ export class Stage implements AsyncDisposable {
     readonly program: Program,
   ) {}
 
-  static async open(cluster: Cluster): Promise<Stage> {
+  static async open(cluster: Cluster, flavour: Flavour = "iofog"): Promise<Stage> {
     const client = connectCluster(cluster, { userAgent: "bench" });
-    await installCrd(client);
-    const sightings = await Sightings.start(client, [...definition.childResources, Lease]);
+    await installCrd(client, flavour);
+    const { childResources } = flavour === "pot" ? potDefinition() : definition;
+    const sightings = await Sightings.start(client, [...childResources, Lease]);
     return new Stage(cluster, client, sightings, await buildProgram());
   }
 
@@ -141,10 +144,11 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-async function installCrd(client: KubernetesClient): Promise<void> {
-  const text = await Deno.readTextFile(new URL("../crds/controlplanes.iofog.org.yaml", import.meta.url));
+async function installCrd(client: KubernetesClient, flavour: Flavour): Promise<void> {
+  const path = flavour === "pot" ? "pot/controlplanes.datasance.com" : "controlplanes.iofog.org";
+  const text = await Deno.readTextFile(new URL(`../crds/${path}.yaml`, import.meta.url));
   await client.create(CustomResourceDefinition, parse(text) as CustomResourceDefinition);
   const isServed = () =>
-    servedSchema(client, ControlPlane, AbortSignal.timeout(10_000)).catch(() => undefined);
+    servedSchema(client, controlPlanes[flavour], AbortSignal.timeout(10_000)).catch(() => undefined);
   while (await isServed() === undefined) await systemClock.sleep(50);
 }

@@ -55,7 +55,7 @@ const RETRY_MS = 200;
 
 /** Keys of a Secret's data that hold no secret. */
 const PUBLIC_KEYS =
-  /^(ca\.crt|tls\.crt|namespace|email|user(name)?|dbname|host|port|provider|ssl|ca|uuid|controllerURL|expirationTime)$/i;
+  /^(ca\.crt|tls\.crt|namespace|email|user(name)?|dbname|host|port|provider|ssl|ca|uuid|controllerURL|expirationTime|auth-(url|realm|realm-key|ssl-req|controller-client|viewer-client))$/i;
 /** Fields of a document that hold a secret. */
 const SECRET_FIELDS = /(password|passphrase|token|seed|auth)$/i;
 

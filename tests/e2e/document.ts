@@ -78,8 +78,8 @@ exits_with() {
 }
 `;
 
-/** The same text for another namespace than \`iofog\`, which all documents and manifests name. */
+/** The same text for another namespace than `iofog` or `pot`, of which all documents and manifests name one. */
 export function inNamespace(text: string, namespace: string): string {
-  return text.replaceAll(/\b(namespace:? |namespace=|NAMESPACE=|-n )iofog\b/g, `$1${namespace}`)
-    .replaceAll(/(\s-n )iofog\b/g, `$1${namespace}`);
+  return text.replaceAll(/\b(namespace:? |namespace=|NAMESPACE=|-n )(?:iofog|pot)\b/g, `$1${namespace}`)
+    .replaceAll(/(\s-n )(?:iofog|pot)\b/g, `$1${namespace}`);
 }

@@ -11,11 +11,16 @@ import { collectSecrets } from "../../tools/secret_collector.ts";
 import { operatorPermissions } from "../../tools/permissions.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
+import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import type { Flavour } from "../../src/cli/flavours.ts";
 import { connectCluster, findTools, startCluster, startProcess } from "../cluster/mod.ts";
+import { type Controller, startController } from "../controller/controller.ts";
+import { type Keycloak, startKeycloak } from "../keycloak/keycloak.ts";
 import { recordOutput, registerSecret } from "../secrets.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
 import { commandBlocks, inNamespace, type NotRun, scriptOf } from "./document.ts";
 import { goImage, PlayedGoOperator } from "./go_operator.ts";
+import { goPotImage, PlayedGoPotOperator } from "./go_pot_operator.ts";
 import { Scene } from "./harness.ts";
 import { denoDirectory } from "./operator_process.ts";
 import { eventually } from "./waiting.ts";
@@ -29,6 +34,8 @@ type Given =
 
 interface Document {
   readonly given: Given;
+  /** Whether it is about PoT: then there are a Keycloak and a Controller of PoT. @default "iofog" */
+  readonly flavour?: Flavour;
   /** Lines that cannot be run here, each with the reason. */
   readonly notRun?: NotRun;
 }
@@ -73,7 +80,13 @@ const documents: Readonly<Record<string, Document>> = {
         noContainer,
     },
   },
+  "docs/migrating-pot.md": { given: "a control plane of the Go operator", flavour: "pot" },
   "docs/operating.md": { given: "a control plane that is ready" },
+  "docs/pot.md": {
+    given: "nothing",
+    flavour: "pot",
+    notRun: { "potctl deploy -f potctl.yaml --namespace pot": "potctl is not among the tools" },
+  },
   "docs/installing.md": {
     given: "nothing",
     notRun: { "iofogctl deploy -f iofogctl.yaml --namespace iofog": "iofogctl is not among the tools" },
@@ -143,14 +156,24 @@ Deno.test("every document with commands is in the table of what is run", besideC
   assertEquals(withCommands.sort(), Object.keys(documents).sort());
 });
 
-for (const [path, { given, notRun = {} }] of Object.entries(documents)) {
+for (const [path, { flavour = "iofog", given, notRun = {} }] of Object.entries(documents)) {
   Deno.test(`every command of ${path} works`, besideCollector, async () => {
     const blocks = commandBlocks(await Deno.readTextFile(`${ROOT}${path}`));
     const script = stage[given] + scriptOf(path, blocks, notRun);
-    await using scene = await Scene.open({ cluster, isNamespaceMade: false });
-    await using workplace = await prepareWorkplace(scene, script);
-    if (given === "a control plane of the Go operator") await PlayedGoOperator.installAll(scene);
-    await using _operators = playOperatorPods(scene, { isOurs: (image) => image !== goImage });
+    // Nobody waits for `minReadySeconds`.
+    await using scene = await Scene.open({ cluster, isNamespaceMade: false, clockBehindMs: 60_000 });
+    const played: Played = flavour === "pot" ? await playPot(scene) : { controller: scene.controller };
+    await using workplace = await prepareWorkplace(scene, script, played);
+    if (given === "a control plane of the Go operator") {
+      const { controller, keycloak } = played;
+      await (keycloak === undefined
+        ? PlayedGoOperator.installAll(scene)
+        : PlayedGoPotOperator.installAll({ scene, controller, keycloak }));
+    }
+    await using _operators = playOperatorPods(scene, {
+      isOurs: (image) => image !== goImage && image !== goPotImage,
+      controllerUrl: played.controller.url,
+    });
     const said: string[] = [];
     const process = startProcess({
       command: "bash",
@@ -230,12 +253,34 @@ Deno.test("inNamespace() changes the namespace and nothing else of that name", (
     `kubectl get ecn iofog -n ${name}; kubectl create namespace ${name}; X --namespace=${name}\n` +
     `  name: iofog\n  namespace: ${name}\nNAMESPACE=${name}; kubectl -n ${name} get iofog`;
   assertEquals(inNamespace(namespaced("iofog"), "other"), namespaced("other"));
+  assertEquals(
+    inNamespace("kubectl get pot pot -n pot --namespace pot", "other"),
+    "kubectl get pot pot -n other --namespace other",
+  );
 });
 
 Deno.test.afterAll(async () => {
   await collector.stop();
   await cluster.stop();
 });
+
+/** Who answers beside Kubernetes. */
+interface Played {
+  readonly controller: Controller;
+  readonly keycloak?: Keycloak;
+}
+
+/** A Controller of PoT and the Keycloak that it trusts, until the scene ends. */
+async function playPot(scene: Scene): Promise<Played> {
+  const keycloak = await startKeycloak();
+  const controller = await startController({
+    version: "3.7.3",
+    realm: keycloak.trusted,
+    readSecret: async (name) => (await scene.find(Secret, name))?.data,
+  });
+  scene.atEnd(() => Promise.all([controller.close(), keycloak.close()]));
+  return { controller, keycloak };
+}
 
 interface Workplace extends AsyncDisposable {
   readonly folder: string;
@@ -245,7 +290,11 @@ interface Workplace extends AsyncDisposable {
 }
 
 /** A folder with what a reader has who cloned the repository, in which `script` can be run; no CRD is installed. */
-async function prepareWorkplace(scene: Scene, script: string): Promise<Workplace> {
+async function prepareWorkplace(
+  scene: Scene,
+  script: string,
+  { controller, keycloak }: Played,
+): Promise<Workplace> {
   const folder = await Deno.makeTempDir({ prefix: "iofog-operator-document-" });
   const { namespace } = scene;
   for (const name of ["deploy", "crds"]) await copyInto(`${folder}/${name}`, `${ROOT}${name}`, namespace);
@@ -267,7 +316,14 @@ HOME='${home}' exec '${Deno.execPath()}' run ${main.map((arg) => `'${arg}'`).joi
     `[ "$1 $2 $3 $4" = "-y deno@2.9.6 task operator" ] || { echo "npx $*: list it as not run" >&2; exit 1; }
 shift 4; exec iofog-operator "$@"`,
   );
-  await Deno.writeTextFile(`${folder}/script`, inNamespace(script, namespace));
+  const inScene = inNamespace(script, namespace);
+  if (keycloak !== undefined) await Deno.writeTextFile(`${folder}/keycloak.crt`, keycloak.caPem);
+  await Deno.writeTextFile(
+    `${folder}/script`,
+    keycloak === undefined ? inScene : inScene
+      .replaceAll("https://keycloak.example.com/", keycloak.url)
+      .replaceAll("PUBLIC-KEY-OF-THE-REALM", keycloak.realmKey),
+  );
   await removeCrds(scene);
   return {
     folder,
@@ -280,7 +336,12 @@ shift 4; exec iofog-operator "$@"`,
       NO_PROXY: "127.0.0.1",
       NO_COLOR: "1",
       NAMESPACE: namespace,
-      CONTROLLER_URL: scene.controller.url,
+      CONTROLLER_URL: controller.url,
+      // What a reader has from an administrator.
+      ...(keycloak && {
+        KEYCLOAK_SECRET: keycloak.issuing.clientSecret,
+        VAULT_TOKEN: registerSecret(`vault-${crypto.randomUUID()}`),
+      }),
     },
     async [Symbol.asyncDispose]() {
       await Deno.remove(folder, { recursive: true });

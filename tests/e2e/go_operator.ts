@@ -77,40 +77,10 @@ export class PlayedGoOperator {
   /** A namespace with the CRD, the operator and the control plane, as iofogctl makes them with version 3.2.0. */
   static async installAll(scene: Place): Promise<void> {
     const { client, namespace } = scene;
-    const name = "iofog-operator";
-    const metadata = { name, namespace };
-    const labels = { name };
-    await client.create(Namespace, { metadata: { name: namespace } });
-    await client.create(CustomResourceDefinition, schemalessCrd);
-    await client.create(ServiceAccount, { metadata });
-    await client.create(Role, { metadata, rules: rolesAsFound.iofogctl });
-    await client.create(RoleBinding, {
-      metadata,
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
-      subjects: [{ kind: "ServiceAccount", name }],
-    });
-    await client.create(Deployment, {
-      metadata,
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: {
-            serviceAccountName: name,
-            containers: [{
-              name,
-              image: goImage,
-              command: [name],
-              args: ["--enable-leader-election"],
-              env: [{
-                name: "WATCH_NAMESPACE",
-                valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } },
-              }],
-            }],
-          },
-        },
-      },
+    await installGoOperator(scene, {
+      crd: schemalessCrd("iofog.org", ["v3", "v2"]),
+      image: goImage,
+      rules: rolesAsFound.iofogctl,
     });
     const served = () => client.list(ControlPlane, { namespace }).then(() => true, () => false);
     await eventually("the CRD to be served", served, (isServed) => isServed);
@@ -257,6 +227,52 @@ export class PlayedGoOperator {
   }
 }
 
+/** A namespace with a CRD and a Go operator, as a CLI makes them. */
+export async function installGoOperator(
+  { client, namespace }: Pick<Place, "client" | "namespace">,
+  { crd, image, rules }: {
+    readonly crd: CustomResourceDefinition;
+    readonly image: string;
+    readonly rules: Role["rules"];
+  },
+): Promise<void> {
+  const name = "iofog-operator";
+  const metadata = { name, namespace };
+  const labels = { name };
+  await client.create(Namespace, { metadata: { name: namespace } });
+  await client.create(CustomResourceDefinition, crd);
+  await client.create(ServiceAccount, { metadata });
+  await client.create(Role, { metadata, rules });
+  await client.create(RoleBinding, {
+    metadata,
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
+    subjects: [{ kind: "ServiceAccount", name }],
+  });
+  await client.create(Deployment, {
+    metadata,
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          serviceAccountName: name,
+          containers: [{
+            name,
+            image,
+            command: [name],
+            args: ["--enable-leader-election"],
+            env: [{
+              name: "WATCH_NAMESPACE",
+              valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } },
+            }],
+          }],
+        },
+      },
+    },
+  });
+}
+
 /** Waits until all pods of the Go operator's Deployments run. */
 export async function untilAvailable({ client, namespace }: Place): Promise<void> {
   await eventually(
@@ -271,11 +287,11 @@ export async function untilAvailable({ client, namespace }: Place): Promise<void
   );
 }
 
-/** The CRD that iofogctl installs. */
-const schemalessCrd: CustomResourceDefinition = {
-  metadata: { name: "controlplanes.iofog.org" },
+/** The CRD that a CLI installs. */
+export const schemalessCrd = (group: string, served: readonly string[]): CustomResourceDefinition => ({
+  metadata: { name: `controlplanes.${group}` },
   spec: {
-    group: "iofog.org",
+    group,
     names: {
       kind: "ControlPlane",
       listKind: "ControlPlaneList",
@@ -283,7 +299,7 @@ const schemalessCrd: CustomResourceDefinition = {
       singular: "controlplane",
     },
     scope: "Namespaced",
-    versions: ["v3", "v2"].map((name) => ({
+    versions: served.map((name) => ({
       name,
       served: true,
       storage: name === "v3",
@@ -291,7 +307,7 @@ const schemalessCrd: CustomResourceDefinition = {
       subresources: { status: {} },
     })),
   },
-};
+});
 
 function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("the recording lacks a value");

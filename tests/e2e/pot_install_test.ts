@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse, parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
-import { ConfigMap, Pod, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Secret, Service } from "../../src/kubernetes/generated/core_v1.ts";
 import type { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import type { Ingress as IngressObject } from "../../src/kubernetes/generated/networking_v1.ts";
@@ -14,7 +14,6 @@ import { PotControlPlane } from "../../src/resources/controlplane/pot/definition
 import { makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf, type ControlPlaneObject, type Json, merged, stateOf } from "./harness.ts";
-import { leaveAsPotOperator } from "./pot_go_operator.ts";
 import { KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
 import { eventually, pause } from "./waiting.ts";
 
@@ -165,36 +164,6 @@ potScenario(
     assertEquals(await scene.find(Secret, "controller-vault-credentials"), undefined);
   },
 );
-
-potScenario("what PoT operator 3.7.2 left is taken over, and nothing restarts", cluster, async (pot) => {
-  const { scene } = pot;
-  const { client } = scene;
-  const { metadata: { uid } } = await pot.create();
-  const authorities = await leaveAsPotOperator(scene, uid);
-  const pods = async () =>
-    (await scene.list(Pod)).filter(({ status }) => status?.phase === "Running")
-      .map(({ metadata }) => metadata?.uid ?? "").sort();
-  await eventually("the pods to run", pods, (running) => running.length === 4, { show: (all) => all.join() });
-  const before = await pods();
-  const stored = await pot.controlPlane();
-  const ready = {
-    type: "ready",
-    status: "True",
-    reason: "initial_status",
-    message: "",
-    lastTransitionTime: "2026-01-01T00:00:00Z",
-    observedGeneration: stored.metadata.generation,
-  };
-  await client.replace(PotControlPlane, { ...stored, status: { conditions: [ready] } } as KubeObject, {
-    subresource: "status",
-  });
-
-  pot.operate();
-  await pot.untilReady();
-  assertEquals(await pods(), before);
-  const authority = await scene.get(Secret, "router-site-ca");
-  assertEquals(atob(authority.data?.["tls.crt"] ?? ""), authorities.get("router-site-ca")?.["tls.crt"]);
-});
 
 potScenario(
   "the PoT samples with an Ingress, and with all that is external, become ready",

@@ -8,6 +8,7 @@ import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { createCertificateAuthority } from "../cluster/certificates.ts";
 import { startController } from "../controller/controller.ts";
+import { loginAt } from "../keycloak/keycloak.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf } from "./harness.ts";
 import { KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
@@ -170,20 +171,10 @@ potScenario(
     );
     assertEquals(controller.state.secrets[0]?.data["tls.crt"], own);
 
-    using http = Deno.createHttpClient({ caCerts: [keycloak.caPem] });
-    const login = await fetch(`${keycloak.url}realms/${keycloak.realm}/protocol/openid-connect/token`, {
-      client: http,
-      method: "POST",
-      body: new URLSearchParams({
-        grant_type: "client_credentials",
-        client_id: keycloak.clientId,
-        client_secret: keycloak.issuing.clientSecret,
-      }),
-    });
-    const { access_token: token } = await login.json();
+    const token = await loginAt(keycloak);
     const removed = await fetch(`${controller.url}/api/v3/certificates/ca/router-site-ca`, {
       method: "DELETE",
-      headers: { authorization: `Bearer ${registerSecret(token)}` },
+      headers: { authorization: `Bearer ${token}` },
     });
     await removed.body?.cancel();
     assertEquals(removed.status, 200);

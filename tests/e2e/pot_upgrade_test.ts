@@ -14,6 +14,7 @@ import { registerSecret } from "../secrets.ts";
 import { addedListener, formerLabels, type FormerRelease, installFormer } from "./former_pot.ts";
 import type { Scene } from "./harness.ts";
 import { potCluster, potScenario } from "./pot_harness.ts";
+import { potRolesAsFound } from "./roles_as_found.ts";
 import { eventually, pause } from "./waiting.ts";
 
 const cluster = await potCluster();
@@ -154,7 +155,7 @@ potScenario(
         await pause(50);
       }
     })();
-    const kubeconfig = await scene.account("iofog-operator", oldPotctlRules);
+    const kubeconfig = await scene.account("iofog-operator", potRolesAsFound.potctlBefore16);
     pot.operate([`--kubeconfig=${kubeconfig}`, "--resync-interval=1s"]);
     await pot.untilReady();
     isOver = true;
@@ -177,38 +178,3 @@ potScenario(
     assertEquals((await scene.get(StatefulSet, "nats")).status?.availableReplicas, 2);
   },
 );
-
-const all = ["*"];
-
-/** The Role that potctl before 1.6 made: without StatefulSets. */
-const oldPotctlRules = [
-  { apiGroups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"], verbs: all },
-  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: all },
-  {
-    apiGroups: ["datasance.com"],
-    resources: ["controlplanes", "apps", "applications"],
-    verbs: ["list", "get", "watch", "update"],
-  },
-  {
-    apiGroups: ["datasance.com"],
-    resources: ["controlplanes/status", "apps/status", "applications/status"],
-    verbs: ["list", "get", "watch", "update"],
-  },
-  { apiGroups: ["datasance.com"], resources: ["controlplanes/finalizers"], verbs: ["update"] },
-  { apiGroups: ["apps"], resources: ["deployments"], verbs: all },
-  { apiGroups: ["networking.k8s.io"], resources: ["ingresses", "ingresses/status"], verbs: all },
-  {
-    apiGroups: [""],
-    resources: [
-      "pods",
-      "configmaps",
-      "configmaps/status",
-      "events",
-      "serviceaccounts",
-      "services",
-      "persistentvolumeclaims",
-      "secrets",
-    ],
-    verbs: all,
-  },
-];

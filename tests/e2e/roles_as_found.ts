@@ -73,3 +73,54 @@ const withoutLeasesAndEvents: Rules = iofogctl.filter((rule) => ![...leases, ...
 
 /** See the module. */
 export const rolesAsFound = { iofogctl, kustomize, helm, helmAlpha, withoutLeasesAndEvents } as const;
+
+const ofPot = ["datasance.com"];
+const potResources = (suffix: string) =>
+  ["controlplanes", "apps", "applications"].map((name) => name + suffix);
+const ingresses: Rules = [
+  { apiGroups: ["networking.k8s.io"], resources: ["ingresses", "ingresses/status"], verbs: all },
+];
+const statefulSets: Rules = [{ apiGroups: ["apps"], resources: ["statefulsets"], verbs: all }];
+
+/** potctl before 1.6: without StatefulSets, which NATS needs. */
+const potctlBefore16: Rules = [
+  ...workloads,
+  ...leases,
+  ...events,
+  ...ingresses,
+  {
+    apiGroups: ofPot,
+    resources: [...potResources(""), ...potResources("/status")],
+    verbs: [...read, "update"],
+  },
+  { apiGroups: ofPot, resources: potResources("/finalizers"), verbs: ["update"] },
+];
+
+/** `config/operator/rbac.yaml` of the Go operator of PoT, and its Helm chart. */
+const potKustomize: Rules = [
+  ...workloads,
+  ...leases,
+  ...events,
+  ...ingresses,
+  ...statefulSets,
+  {
+    apiGroups: ofPot,
+    resources: potResources(""),
+    verbs: ["create", "delete", "get", "list", "patch", "update", "watch"],
+  },
+  {
+    apiGroups: ofPot,
+    resources: [...potResources("/status"), ...potResources("/finalizers")],
+    verbs: ["get", "patch", "update"],
+  },
+];
+
+/** potctl since 1.6. */
+const potctl: Rules = [...potctlBefore16, ...statefulSets];
+
+/** Those of PoT. */
+export const potRolesAsFound = {
+  potctl,
+  potctlBefore16,
+  kustomize: potKustomize,
+} as const;

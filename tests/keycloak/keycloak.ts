@@ -80,6 +80,22 @@ export async function startKeycloak(options: KeycloakOptions = {}): Promise<Keyc
   return keycloak;
 }
 
+/** A token for the controller's client, as the operators get one. */
+export async function loginAt(keycloak: Keycloak): Promise<string> {
+  using client = Deno.createHttpClient({ caCerts: [keycloak.caPem] });
+  const response = await fetch(`${keycloak.url}realms/${keycloak.realm}/protocol/openid-connect/token`, {
+    client,
+    method: "POST",
+    body: new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id: keycloak.clientId,
+      client_secret: keycloak.issuing.clientSecret,
+    }),
+  });
+  const { access_token: token } = await response.json();
+  return registerSecret(token);
+}
+
 interface RealmKeys {
   readonly privateKey: JsonWebKey;
   readonly publicKey: string;
