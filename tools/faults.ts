@@ -15,7 +15,9 @@ const WHOLE_DEADLINE_MS = 3 * 3600_000;
 const CI_SHARE = 6;
 const CI_POT_SHARE = 24;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
-const LONG_TESTS = ["model", "two_writers", "process", "pot"].map((name) => `tests/faults/${name}_test.ts`);
+const LONG_TESTS = ["model", "two_writers", "process", "pot", "slow_server"].map((name) =>
+  `tests/faults/${name}_test.ts`
+);
 
 if (import.meta.main) {
   const [ci, onlyMutants] = [Deno.args.includes("--ci"), Deno.args.includes("--mutants")];

@@ -420,7 +420,8 @@ export class Store {
       return this.#setState(kind, { phase: "absent" });
     }
     const message = error instanceof Error ? error.message : String(error);
-    const server = isStatus(error, 0) || isStatus(error, 401);
+    // What stands before a server that is away says so with one of the last three.
+    const server = [0, 401, 502, 503, 504].some((status) => isStatus(error, status));
     this.#setState(kind, {
       ...{ phase: "failed", message, denied: isStatus(error, 403) },
       ...(server ? { server } : {}),
