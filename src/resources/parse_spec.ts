@@ -24,17 +24,19 @@ export type ParsedSpec<Spec> =
  *
  * @param forgotten Paths below `spec` of fields that earlier releases had: they are passed over without a word.
  * @param emptyLevels Levels of objects below `spec` in which "" and 0 mean "not set".
+ * @param largest Characters that it may have as JSON.
  */
 export function checkSpec<Spec>(
   spec: z.ZodType<Spec>,
   raw: unknown,
   forgotten: readonly (readonly string[])[] = [],
   emptyLevels: number = NESTING,
+  largest: number = LARGEST_SPEC,
 ): ParsedSpec<Spec> {
-  if (!isRecord(raw)) return check(spec, raw, forgotten, emptyLevels);
+  if (!isRecord(raw)) return check(spec, raw, forgotten, emptyLevels, largest);
   const known = checked.get(raw);
   if (known?.spec === spec) return known.parsed as ParsedSpec<Spec>;
-  const parsed = check(spec, raw, forgotten, emptyLevels);
+  const parsed = check(spec, raw, forgotten, emptyLevels, largest);
   checked.set(raw, { spec, parsed });
   return parsed;
 }
@@ -47,8 +49,9 @@ function check<Spec>(
   raw: unknown,
   forgotten: readonly (readonly string[])[],
   emptyLevels: number,
+  largest: number,
 ): ParsedSpec<Spec> {
-  const oversized = oversizedProblem(raw);
+  const oversized = oversizedProblem(raw, largest);
   if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
   const given = forgotten.reduce<unknown>(withoutPath, withoutUnset(raw ?? {}, emptyLevels));
   const unknown = (spec.safeParse(given).error?.issues ?? []).flatMap((issue) =>
@@ -72,9 +75,9 @@ function check<Spec>(
  */
 const LARGEST_SPEC = 100_000;
 
-function oversizedProblem(raw: unknown): Problem | undefined {
+function oversizedProblem(raw: unknown, most: number): Problem | undefined {
   const size = sizeOf(raw);
-  if (size <= LARGEST_SPEC) return undefined;
+  if (size <= most) return undefined;
   let [path, value] = [["spec"], raw];
   while (isRecord(value)) {
     const [largest] = Object.entries(value).sort(([, one], [, other]) => sizeOf(other) - sizeOf(one));
@@ -85,7 +88,7 @@ function oversizedProblem(raw: unknown): Problem | undefined {
   return {
     reason: INVALID_SPEC,
     field: path.join("."),
-    message: `is too large: the whole spec has ${size} characters, and may have ${LARGEST_SPEC}. Shorten it`,
+    message: `is too large: the whole spec has ${size} characters, and may have ${most}. Shorten it`,
   };
 }
 

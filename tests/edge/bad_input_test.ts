@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { EdgeKind } from "../../src/resources/edge/crds.ts";
+import { registerSecret } from "../secrets.ts";
 import { EdgeTest } from "./edge_world.ts";
 
 const on = { agent: { name: "a" }, images: { x86: "image" } };
@@ -69,7 +71,7 @@ const cases: readonly (readonly [string, EdgeKind, unknown, RegExp])[] = [
     "a configuration that is too large",
     "Application",
     one({ config: { text: "x".repeat(100_000) } }),
-    /is too large/,
+    /spec.microservices\[0\] is too large: it has/,
   ],
   [
     "a version with two digits",
@@ -141,4 +143,148 @@ Deno.test("what the Controller refuses is told once with its words, and tried ag
   assertEquals(edge.controller.state.microservices, []);
   edge.change("Application", "app", one({}));
   assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /microservices"]);
+});
+
+/** What the spec alone does not show to be wrong: kind, name, spec, what is said of it, and whether it is stalled. */
+const found: readonly (readonly [string, EdgeKind, unknown, RegExp, boolean])[] = [
+  [
+    "nobody",
+    "Application",
+    one({ agent: { name: "nobody" } }),
+    /AgentMissing: .*agent nobody .*create an Agent of that name, or correct agent.name/,
+    false,
+  ],
+  [
+    "auto",
+    "Application",
+    one({ agent: { name: "auto" } }),
+    /ArchitectureUnknown: .*agent auto .*spec.config.agentType of the Agent/,
+    false,
+  ],
+  [
+    "arm",
+    "Application",
+    one({ images: { arm: "image" } }),
+    /ImageMissing: .*agent a is x86.*set images.x86/,
+    true,
+  ],
+  [
+    "port",
+    "Application",
+    one({ container: { ports: [{ internal: 1, external: 5000 }] } }),
+    /PortTaken: .*port 5000 of agent a is taken by microservice holder\/m of Application holder: choose another/,
+    true,
+  ],
+  [
+    "circle",
+    "Agent",
+    { host: "h", config: { upstreamRouters: ["other-way"] } },
+    /UpstreamCycle: .*circle -> other-way -> circle; remove one of them/,
+    true,
+  ],
+  [
+    "nowhere",
+    "Application",
+    { routes: [{ from: "x", to: "y" }] },
+    /RouteEndMissing: .*microservice x of application nowhere .*correct from and to/,
+    false,
+  ],
+  [
+    "second",
+    "Agent",
+    { name: "a", host: "h" },
+    /Conflict: .*Agent a is kept by Agent.iofog.org\/a already: remove it from one of the two/,
+    true,
+  ],
+  [
+    "template",
+    "Application",
+    { template: { name: "none" } },
+    /TemplateMissing: .*template none .*correct spec.template.name/,
+    false,
+  ],
+  [
+    "key",
+    "Application",
+    one({ container: { env: [{ key: "A", valueFrom: { secretKeyRef: { name: "login", key: "other" } } }] } }),
+    /ValueMissing: .*variable A: Secret login has no key other: add it/,
+    true,
+  ],
+  [
+    "large",
+    "Application",
+    one({ container: { env: [{ key: "A", valueFrom: { secretKeyRef: { name: "login", key: "large" } } }] } }),
+    /TooLarge: .*takes \d+ bytes.*102400.*shorten/,
+    true,
+  ],
+  [
+    "upstream",
+    "Agent",
+    { host: "h", config: { upstreamRouters: ["gone"] } },
+    /UpstreamMissing: .*gone .*create an Agent of that name/,
+    false,
+  ],
+  [
+    "link",
+    "Agent",
+    { host: "h", edgeResources: [{ name: "gone", version: "1.0.0" }] },
+    /EdgeResourceMissing: .*create an EdgeResource, or correct spec.edgeResources/,
+    false,
+  ],
+  [
+    "alone",
+    "Microservice",
+    { application: "gone", ...on },
+    /ApplicationMissing: .*application gone .*correct spec.application/,
+    false,
+  ],
+];
+
+Deno.test("what only the Controller shows to be wrong is one condition and one Event each, and nothing half made is left", async () => {
+  await using edge = await EdgeTest.open();
+  const [token, large] = [registerSecret(`token-${crypto.randomUUID()}`), "x".repeat(120_000)];
+  edge.api.make(Secret, {
+    metadata: { namespace: "ns", name: "login" },
+    data: { token: btoa(token), large: btoa(large) },
+  } as Secret);
+  edge.make("Agent", "a", { host: "10.0.0.1", config: { agentType: "x86" } });
+  edge.make("Agent", "auto", { host: "10.0.0.2" });
+  edge.make("Agent", "other-way", { host: "h", config: { upstreamRouters: ["circle"] } });
+  edge.make("Application", "holder", one({ container: { ports: [{ internal: 80, external: 5000 }] } }));
+  await edge.converge();
+  await edge.clock.advance(1_000);
+  for (const [name, kind, spec] of found) edge.make(kind, name, spec);
+  await edge.converge();
+  assertEquals(await edge.converge(), []);
+  const told = await edge.told();
+  for (const [name, kind, , said, stalls] of found) {
+    const [stalled, reconciling] = [
+      edge.condition(kind, name, "Stalled"),
+      edge.condition(kind, name, "Reconciling"),
+    ];
+    assertMatch(stalls ? stalled : reconciling, said, name);
+    assertMatch(stalls ? stalled : reconciling, /^True/, name);
+    assertEquals(told.filter((line) => said.test(line)).length, 1, `${name}: ${told.join("\n")}`);
+  }
+  const { agents, microservices, routings } = edge.controller.state;
+  // Linked to nothing, an agent is whole.
+  assertEquals(agents.map(({ name }) => name).toSorted(), ["a", "auto", "link"]);
+  assertEquals([microservices.length, routings], [1, []]);
+});
+
+Deno.test("names of 253 characters, and an application beyond what one body may hold, come through", async () => {
+  await using edge = await EdgeTest.open();
+  const name = "n".repeat(253);
+  edge.make("Agent", name, { host: "10.0.0.1", config: { agentType: "x86" } });
+  edge.make("Application", name, {
+    microservices: [1, 2, 3].map((number) => ({
+      ...{ name: `${number}${"m".repeat(250)}`, agent: { name }, images: { x86: "image" } },
+      config: { text: "x".repeat(60_000) },
+    })),
+  });
+  await edge.converge();
+  assertEquals(await edge.converge(), []);
+  assertMatch(edge.condition("Application", name), /^False Starting/);
+  edge.delete("Application", name);
+  assertEquals((await edge.converge()).length, 1);
 });

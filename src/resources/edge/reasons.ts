@@ -64,6 +64,8 @@ export const REGISTRY_MISSING = "RegistryMissing";
 export const REGISTRY_AMBIGUOUS = "RegistryAmbiguous";
 /** Another microservice has the port, and is about to give it up. */
 export const PORT_AWAITED = "PortAwaited";
+/** What would have to be sent is more than the Controller takes. */
+export const TOO_LARGE = "TooLarge";
 /** The Controller refuses what it was asked for. */
 export const REFUSED = "Refused";
 /** The spec has fields that are not used here. */
@@ -77,7 +79,7 @@ export const NONE = "None";
 export const stalling: ReadonlySet<string> = new Set([
   ...["Conflict", "NotOurs", IMAGE_MISSING, PORT_TAKEN, ROUTES_NOT_SUPPORTED, UPSTREAM_CYCLE, REFUSED],
   ...[UPSTREAM_NOT_INTERIOR, UPSTREAM_NOT_SERVER, VALUE_MISSING, VARIABLE_MISSING, TEMPLATE_INVALID],
-  ...[REGISTRY_AMBIGUOUS, unsettled],
+  ...[REGISTRY_AMBIGUOUS, TOO_LARGE, unsettled],
 ]);
 
 /** Something that is named is not there: it may come, or the name is wrong. */

@@ -11,6 +11,9 @@ const routes = z.array(z.strictObject({
   to: z.string().meta({ description: "Microservice that receives." }),
 })).optional().meta({ description: "Routes between its microservices; ioFog only." });
 
+/** Characters of one microservice: the Controller takes no more than 100 KiB at once. */
+const LARGEST_MICROSERVICE = 100_000;
+
 const template = z.strictObject({
   name: controllerName("Name of the template in the Controller."),
   variables: z.array(z.strictObject({
@@ -56,6 +59,14 @@ const spec = z.strictObject({
       }
       ports.set(key, name);
     });
+    const size = JSON.stringify(microservices[index]).length;
+    if (size > LARGEST_MICROSERVICE) {
+      context.addIssue({
+        code: "custom",
+        path: ["microservices", index],
+        message: `is too large: it has ${size} characters, and may have ${LARGEST_MICROSERVICE}. Shorten it`,
+      });
+    }
     if (names.has(name)) {
       context.addIssue({
         code: "custom",
@@ -98,8 +109,12 @@ export const applicationSchema = z.strictObject({
   }),
 }).meta({ description: "Microservices on edge nodes that belong together, and the routes between them." });
 
-export const parseApplication = (raw: unknown) => checkSpec(spec, raw, [], 0);
+/** Characters of a whole application: its microservices are sent one by one, and each is measured by itself. */
+const LARGEST_APPLICATION = 1_000_000;
+
+export const parseApplication = (raw: unknown) => checkSpec(spec, raw, [], 0, LARGEST_APPLICATION);
 
 /** What a template gave, under the names that it has in a spec. */
-export const parseRendered = (raw: unknown) =>
-  checkSpec(z.object({ microservices: spec.shape.microservices, routes: spec.shape.routes }), raw, [], 0);
+export const parseRendered = (raw: unknown) => checkSpec(renderedSpec, raw, [], 0, LARGEST_APPLICATION);
+
+const renderedSpec = z.object({ microservices: spec.shape.microservices, routes: spec.shape.routes });

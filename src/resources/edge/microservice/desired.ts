@@ -106,7 +106,9 @@ export function microserviceChild(
   };
   const wanted = { agent: spec.agent.name, ports: (container.ports ?? []).map(({ external }) => external) };
   const ports = portState(context, name, wanted, siblings);
-  const blocked = environment.blocked ?? problemOf(context, spec) ?? ports.blocked;
+  const blocked = environment.blocked ?? sizeProblem(fields, environment.secrets) ??
+    problemOf(context, spec) ??
+    ports.blocked;
   const references = [
     ...referencesOf(application, spec, isOld),
     ...ports.agents.map((name) => ({ kind: AGENT, name })),
@@ -275,6 +277,18 @@ function problemOf(context: DesiredContext, spec: EmbeddedMicroservice): Blocked
     }
   }
   return undefined;
+}
+
+/** Bytes that the Controller takes at once, and what else stands beside the fields. */
+const LARGEST_BODY = 102_400;
+const besides = 1_000;
+
+function sizeProblem(fields: object, secrets: object): Blocked | undefined {
+  const size = new TextEncoder().encode(JSON.stringify([fields, secrets])).length + besides;
+  if (size <= LARGEST_BODY) return undefined;
+  const message = `with its configuration and variables it takes ${size} bytes, and the Controller takes ` +
+    `${LARGEST_BODY} at once: shorten them, or have it read them elsewhere`;
+  return { reason: reasons.TOO_LARGE, message };
 }
 
 /** Why something that it names cannot be used. */
