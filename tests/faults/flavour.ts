@@ -32,6 +32,9 @@ export interface Prepared {
   outside(): unknown;
 }
 
+/** Label of what the user made, which is nobody's history. */
+export const GIVEN = "given";
+
 const type = "LoadBalancer";
 
 /** ioFog. */
@@ -76,7 +79,7 @@ export async function potFlavour(): Promise<Flavour> {
         readSecret: async (name) => (await find(Secret, name))?.data,
       });
       await client.create(Secret, {
-        metadata: { namespace, name: ca },
+        metadata: { namespace, name: ca, labels: { [GIVEN]: "" } },
         data: { ca: btoa(keycloak.caPem) },
       });
       const viewer: (typeof keycloak.clients)[number] = { id: crypto.randomUUID(), clientId: namespace };

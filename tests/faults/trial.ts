@@ -27,7 +27,7 @@ import { type ControlPlaneObject, type Json, merged } from "../e2e/harness.ts";
 import { present } from "../json.ts";
 import { JWT_BUNDLE } from "../../src/resources/controlplane/pot/nats.ts";
 import { recordOutput } from "../secrets.ts";
-import type { Flavour, Prepared } from "./flavour.ts";
+import { type Flavour, GIVEN, type Prepared } from "./flavour.ts";
 import { type Exchange, Proxy } from "./proxy.ts";
 
 /** What is kept of the past of one namespace. */
@@ -159,7 +159,7 @@ export class World implements AsyncDisposable {
 
   #noteContent(kind: string, { metadata }: KubeObject, data: unknown): void {
     const contents = this.#histories.get(metadata?.namespace ?? "")?.contents;
-    if (contents === undefined) return;
+    if (contents === undefined || metadata?.labels?.[GIVEN] !== undefined) return;
     const key = `${kind} ${metadata?.name}`;
     const content = `${metadata?.uid} ${JSON.stringify(data)}`;
     const known = contents.get(key) ?? [];
