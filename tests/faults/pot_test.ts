@@ -5,7 +5,7 @@
  * `deno task faults` runs it.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, PersistentVolumeClaim, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { RequestHook } from "../../src/kubernetes/intercept.ts";
@@ -203,6 +203,49 @@ if (Deno.env.has(LONG_VARIABLE)) {
         const now = Object.keys((await scene.get(ConfigMap, BUNDLE)).data ?? {});
         assertEquals(accounts.filter((key) => !now.includes(key)), []);
       });
+    },
+  );
+
+  potScenario(
+    "F34 PoT: a storage class that is not there is told, and over once it is mended",
+    cluster,
+    async (pot) => {
+      const { controller, scene } = pot;
+      const { client, kubelet, namespace } = scene;
+      const release = kubelet.storage.hold({ namespace, name: /^js-data-nats-/ });
+      const go = kubelet.pods.hold(
+        { namespace, name: /^nats-/ },
+        "pod has unbound immediate PersistentVolumeClaims",
+      );
+      scene.operateHere((_, proceed) => proceed(), [`--controller-url=${controller.url}`]);
+      await pot.create({ nats: { jetStream: { storageClassName: "no-such-class" } } });
+      const told = await pot.until(
+        "the class to be missed",
+        (object) => conditionOf(object, "NatsAvailable")?.reason === "ClaimPending",
+        { withinMs: 60_000 },
+      );
+      assertMatch(
+        conditionOf(told, "NatsAvailable")?.message ?? "",
+        /storage class no-such-class: see .*, and where there is no such class correct spec\.nats\.jetStream\.storageClassName/,
+      );
+      await pot.change({ nats: { jetStream: { storageClassName: "fast" } } });
+      const refused = await pot.until(
+        "the remedy",
+        (object) => conditionOf(object, "Stalled")?.status === "True",
+      );
+      const [, command = ""] =
+        /kubectl -n \S+ delete (.*)$/.exec(conditionOf(refused, "Stalled")?.message ?? "") ?? [];
+      assertEquals(command, "statefulset/nats persistentvolumeclaim/js-data-nats-0");
+      release();
+      go();
+      // As the message says.
+      await client.delete(StatefulSet, { namespace, name: "nats" });
+      await client.delete(PersistentVolumeClaim, { namespace, name: "js-data-nats-0" });
+      await pot.untilReady();
+      const claims = (await scene.list(PersistentVolumeClaim)).filter(({ metadata }) =>
+        metadata?.name?.startsWith("js-")
+      );
+      assertEquals(claims.map(({ spec }) => spec?.storageClassName), ["fast", "fast"]);
     },
   );
 }

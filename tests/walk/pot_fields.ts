@@ -188,7 +188,16 @@ const walks: readonly Walk[] = [
     others: "told",
     ...auth,
   },
-  { field: "auth.viewerClient", base: "plain", told: ["nobody"], others: "told", ...auth },
+  {
+    field: "auth.viewerClient",
+    base: "plain",
+    told: ["nobody"],
+    others: "told",
+    ...auth,
+    // What was tried is recorded before.
+    changes: [...auth.changes, inventory],
+    madeAnew: batchMadeAnew,
+  },
   {
     // The same value in another place.
     field: "auth.controllerSecretRef",

@@ -123,6 +123,19 @@ Deno.test("desired() refuses a certificate of the Controller whose key is anothe
   assertEquals(problemsOf(spec, [tls(one["tls.key"])]), []);
 });
 
+Deno.test("desired() refuses an authority of Keycloak that is no PEM, until the Secret holds one", async () => {
+  const secret = (ca: string) => ({ ...secretOf("keycloak", { ca }), type: "Opaque" }) as KubeObject;
+  const spec = { auth: { ...auth, caSecretRef: { name: "keycloak", key: "ca" } } };
+  const [problem] = problemsOf(spec, [secret("no PEM")]);
+  assertEquals(problem?.[0], "spec.auth.caSecretRef");
+  assertMatch(
+    problem?.[1] ?? "",
+    /key ca of Secret keycloak, whose value is no certificate in PEM form: store/,
+  );
+  const { "tls.crt": pem = "" } = await makeCa("keycloak", NOW);
+  assertEquals(problemsOf(spec, [secret(pem)]), []);
+});
+
 Deno.test("desired() refuses an Ingress host that another Ingress of the namespace serves", () => {
   const ingress = (name: string, path: string) =>
     ({

@@ -194,11 +194,19 @@ export function natsStorageProblems(inputs: Inputs): Problem[] {
       "storageClassName",
       `must be ${
         other.spec?.storageClassName ?? "left out"
-      }, as claim ${other.metadata?.name}: the class of a claim cannot change. ` +
-        "Set it back",
+      }, as claim ${other.metadata?.name}: the class of a ` +
+        `claim cannot change. Set it back${remakingOf(inputs, live)}`,
     ),
   ];
   return [...shrinking, ...reclassed];
+}
+
+/** How to have claims of another class where none has a volume, as when there is no such class. */
+function remakingOf({ namespace }: Inputs, claims: readonly PersistentVolumeClaim[]): string {
+  if (claims.some(({ spec, status }) => Boolean(spec?.volumeName) || status?.phase === "Bound")) return "";
+  const names = claims.map(({ metadata }) => `persistentvolumeclaim/${metadata?.name}`);
+  return "; or, since no claim has a volume and data yet, delete them with what made them, and they are made again as " +
+    `the spec says: kubectl -n ${namespace} delete statefulset/${NATS} ${names.join(" ")}`;
 }
 
 /** Gives each pod its name. */

@@ -334,6 +334,16 @@ Deno.test("a size that shrinks and another class are refused with their field", 
   assertMatch(slow ?? "", /^spec\.nats\.jetStream\.storageClassName must be fast/);
   const [late] = problems({ storageClassName: "slow" }, claim(0, "10Gi", { spec: { resources: {} } }));
   assertMatch(late ?? "", /^spec\.nats\.jetStream\.storageClassName must be left out, as claim/);
+  const pending = { spec: { storageClassName: "none" }, status: { phase: "Pending" as const } };
+  const [mistaken] = problems(
+    { storageClassName: "slow" },
+    claim(0, "10Gi", pending),
+    claim(1, "10Gi", pending),
+  );
+  assertMatch(
+    mistaken ?? "",
+    /kubectl -n \S+ delete statefulset\/nats persistentvolumeclaim\/js-data-nats-0 persistentvolumeclaim\/js-data-nats-1$/,
+  );
   assertEquals(problems({ storageSize: "20Gi", storageClassName: "fast" }, claim(0), claim(1)), []);
   const noted = claim(0, "50Gi", { metadata: { annotations: { "iofog.org/storage-size": "20Gi" } } });
   const named = { ...noted, metadata: { ...claim(0).metadata, ...noted.metadata, name: "js-data-nats-0" } };
