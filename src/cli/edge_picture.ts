@@ -24,6 +24,13 @@ export interface EdgePicture {
     readonly active?: boolean | undefined;
     /** E.g. `2/3`. */
     readonly running?: string | undefined;
+    /** Names of microservices that are on no agent yet. */
+    readonly waiting: readonly string[];
+  })[];
+  readonly edgeResources: readonly (Shown & {
+    readonly version?: string | undefined;
+    /** Agents that it is linked to. */
+    readonly linked: readonly string[];
   })[];
 }
 
@@ -48,8 +55,15 @@ export function drawEdge(snapshot: Snapshot, group: EdgeGroup, applications?: st
       return { name: `${application}/${nameOf(parent)}`, agent, status };
     }),
   ];
+  const on = (agent: string) =>
+    microservices.filter((each) => each.agent === agent)
+      .map(({ name, status }) => ({ name, status: status ?? "UNKNOWN" }));
+  const known = new Set(list("Agent").map(agentName));
+  const others = new Set(
+    microservices.flatMap(({ agent }) => agent === undefined || known.has(agent) ? [] : [agent]),
+  );
   return {
-    agents: list("Agent").map((parent) => {
+    agents: list("Agent").map((parent): EdgePicture["agents"][number] => {
       const { address, daemonStatus, version } = statusOf(parent) as Readonly<
         Record<string, string | undefined>
       >;
@@ -59,13 +73,33 @@ export function drawEdge(snapshot: Snapshot, group: EdgeGroup, applications?: st
         status: daemonStatus,
         version,
         address,
-        microservices: microservices.filter(({ agent }) => agent === name)
-          .map(({ name, status }) => ({ name, status: status ?? "UNKNOWN" })),
+        microservices: on(name),
       };
-    }),
+    }).concat(
+      [...others].toSorted().map((name) => ({
+        name,
+        ready: false,
+        reason: "NoAgent",
+        message: "somebody else's: no Agent of this namespace has this name",
+        microservices: on(name),
+      })),
+    ),
     applications: list("Application").map((parent) => {
       const { isActivated, running } = statusOf(parent) as { isActivated?: boolean; running?: string };
-      return { ...shown(parent, nameOf(parent)), active: isActivated, running };
+      const waiting = microservices.filter(({ agent, name }) =>
+        agent === undefined && name.startsWith(`${nameOf(parent)}/`)
+      );
+      return {
+        ...shown(parent, nameOf(parent)),
+        active: isActivated,
+        running,
+        waiting: waiting.map(({ name }) => name),
+      };
+    }),
+    edgeResources: list("EdgeResource").map((parent) => {
+      const { linked = [] } = statusOf(parent) as { readonly linked?: readonly string[] };
+      const { version } = (parent.spec ?? {}) as { readonly version?: string };
+      return { ...shown(parent, nameOf(parent)), version, linked };
     }),
   };
 }
@@ -97,16 +131,30 @@ function shown(parent: Parent, name: string): Shown {
   };
 }
 
-/** Rows for a table: agents, each followed by what runs on it, then applications; none where there is nothing. */
-export function edgeRows({ agents, applications }: EdgePicture): readonly (readonly (readonly string[])[])[] {
+/**
+ * Rows for tables: agents, each followed by what runs on it, then applications, each followed by what is on no agent,
+ * then edge resources; none where there is nothing.
+ */
+export function edgeRows(
+  { agents, applications, edgeResources }: EdgePicture,
+): readonly (readonly (readonly string[])[])[] {
   const agentRows = agents.flatMap((agent) => [
     [agent.name, agent.status ?? "-", agent.version ?? "-", agent.address ?? "-", stateOf(agent)],
     ...agent.microservices.map(({ name, status }) => [`  ${name}`, status, "", "", ""]),
   ]);
-  const applicationRows = applications.map((each) => [
+  const applicationRows = applications.flatMap((each) => [
+    [
+      each.name,
+      each.active === undefined ? "-" : each.active ? "yes" : "no",
+      each.running ?? "-",
+      stateOf(each),
+    ],
+    ...each.waiting.map((name) => [`  ${name}`, "", "", "on no agent yet"]),
+  ]);
+  const resourceRows = edgeResources.map((each) => [
     each.name,
-    each.active === undefined ? "-" : each.active ? "yes" : "no",
-    each.running ?? "-",
+    each.version ?? "-",
+    each.linked.join(", ") || "-",
     stateOf(each),
   ]);
   return [
@@ -114,6 +162,9 @@ export function edgeRows({ agents, applications }: EdgePicture): readonly (reado
     ...(applicationRows.length === 0
       ? []
       : [[["APPLICATION", "ACTIVE", "RUNNING", "READY"], ...applicationRows]]),
+    ...(resourceRows.length === 0
+      ? []
+      : [[["EDGE RESOURCE", "VERSION", "LINKED TO", "READY"], ...resourceRows]]),
   ];
 }
 

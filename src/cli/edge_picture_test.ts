@@ -32,8 +32,16 @@ Deno.test("the picture shows agents with what runs on them, whichever resource i
         object("app", {}, {
           isActivated: true,
           running: "1/1",
-          microservices: [{ name: "one", agent: "Edge 1!", status: "RUNNING" }],
+          microservices: [{ name: "one", agent: "Edge 1!", status: "RUNNING" }, { name: "late" }],
         }),
+      ],
+      [
+        edgeResourceOf("Microservice", "iofog.org"),
+        object("three", { application: "app" }, { agent: "theirs", status: "RUNNING" }),
+      ],
+      [
+        edgeResourceOf("EdgeResource", "iofog.org"),
+        object("camera", { version: "v1.0.0" }, { linked: ["Edge 1!"] }),
       ],
       [
         edgeResourceOf("Microservice", "iofog.org"),
@@ -49,8 +57,15 @@ Deno.test("the picture shows agents with what runs on them, whichever resource i
       ["  app/one", "RUNNING", "", "", ""],
       ["  app/two", "QUEUED", "", "", ""],
       ["b", "-", "-", "-", "no (UpstreamMissing): why"],
+      ["theirs", "-", "-", "-", "no (NoAgent): somebody else's: no Agent of this namespace has this name"],
+      ["  app/three", "RUNNING", "", "", ""],
     ],
-    [["APPLICATION", "ACTIVE", "RUNNING", "READY"], ["app", "yes", "1/1", "yes"]],
+    [
+      ["APPLICATION", "ACTIVE", "RUNNING", "READY"],
+      ["app", "yes", "1/1", "yes"],
+      ["  app/late", "", "", "on no agent yet"],
+    ],
+    [["EDGE RESOURCE", "VERSION", "LINKED TO", "READY"], ["camera", "v1.0.0", "Edge 1!", "yes"]],
   ]);
   assertEquals(edgeRows(drawEdge(snapshotOf([]), "iofog.org")), []);
 });

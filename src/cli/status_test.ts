@@ -199,7 +199,7 @@ Deno.test("status -o json and -o yaml give the same picture to machines", async 
     reason: "Ready",
     message: "the control plane is up",
     ...facts,
-    edge: { agents: [], applications: [] },
+    edge: { agents: [], applications: [], edgeResources: [] },
   });
   assertEquals(conditions, ready);
   assertEquals(components.map(({ name }) => name), ["controller", "router", "port-manager"]);
