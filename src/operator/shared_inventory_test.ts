@@ -163,3 +163,31 @@ Deno.test("F46 Engine says what it keeps while most custom resources are gone, a
   assertEquals((await converge()).length, 6);
   assertEquals((await engine.surplus(new AbortController().signal)).deletions, []);
 });
+
+Deno.test("F53 Engine tells once that the system was emptied, or is another one, and not when it is new", async () => {
+  const backend = new FakeBackend();
+  const { externalPass, makeWidget, pass, told } = harness({
+    definition: { inventoryName: "inventory", systemName: "Thing" },
+    desired: () => [external("Thing", "one")],
+    backend,
+  });
+  makeWidget();
+  const converge = async () => {
+    for (let number = 0; number < 4; number++) {
+      await pass();
+      await externalPass();
+    }
+  };
+  const resets = async () => (await told()).filter((line) => line.startsWith("ThingReset"));
+  await converge();
+  assertEquals(await resets(), []);
+  backend.objects.clear();
+  await converge();
+  assertEquals((await resets()).length, 1);
+  assertStringIncludes((await resets())[0] ?? "", "it was emptied");
+  const marker = backend.objects.get("Marker inventory");
+  backend.objects.set("Marker inventory", { ...marker!, fields: { id: "other" } });
+  await converge();
+  assertEquals((await resets()).length, 2);
+  assertStringIncludes((await resets())[1] ?? "", "it is another one than before");
+});
