@@ -3,44 +3,43 @@
  * looks again.
  */
 
-import type { KubernetesClient } from "../kubernetes/client.ts";
-import { ApiError, isStatus } from "../kubernetes/errors.ts";
-import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
-import type { Resource } from "../kubernetes/resource.ts";
+import { isStatus } from "../kubernetes/errors.ts";
 import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
 import { sameJson } from "./compare.ts";
-import type { Definition, ExternalChild, ExternalObject, Parent } from "./definition.ts";
+import type { Definition, ExternalChild, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
+import { ExternalPruning } from "./external_pruning.ts";
 import {
-  changedShards,
-  indexed,
-  type Inventory,
-  type InventoryChange,
-  type InventoryEntry,
   inventoryNameOf,
   keyOfExternal,
   markerKind,
   readInventory,
-  shardsOf,
   withConfirmed,
   withIntents,
 } from "./inventory.ts";
-import { type LaneContext, type Managed, mayWriteFor, type PassResult, refresh } from "./lane.ts";
-import { mayPrune, pruneAnnotation } from "./ownership.ts";
+import { InventoryWriter } from "./inventory_writer.ts";
+import { type LaneContext, mayWriteFor, type PassResult } from "./lane.ts";
 import type { ParentPlan } from "./plan.ts";
-import { deletionsOf, recordedFor } from "./plan_external.ts";
+import { recordedFor } from "./plan_external.ts";
 import { unsettled } from "./progress.ts";
 import { describeChild, describeTarget, type ExternalWrite } from "./write.ts";
 
 /** See the module. */
 export class ExternalLane {
   readonly #context: LaneContext;
-  /** For each kind of which most custom resources are gone, since when, in monotonic milliseconds. */
-  readonly #doubtedSince = new Map<string, number>();
+  readonly #inventories: InventoryWriter;
+  readonly #pruning: ExternalPruning;
 
   constructor(context: LaneContext) {
     this.#context = context;
+    this.#inventories = new InventoryWriter(context);
+    this.#pruning = new ExternalPruning(context, this.#inventories);
+  }
+
+  /** What `converge` would delete for custom resources that are gone, and sentences about what is kept. */
+  surplus(signal: AbortSignal): ReturnType<ExternalPruning["surplus"]> {
+    return this.#pruning.surplus(signal);
   }
 
   /** One pass over the external systems: look, write what differs, look again. */
@@ -66,7 +65,7 @@ export class ExternalLane {
       again ||= result.again;
       settled &&= result.settled;
     }
-    const pruned = await this.#prune(signal);
+    const pruned = await this.#pruning.prune(signal);
     return { writes: writes + pruned, again: again || pruned > 0, settled };
   }
 
@@ -145,7 +144,7 @@ export class ExternalLane {
     looked: readonly ParentPlan[],
     signal: AbortSignal,
   ): Promise<PassResult> {
-    const version = this.#inventoryVersion(definition);
+    const version = this.#inventories.version(definition);
     for (const each of looked) await this.#look(definition, backend, each, signal);
     if (signal.aborted) return { writes: 0, again: false, settled: false };
     let again = false;
@@ -231,7 +230,7 @@ export class ExternalLane {
         inventory,
         batch.flatMap(({ planned: { parent }, external }) => external.map((write) => ({ parent, write }))),
       );
-      const failure = await this.#writeInventory(
+      const failure = await this.#inventories.write(
         definition,
         { put },
         signal,
@@ -358,290 +357,11 @@ export class ExternalLane {
     const put = withConfirmed(inventory, claims);
     const drop = plans.flatMap(({ forgotten }) => forgotten);
     if (put.length + drop.length === 0) return;
-    const failure = await this.#writeInventory(definition, { put, drop }, signal);
+    const failure = await this.#inventories.write(definition, { put, drop }, signal);
     if (failure !== undefined) {
       this.#context.options.log.debug("inventory not confirmed", { error: failure });
     }
   }
-
-  /** What `converge` would delete for custom resources that are gone, and sentences about what is kept. */
-  async surplus(
-    signal: AbortSignal,
-  ): Promise<{ readonly deletions: readonly ExternalWrite[]; readonly held: readonly string[] }> {
-    const found = await Promise.all(
-      this.#sharing().map((group) => this.#surplusOf(group, signal, () => false)),
-    );
-    return {
-      deletions: found.flatMap((each) => each?.deletions ?? []),
-      held: found.flatMap((each) => each?.held ?? []),
-    };
-  }
-
-  /**
-   * Deletes what is recorded for custom resources that are gone and that no other wants, as their deletion policy says;
-   * returns how many deletions succeeded. Never where it is not sure that they are gone, or that what is looked at is
-   * the system that the inventory is about.
-   */
-  async #prune(signal: AbortSignal): Promise<number> {
-    let count = 0;
-    for (const group of this.#sharing()) count += await this.#pruneGroup(group, signal);
-    return count;
-  }
-
-  /** Kinds by the inventory that they share. */
-  #sharing(): readonly (readonly Managed[])[] {
-    const sharing = Map.groupBy(
-      this.#context.options.managed.filter(({ definition }) => definition.sharedInventoryName !== undefined),
-      ({ definition }) => definition.sharedInventoryName,
-    );
-    return [...sharing.values()];
-  }
-
-  /**
-   * What is recorded for custom resources that are gone and that no other wants; undefined where that cannot be said.
-   *
-   * @param isDoubtful Whether the list that lacks custom resources of this kind is not believed.
-   */
-  async #surplusOf(
-    group: readonly Managed[],
-    signal: AbortSignal,
-    isDoubtful: (resource: Resource, orphans: readonly InventoryEntry[]) => boolean,
-  ): Promise<Surplus | undefined> {
-    const snapshot = this.#context.store.snapshot();
-    const [definition] = group.map(({ definition }) => definition);
-    const backend = group.find(({ backend }) => backend?.find !== undefined)?.backend;
-    if (definition === undefined || backend?.find === undefined) return undefined;
-    const inventory = readInventory(snapshot, definition);
-    if (inventory === undefined || inventory.id === "") return undefined;
-    const living = new Set(
-      this.#context.options.managed.flatMap(({ definition: { resource } }) =>
-        snapshot.list(resource).map(({ metadata }) => metadata?.uid)
-      ),
-    );
-    const orphans = inventory.entries.filter(({ parentUid, singleton }) =>
-      !singleton && !living.has(parentUid)
-    );
-    const none = { definition, backend, inventory, gone: [], deletions: [], dropped: [], held: [] };
-    if (orphans.length === 0) return none;
-    const synced = group.map(({ definition: { resource } }) => resource)
-      .filter((resource) => snapshot.kind(resource).phase === "synced");
-    const doubted = new Set(synced.filter((resource) => isDoubtful(resource, orphans)));
-    const listed = new Set(
-      synced.filter((resource) => !doubted.has(resource)).map(({ kind, group }) => `${kind}.${group}`),
-    );
-    const wanted = new Set(
-      group.flatMap(({ definition }) => this.#context.planner.all(definition))
-        .flatMap(({ desired }) =>
-          desired.children.map((child) => child.type === "external" ? keyOfExternal(child) : "")
-        ),
-    );
-    const gone = orphans
-      .filter(({ owner = "" }) => listed.has(owner.split("/")[0] ?? ""))
-      .filter((entry) => !wanted.has(keyOfExternal(entry)));
-    const doubts = [...doubted].map(({ kind }) =>
-      `most objects of kind ${kind} are gone at once: what they made is kept until another list agrees, or the ` +
-      `annotation ${pruneAnnotation(this.#context.options.identity)}: "true" says that they were deleted`
-    );
-    if (gone.length === 0) return { ...none, held: doubts };
-    const objects = await backend.find(gone, inventory.id, snapshot, signal);
-    if (objects === undefined || signal.aborted) return undefined;
-    const retained = gone.filter(({ deletionPolicy }) => deletionPolicy === "Retain");
-    const { given, held } = withoutUsed(gone.filter((entry) => !retained.includes(entry)), objects);
-    const { deletions, forgotten } = deletionsOf(given, objects);
-    return {
-      ...none,
-      gone,
-      deletions: inDeletionOrder(deletions, group),
-      dropped: [...retained, ...forgotten],
-      held: [...doubts, ...held],
-    };
-  }
-
-  async #pruneGroup(group: readonly Managed[], signal: AbortSignal): Promise<number> {
-    const { client, log, metrics, mayWrite } = this.#context.options;
-    if (!mayWrite() || this.#context.halt.active) return 0;
-    const snapshot = this.#context.store.snapshot();
-    const [first] = group;
-    const version = first === undefined ? "" : this.#inventoryVersion(first.definition);
-    const surplus = await this.#surplusOf(
-      group,
-      signal,
-      (resource, orphans) => !this.#isPruningAllowed(group) && this.#isDoubtful(resource, orphans),
-    );
-    if (surplus === undefined) return 0;
-    const { backend, definition, deletions, dropped, gone, inventory } = surplus;
-    const held = [...surplus.held];
-    const noteKept = () => this.#context.planner.noteKept(inventoryNameOf(definition) ?? "", held);
-    noteKept();
-    for (const message of held) {
-      this.#context.reporter.sayOnce(message, () => log.warn("not deleted", { detail: message }));
-    }
-    let count = 0;
-    if (deletions.length > 0 && await this.#isTerminating(client, signal)) return 0;
-    if (deletions.length > 0) {
-      const failure = await this.#writeInventory(
-        definition,
-        { put: [], drop: dropped },
-        signal,
-        { id: this.#context.options.clock.uuid(), version },
-      );
-      if (failure !== undefined) return 0;
-    } else if (dropped.length > 0) await this.#writeInventory(definition, { put: [], drop: dropped }, signal);
-    const removed: InventoryEntry[] = [];
-    for (const write of deletions) {
-      if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
-      const target = describeTarget(write);
-      const entry = indexed(inventory).get(keyOfExternal(write.child));
-      try {
-        await backend.write(undefined, write, snapshot, signal);
-      } catch (error) {
-        if (!(error instanceof ExternalError)) throw error;
-        held.push(`${target} is not deleted: ${error.message}`);
-        this.#context.reporter.sayOnce(
-          `held ${target}`,
-          () => log.warn("not deleted", { object: target, detail: error.message }),
-        );
-        continue;
-      }
-      count++;
-      this.#context.reporter.over(`held ${target}`);
-      metrics.wrote({
-        world: "external",
-        verb: "delete",
-        kind: write.child.kind,
-        reason: "unwanted",
-        result: "ok",
-      });
-      log.info("deleted", { world: "external", kind: write.child.kind, name: write.child.name });
-      if (entry !== undefined) removed.push(entry);
-      const within = new Set(write.observed?.contains ?? []);
-      removed.push(...gone.filter((each) => within.has(keyOfExternal(each))));
-    }
-    if (removed.length > 0) await this.#writeInventory(definition, { put: [], drop: removed }, signal);
-    noteKept();
-    return count;
-  }
-
-  /** Whether somebody says at the custom resource with the inventory that what is gone was deleted. */
-  #isPruningAllowed([first]: readonly Managed[]): boolean {
-    const { identity, managed } = this.#context.options;
-    const name = first?.definition.sharedInventoryName;
-    return managed.filter(({ definition }) => definition.inventoryName === name)
-      .some(({ definition: { resource } }) =>
-        this.#context.store.snapshot().list(resource).some((parent) => mayPrune(parent, identity))
-      );
-  }
-
-  /**
-   * Whether so many custom resources of a kind are gone at once, without a watch having told of it, that the list that
-   * lacks them is not believed before another one agrees.
-   */
-  #isDoubtful(resource: Resource, orphans: readonly InventoryEntry[]): boolean {
-    const { clock, log, resyncMs } = this.#context.options;
-    const kind = `${resource.kind}.${resource.group}`;
-    const missing = new Set(
-      orphans.filter(({ owner = "" }) => owner.startsWith(`${kind}/`)).map(({ parentUid }) => parentUid),
-    );
-    const untold = [...missing].filter((uid) => !this.#context.store.wasDeleted(uid)).length;
-    if (untold < 5 || untold <= this.#context.store.list(resource).length) {
-      this.#doubtedSince.delete(kind);
-      this.#context.reporter.over(`doubt ${kind}`);
-      return false;
-    }
-    const since = this.#doubtedSince.get(kind) ?? clock.monotonic();
-    this.#doubtedSince.set(kind, since);
-    // By then the list has been taken again.
-    if (clock.monotonic() - since > 2 * resyncMs) return false;
-    this.#context.reporter.sayOnce(
-      `doubt ${kind}`,
-      () =>
-        log.warn("most custom resources of a kind are gone: nothing is deleted before another list agrees", {
-          reason: "PruneGuard",
-          kind: resource.kind,
-          gone: untold,
-        }),
-    );
-    return true;
-  }
-
-  /** Custom resources vanish one by one while their namespace is deleted: then nothing is deleted for them. */
-  async #isTerminating(client: KubernetesClient, signal: AbortSignal): Promise<boolean> {
-    const { clock, namespace } = this.#context.options;
-    const metadata = { namespace, name: `probe-${clock.uuid()}` };
-    try {
-      await client.create(ConfigMap, { metadata }, { dryRun: true, signal });
-      return false;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      return true;
-    }
-  }
-
-  /** Another one whenever somebody has written it. */
-  #inventoryVersion(definition: Definition): string {
-    return shardsOf(this.#context.store.snapshot(), definition)
-      .map(({ metadata }) => `${metadata?.uid} ${metadata?.resourceVersion}`).join();
-  }
-
-  /**
-   * Returns why it could not be stored; undefined when it was.
-   *
-   * @param batch Before writing outside: only under the version that was there when it was looked at what there is. A
-   * process that slept meanwhile may have heard of a later one, and not of what was made under it.
-   */
-  async #writeInventory(
-    definition: Definition,
-    change: InventoryChange,
-    signal: AbortSignal,
-    batch?: { readonly id: string; readonly version: string },
-  ): Promise<unknown> {
-    const { client, identity, metrics } = this.#context.options;
-    const name = inventoryNameOf(definition) ?? "";
-    const shards = shardsOf(this.#context.store.snapshot(), definition);
-    if (shards.length === 0) return new Error(`ConfigMap ${name} does not exist`);
-    if (batch !== undefined && batch.version !== this.#inventoryVersion(definition)) {
-      return new ApiError(`ConfigMap ${name} was written meanwhile`, { status: 409, reason: "Conflict" });
-    }
-    for (const shard of changedShards(shards, change, batch?.id)) {
-      const isNew = shard.metadata?.resourceVersion === undefined;
-      try {
-        const how = { fieldManager: identity.fieldManager, signal };
-        const stored = isNew
-          ? await client.create(ConfigMap, shard, how)
-          : await client.replace(ConfigMap, shard, how);
-        metrics.wrote({
-          world: "kubernetes",
-          verb: isNew ? "create" : "update",
-          kind: "ConfigMap",
-          reason: "inventory",
-          result: "ok",
-        });
-        this.#context.store.observe(ConfigMap, stored);
-      } catch (error) {
-        const name = shard.metadata?.name ?? "";
-        if (isStatus(error, 409) || isStatus(error, 404)) {
-          await refresh(this.#context, ConfigMap, name, signal);
-        }
-        return error;
-      }
-    }
-    return undefined;
-  }
-}
-
-/** What of deleted custom resources is in an external system. */
-interface Surplus {
-  readonly definition: Definition;
-  readonly backend: ExternalBackend;
-  readonly inventory: Inventory;
-  /** What is recorded of them. */
-  readonly gone: readonly InventoryEntry[];
-  /** In the order in which it loses nothing. */
-  readonly deletions: readonly ExternalWrite[];
-  /** What is only to be forgotten. */
-  readonly dropped: readonly InventoryEntry[];
-  /** A sentence about each that is kept. */
-  readonly held: readonly string[];
 }
 
 /** Looks that one command takes to find out what a custom resource stands for. */
@@ -662,38 +382,4 @@ function isSettled({ desired, settled }: ParentPlan): boolean {
 function oldestFirst(plans: readonly ParentPlan[]): readonly ParentPlan[] {
   const age = ({ parent: { metadata } }: ParentPlan) => `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
   return plans.toSorted((one, other) => age(one).localeCompare(age(other)));
-}
-
-/**
- * What may be deleted: not what holds something that is not deleted with it, unless its policy says so. And a sentence
- * about each of the others.
- */
-function withoutUsed(
-  gone: readonly InventoryEntry[],
-  objects: readonly ExternalObject[],
-): { readonly given: readonly InventoryEntry[]; readonly held: string[] } {
-  const byKey = new Map(objects.map((object) => [keyOfExternal(object), object]));
-  const keys = new Set(gone.map(keyOfExternal));
-  const held: string[] = [];
-  const given = gone.filter((entry) => {
-    const inside = (byKey.get(keyOfExternal(entry))?.contains ?? []).filter((key) => !keys.has(key));
-    if (entry.deletionPolicy === "Delete" || inside.length === 0) return true;
-    held.push(
-      `${keyOfExternal(entry)} is kept although ${
-        entry.owner ?? "its custom resource"
-      } was deleted, since it still ` +
-        `holds ${inside.slice(0, 3).join(", ")}${inside.length > 3 ? ", ..." : ""}: remove that first`,
-    );
-    return false;
-  });
-  return { given, held };
-}
-
-/** Backwards: what was made last goes first. */
-function inDeletionOrder(
-  deletions: readonly ExternalWrite[],
-  group: readonly Managed[],
-): readonly ExternalWrite[] {
-  const arrange = group.find(({ definition }) => definition.arrange !== undefined)?.definition.arrange;
-  return arrange?.(deletions) ?? deletions;
 }

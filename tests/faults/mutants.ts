@@ -45,8 +45,8 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: "no look after somebody else's batch in the Controller",
-    file: "src/operator/external_lane.ts",
-    from: "batch.version !== this.#inventoryVersion(definition)",
+    file: "src/operator/inventory_writer.ts",
+    from: "batch.version !== this.version(definition)",
     to: 'batch.version === "never"',
     test: { file: "src/operator/engine_test.ts", name: "F21 Engine looks again before it writes outside" },
   },
