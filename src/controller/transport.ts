@@ -78,6 +78,8 @@ export interface TransportOptions {
   readonly baseUrl: string;
   /** Certificate authorities to trust besides the public ones. */
   readonly caPem?: string | undefined;
+  /** The name that an HTTPS server's certificate has to be for. @default the host of `baseUrl` */
+  readonly serverName?: string | undefined;
   /** Milliseconds until a request is given up, its wait for a turn included. @default 10000 */
   readonly deadlineMs?: number | undefined;
   /** Requests under way at once. @default 4 */
@@ -147,7 +149,7 @@ class FetchTransport implements ControllerTransport {
     this.#options = options;
     this.#system = system;
     this.#clock = options.clock ?? systemClock;
-    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    this.#fetch = options.fetch ?? fetchFor(base, options);
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#free = options.concurrency ?? 4;
   }
@@ -286,6 +288,13 @@ function baseOf(baseUrl: string, { name, path }: System): URL {
   const prefix = url.pathname.replace(/\/+$/, "");
   url.pathname = path !== "" && prefix.endsWith(path) ? prefix : `${prefix}${path}`;
   return url;
+}
+
+function fetchFor(base: URL, { caPem, serverName }: TransportOptions): FetchFunction {
+  if (serverName === undefined || base.protocol !== "https:") return (url, init) => fetch(url, init);
+  // Few need it, and it takes a while to load.
+  const byName = import("./named_fetch.ts").then(({ fetchByName }) => fetchByName(serverName, caPem));
+  return async (url, init) => await (await byName)(url, init);
 }
 
 function createClient(

@@ -2,15 +2,24 @@
 
 import { ControllerError } from "./errors.ts";
 
-/** What Deno says (part of it), what that means, and the remedy; of what is about a certificate, and of the rest. */
+/** What Deno's fetch says, or `node:https` (part of it), what that means, and the remedy; of what is about a certificate, and of the rest. */
 const untrusted: readonly (readonly [RegExp, string])[] = [
-  [/UnknownIssuer/, "its certificate is from an unknown authority; trust that authority's certificate"],
+  [
+    /UnknownIssuer|unable to (verify|get)|self.signed/,
+    "its certificate is from an unknown authority; trust that authority's certificate",
+  ],
   [
     /CaUsedAsEndEntity/,
     "its certificate is an authority's own, which Deno refuses; give the Controller a leaf certificate",
   ],
-  [/not valid for name/, "its certificate is for other names; use one of those as the address"],
-  [/Expired|NotValidYet/, "its certificate is not valid now; renew it, or set this machine's clock"],
+  [
+    /not valid for name|does not match certificate/,
+    "its certificate is for other names; use one of those as the address",
+  ],
+  [
+    /Expired|NotValidYet|has expired|not yet valid/,
+    "its certificate is not valid now; renew it, or set this machine's clock",
+  ],
   [/invalid peer certificate/, "its certificate cannot be verified"],
 ];
 const unreachable: readonly (readonly [RegExp, string])[] = [

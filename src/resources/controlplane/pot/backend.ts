@@ -27,7 +27,7 @@ import type { ControllerLocation } from "../iofog/backend.ts";
 import type { ControllerAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
 import { certificatePairs } from "./certificates.ts";
-import { controllerCa } from "./controller.ts";
+import { controllerCa, controllerServerName } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
 import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
 import { resolveReferences } from "./references.ts";
@@ -44,6 +44,8 @@ export interface PotBackendOptions {
     options: {
       readonly baseUrl: string;
       readonly caPem: string | undefined;
+      /** The name that its certificate is for, where that is not the host of `baseUrl`. */
+      readonly serverName: string | undefined;
       readonly keycloak: KeycloakClient;
     },
   ) => PotControllerClient;
@@ -312,12 +314,13 @@ export class PotBackend implements ExternalBackend {
       clientSecret: auth.controllerSecret,
       caPem: auth.ca,
     };
-    const key = JSON.stringify([baseUrl, caPem, options]);
+    const serverName = controllerServerName(parent, snapshot, baseUrl);
+    const key = JSON.stringify([baseUrl, caPem, serverName, options]);
     const known = this.#connections.get(parent.metadata.uid);
     if (known?.key === key) return known;
     if (known !== undefined) closeConnection(known);
     const keycloak = this.#options.connectKeycloak(options);
-    const client = this.#options.connect({ baseUrl, caPem, keycloak });
+    const client = this.#options.connect({ baseUrl, caPem, serverName, keycloak });
     const connection: Connection = {
       key,
       url: baseUrl,

@@ -9,7 +9,8 @@ import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { Ingress } from "../../../kubernetes/generated/networking_v1.ts";
 import type { PolicyRule } from "../../../kubernetes/generated/rbac_v1.ts";
-import { isFor } from "../../pki.ts";
+import { isIpAddress } from "../../ip_address.ts";
+import { inspectCertificate, isFor } from "../../pki.ts";
 import { podTemplate } from "../../pods.ts";
 import { claimChildren, SQLITE_CLAIM } from "../claim.ts";
 import * as component from "../component.ts";
@@ -210,6 +211,23 @@ export function controllerAddress({ metadata: { namespace }, spec }: Parent, sna
   const certificate = decodeBase64(httpsSecret(spec, snapshot)?.data?.["tls.crt"] ?? "");
   const name = names.find((each) => isFor(certificate, each)) ?? names[0];
   return `${scheme}://${name}:${CONTROLLER_API_PORT}`;
+}
+
+/**
+ * The name that the certificate of the Controller at `url` has to be for, where that is not its host, as behind a
+ * port-forward or at a node's address: one that the certificate in the Secret of the spec is for.
+ */
+export function controllerServerName(
+  { metadata: { namespace }, spec }: Parent,
+  snapshot: Snapshot,
+  url: string,
+): string | undefined {
+  const certificate = decodeBase64(httpsSecret(spec, snapshot)?.data?.["tls.crt"] ?? "");
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  if (certificate === "" || isFor(certificate, host)) return undefined;
+  const inside = `${CONTROLLER}.${namespace}.svc`;
+  if (isFor(certificate, inside)) return inside;
+  return inspectCertificate(certificate)?.names.find((name) => !name.includes("*") && !isIpAddress(name));
 }
 
 function httpsSecret(raw: unknown, snapshot: Snapshot): Secret | undefined {
