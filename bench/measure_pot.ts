@@ -120,7 +120,7 @@ async function childrenIn(stage: Stage, namespace: string): Promise<readonly Chi
   );
   await stage.settle();
   const kinds = await Promise.all(
-    potDefinition().childResources.map(async (resource) =>
+    potDefinition().childResources.filter(({ group }) => group !== "cert-manager.io").map(async (resource) =>
       (await stage.client.list<KubeObject>(resource, { namespace })).items.map((object) => ({
         resource,
         object,

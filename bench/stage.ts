@@ -46,7 +46,9 @@ export class Stage implements AsyncDisposable {
   static async open(cluster: Cluster, flavour: Flavour = "iofog"): Promise<Stage> {
     const client = connectCluster(cluster, { userAgent: "bench" });
     await installCrd(client, flavour);
-    const { childResources } = flavour === "pot" ? potDefinition() : definition;
+    // Nothing here is of cert-manager, which is not installed.
+    const childResources = (flavour === "pot" ? potDefinition() : definition).childResources
+      .filter(({ group }) => group !== "cert-manager.io");
     const sightings = await Sightings.start(client, [...childResources, Lease]);
     return new Stage(cluster, client, sightings, await buildProgram());
   }

@@ -94,7 +94,8 @@ const NODE_MODULES: Readonly<Record<string, readonly string[]>> = {
   // A digest at once: that of WebCrypto is a promise, and a plan is not.
   "node:crypto": ["src/resources/pki.ts", "src/resources/certificate_issuing.ts", "src/operator/settled.ts"],
   // Deno's fetch cannot be told the server's name.
-  "node:https": ["src/controller/transport.ts"],
+  "node:http": ["src/controller/named_fetch.ts"],
+  "node:https": ["src/controller/named_fetch.ts"],
 };
 
 const plugin: Deno.lint.Plugin = {

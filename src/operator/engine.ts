@@ -227,7 +227,13 @@ function storedKinds({ managed, resyncMs }: EngineOptions): readonly StoredKind[
     });
     for (const resource of definition.childResources) {
       const metadataOnly = keyOf(resource) === keyOf(Secret);
-      kinds.set(keyOf(resource), { resource, relistMs: childRelistMs, metadataOnly });
+      const isOptional = definition.optional?.some((each) => keyOf(each) === keyOf(resource)) === true;
+      kinds.set(keyOf(resource), {
+        resource,
+        relistMs: childRelistMs,
+        metadataOnly,
+        ...(isOptional && { absentRetryMs: resyncMs }),
+      });
     }
     for (const { resource, labelSelector } of definition.observedResources ?? []) {
       const other = kinds.get(keyOf(resource))?.labelSelector;

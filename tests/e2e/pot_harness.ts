@@ -5,6 +5,7 @@
  * That is a cluster of its own: where both groups are served, `kubectl get controlplane` means only one of them.
  */
 
+import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
@@ -124,11 +125,11 @@ async function openPot(scene: Scene, controller: Controller, keycloak: Keycloak)
     children: async () => {
       const kinds = await Promise.all(
         potDefinition().childResources.map(async (resource) =>
-          (await scene.list(resource)).map((object) => ({
-            resource,
-            object,
-            name: object.metadata?.name ?? "",
-          }))
+          (await scene.list(resource).catch((error) => {
+            // Of kinds that not every cluster has.
+            if (isStatus(error, 404)) return [];
+            throw error;
+          })).map((object) => ({ resource, object, name: object.metadata?.name ?? "" }))
         ),
       );
       return kinds.flat().filter(({ object }) =>

@@ -4,8 +4,12 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { systemClock } from "../../src/clock.ts";
+import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { Certificate } from "../../src/resources/controlplane/pot/issued.ts";
+import { makeCa } from "../../src/resources/pki.ts";
 import { createCertificateAuthority } from "../cluster/certificates.ts";
 import { startController } from "../controller/controller.ts";
 import { loginAt } from "../keycloak/keycloak.ts";
@@ -240,6 +244,88 @@ potScenario(
       "Put the authority of its certificate",
     );
     await client.patch(Secret, secret, { type: "merge", patch: { data: data(authority.certificatePem) } });
+    await pot.untilReady();
+  },
+);
+
+/** As much of cert-manager's CRD as matters here. */
+const certificateCrd: CustomResourceDefinition = {
+  metadata: { name: "certificates.cert-manager.io" },
+  spec: {
+    group: "cert-manager.io",
+    names: {
+      kind: "Certificate",
+      listKind: "CertificateList",
+      plural: "certificates",
+      singular: "certificate",
+    },
+    scope: "Namespaced",
+    versions: [{
+      name: "v1",
+      served: true,
+      storage: true,
+      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      subresources: { status: {} },
+    }],
+  },
+};
+
+// The last one here: from now on the cluster has cert-manager's CRD.
+potScenario(
+  "an issuer of cert-manager makes the authorities, and it is told when there is none, and what it waits for",
+  cluster,
+  async (pot) => {
+    const { controller, scene } = pot;
+    const { client, namespace } = scene;
+    pot.operate(["--resync-interval=1s"]);
+    await pot.create({ ...small, certificates: { issuerRef: { name: "site", kind: "ClusterIssuer" } } });
+    const told = async (reason: string) => {
+      const object = await pot.until(
+        `${reason} to be told`,
+        (seen) => conditionOf(seen, "Ready")?.reason === reason,
+        { withinMs: 60_000 },
+      );
+      return conditionOf(object, "Ready")?.message ?? "";
+    };
+    assertStringIncludes(
+      await told("CertManagerMissing"),
+      "spec.certificates.issuerRef.name needs cert-manager",
+    );
+    assertEquals(await scene.find(Secret, "router-site-ca"), undefined);
+
+    await client.create(CustomResourceDefinition, certificateCrd);
+    assertStringIncludes(await told("CertificatePending"), "kubectl describe certificate");
+    const asked = await eventually(
+      "both authorities to be asked for",
+      () => scene.list(Certificate),
+      (all) => all.length === 2,
+      { show: (all) => all.map(({ metadata }) => metadata?.name).join() },
+    );
+    const made = new Map<string, string>();
+    for (const { metadata, spec } of asked) {
+      assertEquals(spec?.issuerRef, { name: "site", kind: "ClusterIssuer", group: "cert-manager.io" });
+      const { "tls.crt": certificate = "", "tls.key": key = "" } = await makeCa("site", systemClock.now());
+      made.set(metadata?.name ?? "", certificate);
+      await client.create(Secret, {
+        metadata: { namespace, name: spec?.secretName ?? "" },
+        type: "kubernetes.io/tls",
+        data: {
+          "tls.crt": btoa(certificate),
+          "tls.key": btoa(registerSecret(key)),
+          "ca.crt": btoa(certificate),
+        },
+      });
+    }
+    await pot.untilReady();
+    for (const name of ["router-site-ca", "default-router-local-ca"]) {
+      assertEquals(atob((await scene.get(Secret, name)).data?.["tls.crt"] ?? ""), made.get(name));
+    }
+    assertEquals(controller.state.certificates.map(({ name }) => name).sort(), [...made.keys()].sort());
+
+    await pot.change({ certificates: null });
+    await eventually("nothing to be asked for", () => scene.list(Certificate), (all) => all.length === 0, {
+      show: (all) => all.map(({ metadata }) => metadata?.name).join(),
+    });
     await pot.untilReady();
   },
 );

@@ -516,6 +516,20 @@ const walks: readonly Walk[] = [
   ...vaultWalks("azure", ["url", "tenantId", "clientId"], "clientSecret"),
   ...vaultWalks("google", ["projectId"], "credentials"),
 
+  // cert-manager is not there, so nothing comes of an issuer but a condition.
+  {
+    field: "certificates.issuerRef.name",
+    base: "certificates",
+    limits: [1, 253],
+    told: ["issuer"],
+    others: "told",
+    changes: [],
+  },
+  ...["kind", "group"].map((name): Walk => ({
+    field: `certificates.issuerRef.${name}`,
+    base: "certificates",
+    changes: [],
+  })),
   ...([
     ["routerSiteCaSecret", "router-site-ca", "router-site-server"],
     ["routerLocalCaSecret", "default-router-local-ca", "router-local-server"],

@@ -20,6 +20,10 @@ export const FORMER_CA_TRUSTED = "FormerAuthorityTrusted";
 export const CERTIFICATE_UNUSABLE = "CertificateUnusable";
 /** A certificate of the user's ends soon, or is for another name. */
 export const CERTIFICATE_DOUBTFUL = "CertificateDoubtful";
+/** The spec names an issuer of cert-manager, and there is no cert-manager. */
+export const CERT_MANAGER_MISSING = "CertManagerMissing";
+/** An issuer of cert-manager has not made what it was asked for. */
+export const CERTIFICATE_PENDING = "CertificatePending";
 /** The router's stored configuration, which the Controller writes to as well, cannot be read. */
 export const ROUTER_CONFIGURATION_UNREADABLE = "RouterConfigurationUnreadable";
 /** A Secret that the spec names is not there. */
@@ -119,6 +123,7 @@ export const NONE = "None";
 export const certificateReasons: readonly string[] = [
   CA_UNUSABLE,
   CERTIFICATE_UNUSABLE,
+  CERT_MANAGER_MISSING,
   SECRET_NOT_FOUND,
   SECRET_KEY_MISSING,
   SECRET_TYPE_WRONG,

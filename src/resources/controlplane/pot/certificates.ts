@@ -7,7 +7,7 @@
  * until the user says that nobody has a certificate of the old one any more; see `rotation.ts`.
  */
 
-import type { GeneratedChild } from "../../../operator/definition.ts";
+import type { Child, GeneratedChild } from "../../../operator/definition.ts";
 import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { type ChildMeta, secretValues } from "../../child.ts";
 import { type CertificateData, examineCa, makeCa, makeLeaf, trustedIn } from "../../pki.ts";
@@ -17,6 +17,7 @@ import { type Found, readCertificateSecret } from "../references.ts";
 import * as reasons from "../reasons.ts";
 import { endsSoon, isCopy, tlsSecret } from "../tls_secret.ts";
 import { labelsOf } from "./inputs.ts";
+import { issuedCertificate, issuedSecret, issuePending, issuerOf } from "./issued.ts";
 import type { ControlPlaneSpec } from "./schema.ts";
 
 type PotComponent = Parameters<typeof labelsOf>[1];
@@ -35,7 +36,7 @@ interface CertificatePair {
   readonly former?: string;
 }
 
-type CertificateField = keyof ControlPlaneSpec["certificates"];
+type CertificateField = Exclude<keyof ControlPlaneSpec["certificates"], "issuerRef">;
 
 export const certificatePairs = {
   routerSite: {
@@ -106,7 +107,9 @@ export function keptAuthorities(inputs: CertificateInputs, component: PotCompone
 /** Names of the Secrets whose content is read here, those that the spec names included. */
 export function certificateSecretNames(certificates: ControlPlaneSpec["certificates"]): string[] {
   return Object.values<CertificatePair>(certificatePairs).flatMap(({ authority, field, former, leaf }) =>
-    [authority, leaf, former, certificates[field]?.name].filter((name) => name !== undefined)
+    [authority, leaf, former, givenSecret(certificates, { authority, field })].filter((name) =>
+      name !== undefined
+    )
   );
 }
 
@@ -114,6 +117,24 @@ export function certificateSecretNames(certificates: ControlPlaneSpec["certifica
 function authoritySecrets(inputs: CertificateInputs, pair: CertificatePair): GeneratedChild[] {
   const retained = inputs.spec.deletionPolicy === "Retain";
   return authoritySecret(inputs, pair).map((child) => retained ? { ...child, retained } : child);
+}
+
+/** Certificates of cert-manager, for the authorities that are to come from there. */
+export function issuedAuthorities(inputs: CertificateInputs, component: PotComponent): Child[] {
+  const { certificates } = inputs.spec;
+  const issuer = issuerOf(certificates);
+  if (issuer === undefined) return [];
+  return pairsOf(component).filter(({ field }) => certificates[field] === undefined)
+    .flatMap(({ authority }) => issuedCertificate(inputs, authority, issuer, labelsOf(inputs, component)));
+}
+
+/** The Secret that an authority is copied from; undefined where the operator makes it. */
+function givenSecret(
+  certificates: ControlPlaneSpec["certificates"],
+  { authority, field }: Pick<CertificatePair, "authority" | "field">,
+): string | undefined {
+  const named = certificates[field]?.name;
+  return named ?? (issuerOf(certificates) === undefined ? undefined : issuedSecret(authority));
 }
 
 function authoritySecret(inputs: CertificateInputs, pair: CertificatePair): GeneratedChild[] {
@@ -126,7 +147,7 @@ function authoritySecret(inputs: CertificateInputs, pair: CertificatePair): Gene
   }
   if (given !== undefined) {
     const copy = { ...given.found, "ca.crt": given.found["ca.crt"] ?? given.found["tls.crt"] };
-    const name = inputs.spec.certificates[pair.field]?.name;
+    const name = givenSecret(inputs.spec.certificates, pair);
     const reissue = live === undefined || isCopy(live, copy)
       ? undefined
       : `Secret ${name} has another authority`;
@@ -258,19 +279,25 @@ function signingAuthority(
 
 /** The user's own authority, or why it cannot be used; undefined where the spec names none. */
 function givenAuthority(
-  { now, snapshot, spec }: CertificateInputs,
+  inputs: CertificateInputs,
   pair: CertificatePair,
 ): Found<CertificateData> | undefined {
-  const name = spec.certificates[pair.field]?.name;
+  const { now, snapshot, spec } = inputs;
+  const name = givenSecret(spec.certificates, pair);
   if (name === undefined) return undefined;
-  const field = `spec.certificates.${pair.field}`;
+  const isIssued = spec.certificates[pair.field] === undefined;
+  const field = `spec.certificates.${isIssued ? "issuerRef.name" : pair.field}`;
+  const pending = isIssued ? issuePending(inputs, pair.authority) : undefined;
+  if (pending !== undefined) return { problem: { ...pending, field } };
   const given = readCertificateSecret(snapshot, field, name);
   if ("problem" in given) return given;
   const verdict = examineCa(given.found, now);
   if (verdict.usable) return given;
-  const message =
-    `names Secret ${name}, which cannot be used: ${verdict.reason}. Put a certificate authority there that works, in ` +
-    "PEM form and with its RSA key, or name another Secret; the one that was there last is kept until then";
+  const message = isIssued
+    ? `has made Secret ${name}, which cannot be used: ${verdict.reason}. Name an issuer that makes authorities (isCA) ` +
+      "with RSA keys; the one that was there last is kept until then"
+    : `names Secret ${name}, which cannot be used: ${verdict.reason}. Put a certificate authority there that works, in ` +
+      "PEM form and with its RSA key, or name another Secret; the one that was there last is kept until then";
   return { problem: { reason: reasons.CA_UNUSABLE, field, message } };
 }
 

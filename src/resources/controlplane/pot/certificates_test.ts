@@ -10,6 +10,7 @@ import {
   certificatesWaiting,
   certificateWarnings,
   DISTRUST_ANNOTATION,
+  issuedAuthorities,
   keptAuthorities,
   TRUSTED_SINCE_ANNOTATION,
 } from "./certificates.ts";
@@ -213,4 +214,65 @@ Deno.test("certificateSecrets() carries the authority of releases before 3.7 ove
   assertNotEquals(await certificateOf([old, leaf]), former["tls.crt"]);
   const others = certificateSecrets(inputs([old]), "router", names).map(({ object }) => object.metadata.name);
   assertEquals(others, ["router-site-ca", "default-router-local-ca"]);
+});
+
+const issuerRef = { name: "site", kind: "ClusterIssuer", group: "cert-manager.io" };
+
+Deno.test("issuedAuthorities() asks cert-manager for each authority that no Secret is named for", () => {
+  const given = inputs([], { issuerRef, natsLocalCaSecret: { name: "mine" } });
+  assertEquals(
+    issuedAuthorities(given, "nats").map((child) =>
+      child.type === "applied" ? [child.object.kind, child.object.metadata.name, child.object] : []
+    ).map(([kind, name, object]) => [kind, name, (object as unknown as { spec: unknown }).spec]),
+    [["Certificate", "nats-site-ca", {
+      secretName: "nats-site-ca-issued",
+      isCA: true,
+      commonName: "nats-site-ca",
+      duration: "43800h0m0s",
+      privateKey: { algorithm: "RSA", size: 2048, rotationPolicy: "Never" },
+      issuerRef,
+    }]],
+  );
+  assertEquals(issuedAuthorities(inputs([]), "nats"), []);
+});
+
+Deno.test("certificatesWaiting() says why cert-manager has made no authority yet, and what to do", async () => {
+  const without = inputs([], { issuerRef });
+  const absent = { ...without.snapshot, kind: () => ({ phase: "absent" as const }) };
+  const missing = { ...without, snapshot: absent };
+  assertEquals(issuedAuthorities(missing, "router"), []);
+  const [waiting] = certificatesWaiting(missing, "router");
+  assertEquals(waiting?.reason, "CertManagerMissing");
+  assertMatch(
+    waiting?.message ?? "",
+    /^spec\.certificates\.issuerRef\.name needs cert-manager, which is not installed here/,
+  );
+
+  const conditions = [{ type: "Ready", status: "False", message: "issuer site not found" }];
+  const asked = {
+    apiVersion: "cert-manager.io/v1",
+    kind: "Certificate",
+    metadata: { name: "router-site-ca", namespace: "pot" },
+    status: { conditions },
+  } as KubeObject;
+  const [site] = certificatesWaiting(inputs([asked], { issuerRef }), "router");
+  assertEquals(site?.reason, "CertificatePending");
+  assertMatch(site?.message ?? "", /issuer site not found\. Correct the issuer's name and kind/);
+  assertEquals((await pass([], { issuerRef })).written, []);
+
+  // Its authority is used as soon as it is there, and one that is of no use is told.
+  const made = await makeCa("site", NOW);
+  registerSecret(made["tls.key"] ?? "");
+  const issued = { ...secretOf("nats-site-ca-issued", { ...made }), type: "kubernetes.io/tls" } as KubeObject;
+  const first = await pass([issued], { issuerRef });
+  assertEquals(first.written, ["nats-site-ca"]);
+  const { objects, written } = await pass(first.objects, { issuerRef });
+  assertEquals(written, ["nats-site-server"]);
+  assert(isSignedWith(valuesOf(objects, "nats-site-server")["tls.crt"] ?? "", made["tls.crt"] ?? ""));
+  const useless = {
+    ...secretOf("router-site-ca-issued", { ...made, "tls.key": "" }),
+    type: "kubernetes.io/tls",
+  } as KubeObject;
+  const told = certificatesWaiting(inputs([useless], { issuerRef }), "router")[0];
+  assertEquals(told?.reason, "SecretKeyMissing");
 });

@@ -22,6 +22,7 @@ import { inventoryName } from "../inventory.ts";
 import { secretValuesIn } from "../references.ts";
 import { desired, secretNames } from "./desired.ts";
 import type { Images, SiteImages } from "./images.ts";
+import { Certificate } from "./issued.ts";
 import { natsSecretKeys } from "./nats.ts";
 import { referencedKeys } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
@@ -67,9 +68,10 @@ export function potDefinition(site?: SiteImages, images?: Images, serviceAccount
       StatefulSet,
       PodDisruptionBudget,
       NetworkPolicy,
+      Certificate,
     ],
     // Roles of potctl before 1.6 have no StatefulSets; those of ioFog no Ingresses either.
-    optional: [PodDisruptionBudget, NetworkPolicy, Ingress, StatefulSet],
+    optional: [PodDisruptionBudget, NetworkPolicy, Ingress, StatefulSet, Certificate],
     observedResources: [{
       resource: Pod,
       labelSelector: "datasance.com/component in (controller,router,nats)",

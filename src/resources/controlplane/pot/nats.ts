@@ -41,6 +41,7 @@ import {
   certificateSecretNames,
   certificateSecrets,
   certificatesWaiting,
+  issuedAuthorities,
   keptAuthorities,
 } from "./certificates.ts";
 import { type Inputs, labelsOf } from "./inputs.ts";
@@ -101,6 +102,7 @@ export function natsChildren(inputs: Inputs): Child[] {
       servicePort("monitor"),
     ]),
     ...jetStreamKey(inputs, "needed"),
+    ...issuedAuthorities(inputs, NATS),
     ...certificateSecrets(inputs, NATS, certificateNames(inputs)),
     ...bootstrapSecrets(inputs),
     ...configuration(inputs),

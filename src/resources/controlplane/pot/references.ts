@@ -22,7 +22,8 @@ function valueReferences({ auth, database, vault }: AcceptedSpec): readonly Valu
 /** Names of the Secrets that `spec` tells to read. */
 export function referencedSecrets(spec: AcceptedSpec): readonly string[] {
   const { certificates, controller, images } = spec;
-  const named = Object.values(certificates).flatMap((secret) => secret === undefined ? [] : [secret.name]);
+  const { issuerRef: _, ...authorities } = certificates;
+  const named = Object.values(authorities).flatMap((secret) => secret === undefined ? [] : [secret.name]);
   return [
     ...valueReferences(spec).map(({ name }) => name),
     ...named,

@@ -12,7 +12,7 @@ import { podTemplate } from "../../pods.ts";
 import * as component from "../component.ts";
 import type { Waiting } from "../component.ts";
 import * as reasons from "../reasons.ts";
-import { certificateSecrets, certificatesWaiting } from "./certificates.ts";
+import { certificateSecrets, certificatesWaiting, issuedAuthorities } from "./certificates.ts";
 import { type Inputs, labelsOf } from "./inputs.ts";
 import {
   CERTIFICATES_DIRECTORY,
@@ -85,6 +85,7 @@ export function routerChildren(inputs: Inputs): Child[] {
       { name: "router-interior", port: INTER_ROUTER_PORT, targetPort: INTER_ROUTER_PORT },
       { name: "router-edge", port: EDGE_ROUTER_PORT, targetPort: EDGE_ROUTER_PORT },
     ]),
+    ...issuedAuthorities(inputs, ROUTER),
     ...certificateSecrets(inputs, ROUTER, certificateNames(inputs)),
     routerConfiguration(inputs),
     routerDeployment(inputs, labels),

@@ -359,6 +359,15 @@ const certificates = z.strictObject({
   routerLocalCaSecret: secrets.certificate("The same for Secret `default-router-local-ca`."),
   natsSiteCaSecret: secrets.certificate("The same for Secret `nats-site-ca`."),
   natsLocalCaSecret: secrets.certificate("The same for Secret `default-nats-local-ca`."),
+  issuerRef: z.strictObject({
+    name: nameOf("Issuer").optional().meta({ description: "Name of the issuer." }),
+    kind: text("`Issuer`, in the namespace of the control plane, or `ClusterIssuer`. Default: Issuer."),
+    group: text("API group of the issuer; another one for an external issuer. Default: cert-manager.io."),
+  }).optional().meta({
+    description:
+      "An issuer of cert-manager that makes every authority for which no Secret is named above, by a " +
+      "Certificate of the authority's name. It has to make authorities (`isCA`) with RSA keys.",
+  }),
 }).prefault({}).meta({
   description: "Certificate authorities of your own. What is left out is made by the operator.",
 });
