@@ -8,10 +8,12 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { request as sendRequest } from "node:https";
-import type { FetchFunction } from "./transport.ts";
 
 /** @param caPem The authorities to trust; undefined for the public ones. */
-export function fetchByName(serverName: string, caPem: string | undefined): FetchFunction {
+export function fetchByName(
+  serverName: string,
+  caPem: string | undefined,
+): (url: string, init: RequestInit) => Promise<Response> {
   return async (url, { body, headers, method, signal }) => {
     const { hostname, pathname, port, search } = new URL(url);
     const bytes = Buffer.from(await new Response(body ?? null).arrayBuffer());
