@@ -132,7 +132,12 @@ Deno.test("each kustomization names every file beside it", async () => {
     `deploy/overlays/${name}`
   );
   const samples = ["minimal", "ingress", "external"].map((name) => `deploy/samples/pot/${name}`);
-  for (const folder of ["crds", "crds/pot", "deploy/base", "deploy/samples/iofog", ...samples, ...overlays]) {
+  const edge = ["", "/pot"].flatMap((group) => [
+    `deploy/edge-addon${group}`,
+    ...["", "/single", "/template"].map((sample) => `deploy/samples/edge${group}${sample}`),
+  ]);
+  const others = ["crds", "crds/pot", "deploy/base", "deploy/samples/iofog"];
+  for (const folder of [...others, ...samples, ...edge, ...overlays]) {
     const names = [...Deno.readDirSync(new URL(folder, ROOT))].filter(({ isFile }) => isFile)
       .map(({ name }) => name);
     const { resources, patches = [] } = await readYaml(`${folder}/kustomization.yaml`);

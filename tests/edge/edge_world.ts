@@ -17,6 +17,7 @@ import { definitionOf } from "../../src/operator/fixtures.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { type EdgeGroup, type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { edgeManaged } from "../../src/resources/edge/managed.ts";
+import type { Transport } from "../../src/kubernetes/transport.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRedactor } from "../../src/telemetry/redaction.ts";
@@ -67,6 +68,71 @@ async function startPot(): Promise<Started> {
   return { client, controller, version: "3.7.3", close };
 }
 
+/** What one process has. */
+interface RunningEngine {
+  readonly engine: Engine;
+  readonly events: EventRecorder;
+}
+
+function startEngine(
+  { client, clock, group, lines, transport, url, version }: {
+    readonly group: EdgeGroup;
+    readonly clock: VirtualClock;
+    readonly transport: Transport;
+    readonly client: CommonCalls;
+    readonly url: string;
+    readonly version: string;
+    readonly lines: string[];
+  },
+): RunningEngine {
+  const access = () => ({ client, url, version });
+  const redactor = createRedactor();
+  const log = createLogger({
+    level: "info",
+    format: "text",
+    write: (line) => lines.push(line),
+    redactor,
+    clock,
+  });
+  const kubernetes = new KubernetesClient(transport, clock);
+  const events = new EventRecorder({
+    client: kubernetes,
+    clock,
+    component: "iofog-operator",
+    clean: redactor.clean,
+    onForbidden: () => {},
+  });
+  const controlPlane = definitionOf(() => [], {
+    resource: ControlPlane,
+    childResources: [ConfigMap, Secret],
+    leaseName: "lease",
+    inventoryName: "unused",
+  });
+  const engine = new Engine({
+    client: kubernetes,
+    namespace: "ns",
+    clock,
+    identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
+    managed: [
+      { definition: controlPlane },
+      ...edgeManaged({
+        clock,
+        group,
+        controlPlane: { ...controlPlane, inventoryName: "iofog-inventory" },
+        access,
+      }),
+    ],
+    mayWrite: () => true,
+    log,
+    metrics: createMetrics({ version: "test", clock }),
+    redactor,
+    events,
+    restrictions: () => [],
+    resyncMs: 30_000,
+  });
+  return { engine, events };
+}
+
 /** See the module. */
 export class EdgeTest implements AsyncDisposable {
   readonly lines: string[] = [];
@@ -79,9 +145,9 @@ export class EdgeTest implements AsyncDisposable {
     readonly api: MemoryApi,
     readonly clock: VirtualClock,
     readonly controller: Controller,
-    readonly engine: Engine,
-    readonly events: EventRecorder,
+    private running: RunningEngine,
     readonly client: CommonCalls,
+    private readonly version: string,
     lines: string[],
     close: () => Promise<void>,
   ) {
@@ -100,59 +166,38 @@ export class EdgeTest implements AsyncDisposable {
     const ports = { messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 };
     await client.setRouter({ host: "10.0.0.1", ...ports });
     await client.setConfig("iofog-inventory", "planted");
-    const access = () => ({ client, url: controller.url, version });
-    const redactor = createRedactor();
     const lines: string[] = [];
-    const log = createLogger({
-      level: "info",
-      format: "text",
-      write: (line) => lines.push(line),
-      redactor,
-      clock,
-    });
-    const kubernetes = new KubernetesClient(api, clock);
-    const events = new EventRecorder({
-      client: kubernetes,
-      clock,
-      component: "iofog-operator",
-      clean: redactor.clean,
-      onForbidden: () => {},
-    });
-    const controlPlane = definitionOf(() => [], {
-      resource: ControlPlane,
-      childResources: [ConfigMap, Secret],
-      leaseName: "lease",
-      inventoryName: "unused",
-    });
-    const engine = new Engine({
-      client: kubernetes,
-      namespace: "ns",
-      clock,
-      identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
-      managed: [
-        { definition: controlPlane },
-        ...edgeManaged({
-          clock,
-          group,
-          controlPlane: { ...controlPlane, inventoryName: "iofog-inventory" },
-          access,
-        }),
-      ],
-      mayWrite: () => true,
-      log,
-      metrics: createMetrics({ version: "test", clock }),
-      redactor,
-      events,
-      restrictions: () => [],
-      resyncMs: 30_000,
-    });
     api.make(ControlPlane, { metadata: { namespace: "ns", name: "ecn" } });
     api.make(ConfigMap, {
       metadata: { namespace: "ns", name: "iofog-inventory" },
       data: { id: "planted", entries: "[]" },
     });
     controller.forgetRequests();
-    return new EdgeTest(group, api, clock, controller, engine, events, client, lines, close);
+    const running = startEngine({
+      group,
+      clock,
+      transport: api,
+      client,
+      url: controller.url,
+      version,
+      lines,
+    });
+    return new EdgeTest(group, api, clock, controller, running, client, version, lines, close);
+  }
+
+  get engine(): Engine {
+    return this.running.engine;
+  }
+
+  get events(): EventRecorder {
+    return this.running.events;
+  }
+
+  /** Another process takes over, which knows nothing but what it reads; `through` what it does to both servers. */
+  restart(through: { readonly transport?: Transport; readonly client?: CommonCalls } = {}): void {
+    const { clock, controller: { url }, group, lines, version } = this;
+    const { client = this.client, transport = this.api } = through;
+    this.running = startEngine({ group, clock, transport, client, url, version, lines });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,10 @@ import { scenario } from "../e2e/harness.ts";
 /** Set by `deno task faults`. */
 export const LONG_VARIABLE = "FAULTS_LONG";
 
+/** Whether they are. */
+export const isLong = Deno.env.has(LONG_VARIABLE);
+
 /** Like `scenario`, where long tests are wanted; nothing elsewhere. */
 export const longScenario: typeof scenario = (...args) => {
-  if (Deno.env.has(LONG_VARIABLE)) scenario(...args);
+  if (isLong) scenario(...args);
 };

@@ -59,7 +59,8 @@ function define(kind: EdgeKind, { account, assess }: Behaviour, options: EdgeDef
     neverPruned: [],
     secretNames,
     sharedInventoryName: inventoryName,
-    optionalKind: `install the CRDs of the edge and their Role: kubectl apply -k deploy/edge-addon`,
+    optionalKind: "install the CRDs of the edge and their Role: kubectl apply -k deploy/edge-addon" +
+      (group === "datasance.com" ? "/pot" : ""),
     // Takes a while to make, and nothing needs it before the first pass.
     get crdSchema() {
       return structural(edgeSchemaOf(kind));
