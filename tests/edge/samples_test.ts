@@ -63,9 +63,10 @@ for (const group of edgeGroups) {
     assertMatch(edge.condition("Application", "press-2"), /^False TemplateMissing/);
     // The document in the comment, in the form of the API.
     const text = await Deno.readTextFile(new URL(`${folder}/template/application.yaml`, ROOT));
-    const comment = text.split("\n").filter((line) => /^#   /.test(line)).map((line) => line.slice(4)).join(
-      "\n",
-    );
+    const comment = text.split("\n").filter((line) => line.startsWith("#   ")).map((line) => line.slice(4))
+      .join(
+        "\n",
+      );
     const [{ kind, metadata, spec }] = parseAll(comment) as [
       { kind: string; metadata: { name: string }; spec: { variables: unknown; application: unknown } },
     ];

@@ -1,0 +1,5 @@
+/** The walk over the fields of the edge with the Controller 3.0.4. */
+
+import { walkEdgeKinds } from "./edge_walk.ts";
+
+walkEdgeKinds("3.0.4");
