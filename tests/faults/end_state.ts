@@ -112,7 +112,7 @@ function anonymous(text: string, { namespace }: Trial, names: Map<string, string
     // Keys, accounts and fingerprints of PoT.
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, "<jwt>")
     .replace(/(?<![A-Z2-7])(S[AOU][A-Z2-7]{56}|[AOU][A-Z2-7]{55})(?![A-Z2-7])/g, "<nats key>")
-    .replace(/\b[A-Za-z0-9+/]{43}=/g, "<key>")
+    .replace(/(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=/g, "<key>")
     .replace(/\b[0-9a-f]{64}\b/g, "<fingerprint>")
     // Hashes of what is desired, where the namespace is part of it.
     .replace(/\b[0-9a-f]{16}-[0-9a-f]{16}\b/g, "<settled>")

@@ -196,7 +196,7 @@ const walks: readonly Walk[] = [
     ...auth,
     // What was tried is recorded before.
     changes: [...auth.changes, inventory],
-    madeAnew: batchMadeAnew,
+    madeAnew: [`${inventory} data (batch|entries)`],
   },
   {
     // The same value in another place.
