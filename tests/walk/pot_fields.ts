@@ -339,7 +339,7 @@ const walks: readonly Walk[] = [
   {
     field: "services.controller.type",
     base: "plain",
-    examples: ["NodePort", "nodeport"],
+    examples: ["nodeport"],
     others: "untried",
     refused: ["ClusterIP", "Somewhere"],
     limits: [8, 8],
