@@ -31,13 +31,13 @@ const reference = { name: "mine", key: "password" };
 
 const bases: Readonly<Record<string, Base>> = {
   /** The embedded database, and load balancers. */
-  plain: { changes: {} },
+  plain: { changes: { services: null } },
   /** The same, for what concerns NATS. */
-  nats: { changes: {} },
+  nats: { changes: { services: null } },
   /** The same, to change the pods. */
-  pods: { changes: {} },
+  pods: { changes: { services: null } },
   /** The same, for authorities, which cannot be taken back. */
-  certificates: { changes: {} },
+  certificates: { changes: { services: null } },
   /** All that is reached from inside only, or through somebody's proxy; all that is external; and an autoscaler. */
   inside: {
     changes: {
@@ -370,14 +370,6 @@ const walks: readonly Walk[] = [
     limits: [12, 12],
     changes: ["Service router", ...routerLeaves, ...routerRegistration],
     madeAnew: [...leavesMadeAnew, ...batchMadeAnew],
-  },
-  {
-    field: "services.router.type",
-    base: "inside",
-    examples: ["NodePort"],
-    others: "untried",
-    limits: [8, 8],
-    changes: ["Service router"],
   },
   { field: "services.router.address", base: "plain", changes: [] },
   ...serviceWalks("router", "plain", "router"),
