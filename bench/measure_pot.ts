@@ -11,6 +11,7 @@ import { systemClock } from "../src/clock.ts";
 import type { KubernetesClient } from "../src/kubernetes/client.ts";
 import { Secret, Service } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../src/kubernetes/resource.ts";
+import { certificatePairs } from "../src/resources/controlplane/pot/certificates.ts";
 import { PotControlPlane, potDefinition } from "../src/resources/controlplane/pot/definition.ts";
 import { makeCa } from "../src/resources/pki.ts";
 import { type Controller, startController } from "../tests/controller/controller.ts";
@@ -114,10 +115,13 @@ async function createControlPlane(stage: Stage, keycloak: Keycloak, namespace: s
 
 /** What the operator makes, once nothing more comes. */
 async function childrenIn(stage: Stage, namespace: string): Promise<readonly Child[]> {
-  await stage.sightings.until(
-    "the NATS servers",
-    () => stage.sightings.in(namespace).find(({ kind }) => kind === "StatefulSet"),
-  );
+  const last = Object.values(certificatePairs).flatMap(({ authority, leaf }) => [authority, leaf]);
+  await stage.sightings.until("the NATS servers and all certificates", () => {
+    const seen = stage.sightings.in(namespace);
+    const names = new Set(seen.map(({ name }) => name));
+    return seen.some(({ kind }) => kind === "StatefulSet") && last.every((name) => names.has(name)) ||
+      undefined;
+  });
   await stage.settle();
   const kinds = await Promise.all(
     potDefinition().childResources.filter(({ group }) => group !== "cert-manager.io").map(async (resource) =>

@@ -11,12 +11,12 @@ import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.
 import { ConfigMap, Pod, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
-import { type CertificateData, makeCa, makeLeaf } from "../../src/resources/pki.ts";
+import type { CertificateData } from "../../src/resources/pki.ts";
 import type { Controller } from "../controller/controller.ts";
 import { type Keycloak, loginAt } from "../keycloak/keycloak.ts";
-import { registerSecret } from "../secrets.ts";
 import { goManager, installGoOperator, schemalessCrd } from "./go_operator.ts";
 import type { ControlPlaneObject, Json, Scene } from "./harness.ts";
+import { secretsOf } from "./pot_go_operator.ts";
 import { potRolesAsFound } from "./roles_as_found.ts";
 import { eventually } from "./waiting.ts";
 
@@ -66,8 +66,8 @@ export class PlayedGoPotOperator {
     const recorded: Recorded[] = [];
     for (const child of parseAll(await read("children.yaml")) as Recorded[]) {
       const { stringData } = child;
-      const values = stringData && await realValues(child.metadata?.name ?? "", stringData, authorities);
-      recorded.push(values === undefined ? child : { ...child, stringData: values });
+      const values = stringData && await secretsOf(child.metadata?.name ?? "", stringData, authorities);
+      recorded.push(values === undefined ? child : { ...child, stringData: values } as Recorded);
     }
     return new PlayedGoPotOperator(place, recorded, authorities);
   }
@@ -270,21 +270,6 @@ export class PlayedGoPotOperator {
     ) as ControlPlaneObject;
     await client.replace(PotControlPlane, decodePot(stored) as KubeObject, goManager);
   }
-}
-
-/** A recorded Secret's values, with real ones for what the recording only describes. */
-async function realValues(
-  name: string,
-  values: Readonly<Record<string, string>>,
-  authorities: Map<string, CertificateData>,
-): Promise<Readonly<Record<string, string>>> {
-  if (values["jsk"] !== undefined) return { jsk: registerSecret(btoa("k".repeat(32))) };
-  if (values["tls.crt"] === undefined) return values;
-  const signer = /signed by Secret ([a-z-]+)/.exec(values["tls.crt"])?.[1] ?? name;
-  const ca = authorities.get(signer) ?? await makeCa(signer, Date.now(), [signer]);
-  authorities.set(signer, ca);
-  const made = signer === name ? ca : await makeLeaf(ca, ["router"], Date.now());
-  return { ...made, "ca.crt": ca["tls.crt"] ?? "" } as Record<string, string>;
 }
 
 function versionIn(document: string): string | undefined {

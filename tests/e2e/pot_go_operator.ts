@@ -43,7 +43,7 @@ export async function leaveAsPotOperator(
 }
 
 /** The values of a recorded Secret, with real ones for what the recording only describes. */
-async function secretsOf(
+export async function secretsOf(
   name: string,
   values: Json,
   authorities: Map<string, CertificateData>,
