@@ -70,9 +70,9 @@ export function describePlan({ fault, name, nth }: Plan): string {
 export async function runClean(world: World, scenario: Scenario): Promise<CleanRun> {
   await using trial = await world.openTrial();
   await install(trial, scenario);
+  const contentsBefore = contentsOf(trial);
   const operator = await trial.start();
   await untilIdle(trial, operator);
-  const contentsBefore = contentsOf(trial);
   await scenario.happens(trial);
   await untilDone(trial, scenario);
   await relist(operator);

@@ -573,6 +573,8 @@ const walks: readonly Walk[] = [
         `Secret ${name}`
       ),
     ],
+    // Made by POST, and from then on its metadata by apply.
+    madeAnew: ["Secret (default-)?(nats|router)-(site|local)-ca owners.*"],
   },
   ...([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const).map((
     [field, kind],
