@@ -107,6 +107,23 @@ Deno.test("deno task dev shows the sample coming up to ready, and Ctrl-C twice e
   });
 });
 
+Deno.test("deno task dev --flavor pot shows the sample of PoT coming up to ready, with a Keycloak that is played", async () => {
+  await withDev(["--flavor", "pot"], async ({ child, output, said, gone }) => {
+    await said(/press Ctrl-C/);
+    for (
+      const part of [
+        /and so is Keycloak, at https:/,
+        /a stand-in for 3\.7\.3/,
+        /pot \| ready +True/,
+        /ControlPlane pot\/pot: ready/,
+      ]
+    ) assertMatch(output(), part);
+    child.kill("SIGINT");
+    assertEquals((await child.status).code, 0);
+    await gone();
+  });
+});
+
 Deno.test("deno task dev ends all of it when the signal comes in the middle of a start", async () => {
   for (
     const moment of [/starting kube-apiserver/, /starting kube-controller-manager/, /Starting iofog-operator/]
