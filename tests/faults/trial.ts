@@ -18,6 +18,7 @@ import {
   Namespace,
   PersistentVolumeClaim,
   Secret,
+  Service,
 } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { connectCluster, type PlayedKubelet, playKubelet, type SharedCluster } from "../cluster/mod.ts";
@@ -105,6 +106,14 @@ export class World implements AsyncDisposable {
         );
       }
       await this.client.delete(Namespace, { name: namespace });
+    } else {
+      // A cluster has 2,768 node ports: those of hundreds of namespaces would be all of them.
+      const { items } = await this.client.list(Service, { namespace });
+      await Promise.all(
+        items.map(({ metadata }) =>
+          this.client.delete(Service, { namespace, name: metadata?.name ?? "" }).catch(() => {})
+        ),
+      );
     }
   }
 
