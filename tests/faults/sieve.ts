@@ -192,10 +192,15 @@ async function untilIdle(trial: Trial, operator: TriedOperator, isOver = () => f
     "the operator to be idle",
     async () =>
       isOver() ||
-      listed(operator).size > trial.flavour.definition.childResources.length && await isAtRest(trial),
+      listed(operator).size > requiredKinds(trial) && await isAtRest(trial),
     Boolean,
     { withinMs: WITHIN_MS },
   );
+}
+
+/** Kinds of children that every cluster has. */
+function requiredKinds({ flavour: { definition: { childResources, optional = [] } } }: Trial): number {
+  return childResources.filter((resource) => !optional.includes(resource)).length;
 }
 
 function listed({ api }: TriedOperator): ReadonlySet<string> {

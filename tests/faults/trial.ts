@@ -253,8 +253,14 @@ export class Trial implements AsyncDisposable {
     }
   }
 
+  /** None of a kind that is not served. */
   async list<T extends KubeObject>(resource: Resource<T>): Promise<readonly T[]> {
-    return (await this.client.list(resource, { namespace: this.namespace })).items;
+    try {
+      return (await this.client.list(resource, { namespace: this.namespace })).items;
+    } catch (error) {
+      if (isStatus(error, 404)) return [];
+      throw error;
+    }
   }
 
   async controlPlane(): Promise<ControlPlaneObject | undefined> {
