@@ -18,7 +18,12 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createRedactor, type Redactor } from "../telemetry/redaction.ts";
 import { version } from "../version.ts";
 import type { Flags } from "./flags.ts";
-import { findApplications, findFlavours, type Flavour } from "./flavours.ts";
+import {
+  controlPlanes as controlPlaneResources,
+  findApplications,
+  findFlavours,
+  type Flavour,
+} from "./flavours.ts";
 import { readRelatedImages, type SiteImagesOf } from "./related_images.ts";
 import { locateController } from "./locate_controller.ts";
 
@@ -206,14 +211,18 @@ export async function operatorOf(
     },
   };
   const controlPlanes = await Promise.all(
-    (flavours.length === 0 ? ["iofog"] as const : flavours).map((flavour) => flavourManaged[flavour]()),
+    (flavours.length === 0 ? ["iofog"] as const : flavours).map(async (flavour) => {
+      // What is wrong with the API server shows when it is used.
+      const applications = findApplications(client, controlPlaneResources[flavour].group, stopping).catch(
+        () => undefined,
+      );
+      return { ...await flavourManaged[flavour](), applications: await applications };
+    }),
   );
-  const edge = (await Promise.all(controlPlanes.map(async ({ backend, definition, group }) => {
-    // What is wrong with the API server shows when it is used.
-    const applications = await findApplications(client, group, stopping).catch(() => undefined);
+  const edge = controlPlanes.flatMap(({ applications, backend, definition, group }) => {
     const access = (uid: string) => backend.access(uid);
     return edgeManaged({ clock, group, controlPlane: definition, access, applications });
-  }))).flat();
+  });
   const operator = createOperator({
     client,
     namespace,

@@ -12,7 +12,7 @@ import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput, planParent } from "./plan.ts";
 import type { Progress } from "./progress.ts";
-import { fieldsLost, servedRevision, servedSchema } from "./served_schema.ts";
+import { fieldsLost, servedRevision, servedSchemas } from "./served_schema.ts";
 import { keyOf, type Store } from "./store.ts";
 
 export interface PlannerOptions {
@@ -30,7 +30,8 @@ export interface PlannerOptions {
 /** See the module. */
 export class Planner {
   readonly #options: PlannerOptions;
-  readonly #lostFields = new Map<string, readonly string[]>();
+  /** By kind; made when somebody asks, since that takes a while and most kinds have no custom resources. */
+  readonly #lostFields = new Map<string, () => readonly string[]>();
   /** The revision of the schemas that were read. */
   #learned: string | undefined;
   /** False where the API server refuses `blockOwnerDeletion`. */
@@ -57,17 +58,31 @@ export class Planner {
 
   /** Fields of ours that the served CRD drops. */
   lostFields(definition: Definition): readonly string[] {
-    return this.#lostFields.get(keyOf(definition.resource)) ?? [];
+    return this.#lostFields.get(keyOf(definition.resource))?.() ?? [];
   }
 
   /** Reads the served schemas of the custom resources, to know which fields would be lost; returns whether all were. */
   async learnServedSchemas(signal: AbortSignal): Promise<boolean> {
     let learned = true;
-    for (const definition of this.#options.definitions) {
-      const key = keyOf(definition.resource);
+    const groups = Map.groupBy(
+      this.#options.definitions,
+      ({ resource: { group, version } }) => `${group}/${version}`,
+    );
+    for (const definitions of groups.values()) {
       try {
-        const served = await servedSchema(this.#options.client, definition.resource, signal);
-        this.#lostFields.set(key, served === undefined ? [] : fieldsLost(definition.crdSchema, served));
+        const served = await servedSchemas(
+          this.#options.client,
+          definitions.map(({ resource }) => resource),
+          signal,
+        );
+        for (const definition of definitions) {
+          const schema = served.get(definition.resource);
+          let lost: readonly string[] | undefined;
+          this.#lostFields.set(
+            keyOf(definition.resource),
+            () => lost ??= schema === undefined ? [] : fieldsLost(definition.crdSchema, schema),
+          );
+        }
       } catch (error) {
         // Not served yet, or not to be read: nothing is known to be lost.
         if (!(error instanceof ApiError)) throw error;

@@ -11,23 +11,39 @@ import type { Resource } from "../kubernetes/resource.ts";
 import { isRecord } from "./compare.ts";
 
 /**
- * The schema that the API server serves for `resource`; undefined when it does not serve one.
+ * The schemas that the API server serves for `resources`, all of one group and version; without those that it does not
+ * serve.
  *
  * @throws ApiError
  */
+export async function servedSchemas(
+  client: KubernetesClient,
+  resources: readonly Resource[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Resource, unknown>> {
+  const [{ group, version } = { group: "", version: "" }] = resources;
+  const document = await client.rawGet(`/openapi/v3/apis/${group}/${version}`, { signal });
+  const schemas = at(document, "components", "schemas");
+  if (!isRecord(schemas)) return new Map();
+  return new Map(
+    resources.flatMap((resource) => {
+      const found = Object.values(schemas).find((schema) => {
+        const kinds = at(schema, "x-kubernetes-group-version-kind");
+        return Array.isArray(kinds) &&
+          kinds.some((kind) => at(kind, "kind") === resource.kind && at(kind, "version") === version);
+      });
+      return found === undefined ? [] : [[resource, found] as const];
+    }),
+  );
+}
+
+/** Of one of them; undefined where it is not served. See `servedSchemas`. */
 export async function servedSchema(
   client: KubernetesClient,
   resource: Resource,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const document = await client.rawGet(`/openapi/v3/apis/${resource.group}/${resource.version}`, { signal });
-  const schemas = at(document, "components", "schemas");
-  if (!isRecord(schemas)) return undefined;
-  return Object.values(schemas).find((schema) => {
-    const kinds = at(schema, "x-kubernetes-group-version-kind");
-    return Array.isArray(kinds) &&
-      kinds.some((kind) => at(kind, "kind") === resource.kind && at(kind, "version") === resource.version);
-  });
+  return (await servedSchemas(client, [resource], signal)).get(resource);
 }
 
 /** A text that changes when the API server serves another schema of one of `resources`. */

@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { isIpAddress } from "./ip_address.ts";
+import { KEY_ALGORITHM } from "./rsa_keys.ts";
 
 /** Decoded `data` of a Secret that holds a certificate: PEM text by key. */
 export interface CertificateData {
@@ -28,20 +29,13 @@ export interface LeafShape {
 
 const VALIDITY_MS = 5 * 365 * 24 * 60 * 60 * 1000;
 
-const KEY_ALGORITHM = {
-  name: "RSASSA-PKCS1-v1_5",
-  hash: "SHA-256",
-  publicExponent: new Uint8Array([1, 0, 1]),
-  modulusLength: 2048,
-};
-
 /** See `makeCa`. */
 export async function issueCa(
+  keys: CryptoKeyPair,
   commonName: string,
   now: number,
   hostNames: readonly string[],
 ): Promise<CertificateData> {
-  const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     ...validFrom(now),
     name: new x509.Name([{ CN: [commonName] }]),
@@ -60,16 +54,14 @@ export async function issueCa(
 
 /** See `makeLeaf`. */
 export async function issueLeaf(
+  keys: CryptoKeyPair,
   ca: CertificateData,
   names: readonly [string, ...string[]],
   now: number,
   { commonName = names[0], addressesAsNames = false }: LeafShape,
 ): Promise<CertificateData> {
   const authority = new x509.X509Certificate(ca["tls.crt"] ?? "");
-  const [signingKey, keys] = await Promise.all([
-    importPrivateKey(ca["tls.key"] ?? ""),
-    crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]),
-  ]);
+  const signingKey = await importPrivateKey(ca["tls.key"] ?? "");
   const certificate = await x509.X509CertificateGenerator.create({
     ...validFrom(now),
     subject: new x509.Name([{ CN: [commonName] }]),

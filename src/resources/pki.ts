@@ -8,6 +8,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { CertificateData, LeafShape } from "./certificate_issuing.ts";
 import { canonicalIp, isIpAddress } from "./ip_address.ts";
+import { generateKeys } from "./rsa_keys.ts";
 
 export type { CertificateData, LeafShape };
 
@@ -28,7 +29,8 @@ export async function makeCa(
   now: number,
   hostNames: readonly string[] = [],
 ): Promise<CertificateData> {
-  return await (await issuing()).issueCa(commonName, now, hostNames);
+  const keys = await generateKeys();
+  return await (await issuing()).issueCa(keys, commonName, now, hostNames);
 }
 
 /**
@@ -41,10 +43,14 @@ export async function makeLeaf(
   now: number,
   shape: LeafShape = {},
 ): Promise<CertificateData> {
-  return await (await issuing()).issueLeaf(ca, names, now, shape);
+  const keys = await generateKeys();
+  return await (await issuing()).issueLeaf(keys, ca, names, now, shape);
 }
 
-/** What makes certificates is loaded with the first one: most processes never make any, and it takes 50 ms and 10 MB. */
+/**
+ * What makes certificates is loaded with the first one: most processes never make any, and it takes 50 ms and 10 MB.
+ * That is after its key was made, so that what needs no key has been sent by then.
+ */
 function issuing() {
   return import("./certificate_issuing.ts");
 }
