@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { z } from "zod";
+import * as z from "zod";
 import { LOG_FORMATS, LOG_LEVELS } from "../telemetry/log.ts";
 
 /** Milliseconds from `30s`, `5m`, `1h`, `500ms`. */

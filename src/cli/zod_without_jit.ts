@@ -5,6 +5,6 @@
  * To be imported before any schema is made.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 
 z.config({ jitless: true });

@@ -5,7 +5,7 @@
  * with the same shapes and each has more of them. Shapes: real answers of Controller 3.0.4 and 3.7.3.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { type CallOptions, found, type Requests } from "./requests.ts";
 import type { ControllerRequest } from "./transport.ts";
 

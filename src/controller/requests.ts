@@ -1,6 +1,6 @@
 /** Requests in somebody's name whose answers are checked against a schema. */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import { badResponse } from "./answer.ts";
 import { isNotFound } from "./errors.ts";
 import type { ControllerRequest, ControllerTransport } from "./transport.ts";

@@ -5,7 +5,7 @@
  * from a running one.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 
 /** `GET /status`; needs no login. */
 export const statusSchema = z.object({

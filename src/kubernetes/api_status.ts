@@ -5,7 +5,7 @@
  * may quote a value, so only the reason and the names of the fields at fault are kept, and what a quota says.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { ApiError } from "./errors.ts";
 
 const statusSchema = z.object({

@@ -6,7 +6,7 @@
  * one, or a recording.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { type Clock, systemClock } from "../clock.ts";
 import { isApiStatus } from "./api_status.ts";
 import type {

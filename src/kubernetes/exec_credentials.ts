@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../clock.ts";
 import {
   ConfigError,

@@ -8,7 +8,7 @@
 
 import { parse as parseYaml } from "@std/yaml";
 import { dirname, isAbsolute, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { type Clock, systemClock } from "../clock.ts";
 import {
   checkCertificates,

@@ -6,7 +6,7 @@
  * is not an event, or a last line that was cut off, is an error and never dropped in silence.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { cancelled, type Clock } from "../clock.ts";
 import { statusError } from "./api_status.ts";
 import { ApiError } from "./errors.ts";

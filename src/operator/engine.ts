@@ -126,7 +126,12 @@ export class Engine {
     await this.#context.planner.learnServedSchemas(signal);
   }
 
-  /** The same, if others are served than those that were read. */
+  /** Compares those that nobody asked about yet; that takes some 100 ms. */
+  compareServedSchemas(): void {
+    this.#context.planner.compareServedSchemas();
+  }
+
+  /** Reads them if others are served than those that were read. */
   async refreshServedSchemas(signal: AbortSignal): Promise<void> {
     await this.#context.planner.refreshServedSchemas(signal);
   }

@@ -8,7 +8,7 @@
  * its 409 even without a Lease. Further ConfigMaps (`NAME-1`, ...) take the entries that do not fit into it.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
 import type {
   Definition,

@@ -122,6 +122,7 @@ async function kubernetesLane(
       if (round.length === 0) options.onPass();
       options.onQueue?.(round.length);
       if (result.again) { for (const uid of slice) hints.mark(uid); }
+      else if (due) engine.compareServedSchemas();
       if (engine.pausedMs > 0) resyncAt = Math.min(resyncAt, clock.monotonic() + engine.pausedMs);
     } catch (error) {
       log.error("pass failed", { lane: "kubernetes", error: errorText(error) });

@@ -30,7 +30,7 @@ export interface PlannerOptions {
 /** See the module. */
 export class Planner {
   readonly #options: PlannerOptions;
-  /** By kind; made when somebody asks, since that takes a while and most kinds have no custom resources. */
+  /** By kind; made when somebody asks, since that takes a while. */
   readonly #lostFields = new Map<string, () => readonly string[]>();
   /** The revision of the schemas that were read. */
   #learned: string | undefined;
@@ -90,6 +90,11 @@ export class Planner {
       }
     }
     return learned;
+  }
+
+  /** Compares the served schemas that nobody asked about yet, so that the first custom resource need not wait for it. */
+  compareServedSchemas(): void {
+    for (const lost of this.#lostFields.values()) lost();
   }
 
   /** Notes what of deleted custom resources is kept in the external system: one sentence each, with the remedy. */

@@ -1,6 +1,6 @@
 /** The CRDs of this version, and the schemas that they were made from. */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import { controlPlaneSchema } from "./controlplane/iofog/schema.ts";
 import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
 import { controlPlaneCrd, type CustomResourceDefinition, potControlPlaneCrd } from "./crd.ts";

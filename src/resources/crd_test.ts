@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { z } from "zod";
+import * as z from "zod";
 import { controlPlaneCrd } from "./crd.ts";
 import { SchemaError, structural } from "./structural_schema.ts";
 

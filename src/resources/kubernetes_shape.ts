@@ -6,7 +6,7 @@
  * child that the field ends up in.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { type Shape, shapes } from "../kubernetes/generated/shapes.ts";
 import { canonicalQuantity, isQuantity } from "./quantity.ts";
 

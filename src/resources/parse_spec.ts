@@ -5,7 +5,7 @@
  * As in Go, null, "" and 0 mean "not set" in the outer levels: the CLIs and the Go operators write whole blocks of them.
  */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Problem } from "../operator/definition.ts";
 
 /** A field of the spec has a wrong type, is missing, or breaks a limit. */

@@ -4,7 +4,7 @@
  * A field that is not set adds nothing to the template, so that nothing restarts where nobody asks for it.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import type {
   Affinity,
   Container,

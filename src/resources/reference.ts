@@ -2,7 +2,7 @@
  * The reference of the custom resources as Markdown, from the same zod schemas as the CRDs.
  */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import { allCrds } from "./all_crds.ts";
 import { controlPlaneSchema as potControlPlaneSchema } from "./controlplane/pot/schema.ts";
 import { type CustomResourceDefinition, potControlPlaneCrd } from "./crd.ts";

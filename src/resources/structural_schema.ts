@@ -7,7 +7,7 @@
  * the description.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 
 /** The part of `apiextensions.k8s.io/v1` JSONSchemaProps that our CRDs use. */
 export type StructuralSchema = {

@@ -6,7 +6,7 @@
  * image written into it would survive an upgrade.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { compareQuantities } from "../quantity.ts";
 import { quantity } from "../kubernetes_shape.ts";
 import { isImage } from "./images.ts";

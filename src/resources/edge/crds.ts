@@ -1,6 +1,6 @@
 /** The CRDs of the kinds of the edge, in both groups from one set of schemas. */
 
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Resource } from "../../kubernetes/resource.ts";
 import type { CustomResourceDefinition, PrinterColumn } from "../crd.ts";
 import { structural } from "../structural_schema.ts";

@@ -3,7 +3,7 @@
  * CRDs carry the shape only, the limits are refinements.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 
 /** Names that the Controller accepts for applications, microservices, routes and edge resources. */
 const CONTROLLER_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

@@ -8,7 +8,7 @@
  * write whole blocks of them.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec, type ParsedSpec } from "../../parse_spec.ts";
 import { podSettings } from "../../pods.ts";
 import {

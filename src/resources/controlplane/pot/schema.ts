@@ -3,7 +3,7 @@
  * `../../crd.ts`) its CRD and reference. What it shares with the ioFog one stands in `../fields.ts`.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec, type ParsedSpec } from "../../parse_spec.ts";
 import { podSettings } from "../../pods.ts";
 import { isQuantity } from "../../quantity.ts";

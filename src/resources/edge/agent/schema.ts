@@ -1,6 +1,6 @@
 /** The spec and status of an Agent, for both groups; see the YAML `Agent` and `AgentConfig` of iofogctl and potctl. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec } from "../../parse_spec.ts";
 import { cliOnly, flag, immutable, port, statusOf, strings, text, whole } from "../fields.ts";
 

@@ -1,6 +1,6 @@
 /** The spec and status of an Application, for both groups; see the YAML of iofogctl and potctl. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec } from "../../parse_spec.ts";
 import { anything, controllerName, flag, immutable, ownName, statusOf, text, whole } from "../fields.ts";
 import { embeddedMicroservice, natsAccess } from "../microservice/schema.ts";

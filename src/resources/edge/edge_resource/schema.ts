@@ -1,6 +1,6 @@
 /** The spec and status of an EdgeResource, for both groups. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec } from "../../parse_spec.ts";
 import { immutable, ownName, statusOf, strings, text } from "../fields.ts";
 

@@ -1,6 +1,6 @@
 /** The spec and status of a Microservice, and what it has in common with those inside of an Application. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec } from "../../parse_spec.ts";
 import {
   controllerName,

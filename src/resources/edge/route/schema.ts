@@ -1,6 +1,6 @@
 /** The spec and status of a Route; the Controller of PoT has none, which a condition says. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { checkSpec } from "../../parse_spec.ts";
 import { controllerName, immutable, ownName, statusOf, text } from "../fields.ts";
 
