@@ -64,6 +64,7 @@ export class LeaseHolder {
   #holder: string | undefined;
   #announced = false;
   #problem: string | undefined;
+  readonly #tried = Promise.withResolvers<void>();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -95,17 +96,24 @@ export class LeaseHolder {
     return this.held ? undefined : this.#problem;
   }
 
+  /** Resolves when it was tried once to have the Lease, or when that has to wait for another one. */
+  get tried(): Promise<void> {
+    return this.#tried.promise;
+  }
+
   /** Acquires and renews until `signal` aborts; `onChange` is called when `held` has changed. */
   async run(signal: AbortSignal, onChange: () => void): Promise<void> {
     const { clock } = this.#options;
     let held = this.held;
     while (!signal.aborted) {
       if (this.#options.isItsTurn?.() === false && !this.held) {
+        this.#tried.resolve();
         await clock.sleep(turnMs, signal);
         continue;
       }
       const renewedAt = this.#renewedAt ?? clock.monotonic();
       const now = await this.attempt(signal);
+      this.#tried.resolve();
       // It may have run out while the attempt was under way, and be held again now.
       const lapsed = clock.monotonic() - renewedAt >= renewDeadlineMs;
       if (now !== held || lapsed) onChange();

@@ -38,6 +38,8 @@ const externalRestMs = 10_000;
 const externalWaitMs = 1_000;
 /** Milliseconds that a request under way has after the signal to stop; a pod has 10 s in all. */
 const stopGraceMs = 5_000;
+/** Milliseconds by which the Leases go first at most. */
+const headStartMs = 100;
 /** Milliseconds after which a pass that failed unexpectedly is tried again. */
 const crashDelayMs = 2_000;
 
@@ -61,7 +63,7 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   const parts = [
     // First, so that no answer to a list is read before the one about the Lease.
     ...leases.map((lease) => lease.run(stop, () => changed(undefined))),
-    engine.store.follow(stop),
+    headStart(options, stop).then(() => engine.store.follow(stop)),
     kubernetesLane(options, kubernetes, stop, writing.signal),
     externalLane(options, external, stop, writing.signal),
   ];
@@ -78,6 +80,16 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
     await Promise.all(leases.map((lease) => lease.release()));
     log.info("stopped");
   }
+}
+
+/** Until the Leases were tried, that is written before the lists are read; a slow one does not hold them up. */
+async function headStart({ clock, leases }: LoopOptions, stop: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([
+    Promise.all(leases.map(({ tried }) => tried)),
+    clock.sleep(headStartMs, AbortSignal.any([stop, over.signal])),
+  ]);
+  over.abort();
 }
 
 /**
