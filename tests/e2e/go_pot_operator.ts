@@ -16,7 +16,7 @@ import type { Controller } from "../controller/controller.ts";
 import { type Keycloak, loginAt } from "../keycloak/keycloak.ts";
 import { goManager, installGoOperator, schemalessCrd } from "./go_operator.ts";
 import type { ControlPlaneObject, Json, Scene } from "./harness.ts";
-import { secretsOf } from "./pot_go_operator.ts";
+import { secretsOf } from "./left_by_pot_operator.ts";
 import { potRolesAsFound } from "./roles_as_found.ts";
 import { eventually } from "./waiting.ts";
 

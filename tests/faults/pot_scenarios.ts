@@ -3,7 +3,7 @@
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap } from "../../src/kubernetes/generated/core_v1.ts";
 import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
-import { leaveAsPotOperator } from "../e2e/pot_go_operator.ts";
+import { leaveAsPotOperator } from "../e2e/left_by_pot_operator.ts";
 import { eventually } from "../e2e/waiting.ts";
 import { registerSecret } from "../secrets.ts";
 import {
