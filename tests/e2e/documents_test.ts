@@ -228,25 +228,29 @@ Deno.test("commandBlocks() finds what is to be run, in order", () => {
   }
 });
 
-Deno.test("scriptOf() leaves out only what is listed, and notices what is listed in vain", async () => {
-  const blocks = [{ line: 7, text: "docker build .\necho one\nexit_3 # exits with 3, since" }, {
-    line: 12,
-    text: "echo two; false\necho three",
-  }];
-  const script = scriptOf("docs/x.md", blocks, { "docker build .": "no Docker" });
-  const { code, stdout } = await new Deno.Command("bash", {
-    args: ["-c", `exit_3() { return 3; }\n${script}`],
-    stderr: "null",
-  }).output();
-  assertEquals(code, 1);
-  assertEquals(new TextDecoder().decode(stdout).split("\n"), [
-    "one",
-    "two",
-    "FAILED in docs/x.md:12: exit code 1: false",
-    "",
-  ]);
-  assertThrows(() => scriptOf("docs/x.md", blocks, { "docker": "no Docker" }), Error, 'no line "docker"');
-});
+Deno.test(
+  "scriptOf() leaves out only what is listed, and notices what is listed in vain",
+  besideCollector,
+  async () => {
+    const blocks = [{ line: 7, text: "docker build .\necho one\nexit_3 # exits with 3, since" }, {
+      line: 12,
+      text: "echo two; false\necho three",
+    }];
+    const script = scriptOf("docs/x.md", blocks, { "docker build .": "no Docker" });
+    const { code, stdout } = await new Deno.Command("bash", {
+      args: ["-c", `exit_3() { return 3; }\n${script}`],
+      stderr: "null",
+    }).output();
+    assertEquals(code, 1);
+    assertEquals(new TextDecoder().decode(stdout).split("\n"), [
+      "one",
+      "two",
+      "FAILED in docs/x.md:12: exit code 1: false",
+      "",
+    ]);
+    assertThrows(() => scriptOf("docs/x.md", blocks, { "docker": "no Docker" }), Error, 'no line "docker"');
+  },
+);
 
 Deno.test("inNamespace() changes the namespace and nothing else of that name", () => {
   const namespaced = (name: string) =>
