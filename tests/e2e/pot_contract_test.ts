@@ -10,6 +10,7 @@ import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { Namespace, Pod, Service, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { NetworkPolicy } from "../../src/kubernetes/generated/networking_v1.ts";
 import { PodDisruptionBudget } from "../../src/kubernetes/generated/policy_v1.ts";
+import type { Resource } from "../../src/kubernetes/resource.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { PotControlPlane } from "../../src/resources/controlplane/pot/resource.ts";
 import { conditionOf, type ControlPlaneObject, installCrd } from "./harness.ts";
@@ -91,7 +92,9 @@ potScenario(
 
     const target = { namespace, name: "iofog-operator" };
     await client.delete(PotControlPlane, { namespace, name: "pot" }, { propagationPolicy: "Background" });
-    for (const resource of [ServiceAccount, Role, RoleBinding]) await client.delete(resource, target);
+    for (const resource of [ServiceAccount, Role, RoleBinding] as readonly Resource[]) {
+      await client.delete(resource, target);
+    }
     await client.delete(Namespace, { name: namespace });
     const left = async () => (await client.list(Namespace, {})).items.map(({ metadata }) => metadata?.name);
     await eventually("the namespace to be gone", left, (names) => !names.includes(namespace), {

@@ -244,7 +244,7 @@ const walks: readonly Walk[] = [
 
   ...Object.entries({ controller: "controller", router: "router", portManager: "port-manager" }).flatMap((
     [component, name],
-  ) => podWalks(component, `Deployment ${name}`, name)),
+  ) => podWalks(component, `Deployment ${name}`, name, "name")),
 
   // What was asked for is written on the claim; without a volume it cannot grow.
   {

@@ -548,9 +548,9 @@ const walks: readonly Walk[] = [
     };
   }),
 
-  ...podWalks("controller", "Deployment controller", "controller"),
-  ...podWalks("router", "Deployment router", "router"),
-  ...podWalks("nats", "StatefulSet nats", "nats"),
+  ...podWalks("controller", "Deployment controller", "controller", "datasance.com/component"),
+  ...podWalks("router", "Deployment router", "router", "datasance.com/component"),
+  ...podWalks("nats", "StatefulSet nats", "nats", "datasance.com/component"),
 
   // What was asked for is written on the claim; without a volume it cannot grow.
   {

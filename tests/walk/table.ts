@@ -75,7 +75,7 @@ export function referenceWalks(
 
 /** Fields of the pods of a component, with values to be taken and to be refused. */
 const podFields: readonly [field: string, examples: readonly unknown[], refused: readonly unknown[]][] = [
-  ["labels", [{ tier: "edge" }, { tier: "core", "example.org/a": "b" }], [{ name: "x" }, { tier: 1 }]],
+  ["labels", [{ tier: "edge" }, { tier: "core", "example.org/a": "b" }], [{ tier: 1 }]],
   ["annotations", [{ "example.org/a": "b c" }], [{ "iofog.org/revision": "1" }]],
   ["resources.requests", [{ cpu: "100m" }, { memory: "64Mi", cpu: "0.5" }], [{ cpu: "much" }]],
   ["resources.limits", [{ cpu: "2" }], [{ cpu: "-1" }]],
@@ -114,15 +114,21 @@ const podFields: readonly [field: string, examples: readonly unknown[], refused:
  *
  * @param workload Title of what runs them.
  * @param name What the pods are called in the walk.
+ * @param ownLabel One that the operator selects them by.
  */
-export function podWalks(component: string, workload: string, name: string): readonly Walk[] {
+export function podWalks(
+  component: string,
+  workload: string,
+  name: string,
+  ownLabel: string,
+): readonly Walk[] {
   return podFields.map(([field, examples, refused]): Walk => ({
     field: `pods.${component}.${field}`,
     base: "pods",
     examples,
     // What they may name, and how they fit together, only the API server knows.
     others: "untried",
-    refused,
+    refused: field === "labels" ? [{ [ownLabel]: "x" }, ...refused] : refused,
     changes: [workload],
     restarts: [name],
   }));

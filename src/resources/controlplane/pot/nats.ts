@@ -25,6 +25,7 @@ import { inspectCertificate, randomKey } from "../../pki.ts";
 import { podTemplate } from "../../pods.ts";
 import { canonicalQuantity, compareQuantities } from "../../quantity.ts";
 import {
+  disruptionBudget,
   env,
   envFromField,
   envFromSecret,
@@ -108,6 +109,7 @@ export function natsChildren(inputs: Inputs): Child[] {
     ...configuration(inputs),
     ...jwtBundle(inputs),
     ...statefulSet(inputs),
+    ...disruptionBudget(inputs, NATS, labels, labels),
     ...claims(inputs),
   ];
 }
