@@ -341,7 +341,7 @@ function excessiveWrites(
     const expected = clean.writes.get(name) ?? 0;
     const repeated = name === plan.name && plan.fault === "crash after" ? 1 : 0;
     const more = name.endsWith("/status")
-      ? 6
+      ? 10
       : name === "update configmaps/iofog-inventory" || name.startsWith("apply secrets/nats-jetstream-key-")
       ? 2
       : name.startsWith("apply configmaps/iofog-nats-")
