@@ -30,8 +30,10 @@ export interface PlannerOptions {
 /** See the module. */
 export class Planner {
   readonly #options: PlannerOptions;
-  /** By kind; made when somebody asks, since that takes a while. */
-  readonly #lostFields = new Map<string, () => readonly string[]>();
+  /** Fields of ours that the served CRDs drop, by kind. */
+  readonly #lostFields = new Map<string, readonly string[]>();
+  /** Served schemas that were not compared with ours yet, by kind: that takes a while. */
+  readonly #uncompared = new Map<string, unknown>();
   /** The revision of the schemas that were read. */
   #learned: string | undefined;
   /** False where the API server refuses `blockOwnerDeletion`. */
@@ -58,7 +60,12 @@ export class Planner {
 
   /** Fields of ours that the served CRD drops. */
   lostFields(definition: Definition): readonly string[] {
-    return this.#lostFields.get(keyOf(definition.resource))?.() ?? [];
+    const key = keyOf(definition.resource);
+    if (this.#uncompared.has(key)) {
+      this.#lostFields.set(key, fieldsLost(definition.crdSchema, this.#uncompared.get(key)));
+      this.#uncompared.delete(key);
+    }
+    return this.#lostFields.get(key) ?? [];
   }
 
   /** Reads the served schemas of the custom resources, to know which fields would be lost; returns whether all were. */
@@ -75,13 +82,12 @@ export class Planner {
           definitions.map(({ resource }) => resource),
           signal,
         );
-        for (const definition of definitions) {
-          const schema = served.get(definition.resource);
-          let lost: readonly string[] | undefined;
-          this.#lostFields.set(
-            keyOf(definition.resource),
-            () => lost ??= schema === undefined ? [] : fieldsLost(definition.crdSchema, schema),
-          );
+        for (const { resource } of definitions) {
+          const [key, schema] = [keyOf(resource), served.get(resource)];
+          if (schema === undefined) {
+            this.#uncompared.delete(key);
+            this.#lostFields.delete(key);
+          } else this.#uncompared.set(key, schema);
         }
       } catch (error) {
         // Not served yet, or not to be read: nothing is known to be lost.
@@ -94,7 +100,7 @@ export class Planner {
 
   /** Compares the served schemas that nobody asked about yet, so that the first custom resource need not wait for it. */
   compareServedSchemas(): void {
-    for (const lost of this.#lostFields.values()) lost();
+    for (const definition of this.#options.definitions) this.lostFields(definition);
   }
 
   /** Notes what of deleted custom resources is kept in the external system: one sentence each, with the remedy. */

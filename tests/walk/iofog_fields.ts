@@ -11,6 +11,7 @@ import { fieldsOf } from "./fields.ts";
 import {
   autoscale,
   type Base,
+  componentWalks,
   database,
   image,
   podWalks,
@@ -18,6 +19,7 @@ import {
   portsMadeAnew,
   referenceWalks,
   secret,
+  storageWalks,
   type Table,
 } from "./table.ts";
 import type { Walk } from "./walk.ts";
@@ -246,16 +248,7 @@ const walks: readonly Walk[] = [
     [component, name],
   ) => podWalks(component, `Deployment ${name}`, name, "name")),
 
-  // What was asked for is written on the claim; without a volume it cannot grow.
-  {
-    field: "storage.size",
-    base: "sqlite",
-    examples: ["1Gi", "2Gi"],
-    refused: ["512Mi", "much", "-1Gi", "0"],
-    changes: ["PersistentVolumeClaim controller-sqlite"],
-  },
-  // It cannot change once the claim is there.
-  { field: "storage.storageClassName", base: "sqlite", limits: [1, 253], others: "refused", changes: [] },
+  ...storageWalks("sqlite"),
   {
     field: "deletionPolicy",
     base: "sqlite",
@@ -263,15 +256,7 @@ const walks: readonly Walk[] = [
     others: "untried",
     changes: ["PersistentVolumeClaim controller-sqlite"],
   },
-  ...([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const).map((
-    [field, kind],
-  ): Walk => ({
-    field: `${field}.enabled`,
-    base: "sqlite",
-    examples: [true],
-    others: "untried",
-    changes: ["controller", "router", "port-manager"].map((name) => `${kind} ${name}`),
-  })),
+  ...componentWalks("sqlite", ["controller", "router", "port-manager"]),
 
   { field: "services.router.address", base: "sqlite", changes: [] },
   { field: "services.proxy.type", base: "sqlite", changes: [] },

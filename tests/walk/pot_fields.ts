@@ -11,6 +11,7 @@ import { fieldsOf } from "./fields.ts";
 import {
   autoscale,
   type Base,
+  componentWalks,
   database,
   image,
   podWalks,
@@ -18,6 +19,7 @@ import {
   portsMadeAnew,
   referenceWalks,
   secret,
+  storageWalks,
   type Table,
 } from "./table.ts";
 import type { Walk, Walked } from "./walk.ts";
@@ -552,16 +554,7 @@ const walks: readonly Walk[] = [
   ...podWalks("router", "Deployment router", "router", "datasance.com/component"),
   ...podWalks("nats", "StatefulSet nats", "nats", "datasance.com/component"),
 
-  // What was asked for is written on the claim; without a volume it cannot grow.
-  {
-    field: "storage.size",
-    base: "plain",
-    examples: ["1Gi", "2Gi"],
-    refused: ["512Mi", "much", "-1Gi", "0"],
-    changes: ["PersistentVolumeClaim controller-sqlite"],
-  },
-  // It cannot change once the claim is there.
-  { field: "storage.storageClassName", base: "plain", limits: [1, 253], others: "refused", changes: [] },
+  ...storageWalks("plain"),
   {
     field: "deletionPolicy",
     base: "plain",
@@ -576,15 +569,7 @@ const walks: readonly Walk[] = [
     // Made by POST, and from then on its metadata by apply.
     madeAnew: ["Secret (default-)?(nats|router)-(site|local)-ca owners.*"],
   },
-  ...([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const).map((
-    [field, kind],
-  ): Walk => ({
-    field: `${field}.enabled`,
-    base: "plain",
-    examples: [true],
-    others: "untried",
-    changes: ["controller", "router", "nats"].map((name) => `${kind} ${name}`),
-  })),
+  ...componentWalks("plain", ["controller", "router", "nats"]),
 
   {
     field: "nats.jetStream.memoryStoreSize",

@@ -109,6 +109,36 @@ const podFields: readonly [field: string, examples: readonly unknown[], refused:
   }]],
   ["priorityClassName", ["system-cluster-critical"], []],
 ];
+/** What may be said of the Controller's claim. */
+export function storageWalks(base: string): readonly Walk[] {
+  return [
+    // What was asked for is written on the claim; without a volume it cannot grow.
+    {
+      field: "storage.size",
+      base,
+      examples: ["1Gi", "2Gi"],
+      refused: ["512Mi", "much", "-1Gi", "0"],
+      changes: ["PersistentVolumeClaim controller-sqlite"],
+    },
+    // It cannot change once the claim is there.
+    { field: "storage.storageClassName", base, limits: [1, 253], others: "refused", changes: [] },
+  ];
+}
+
+/** What there is of each component where somebody asks for it. */
+export function componentWalks(base: string, components: readonly string[]): readonly Walk[] {
+  return ([["podDisruptionBudgets", "PodDisruptionBudget"], ["networkPolicies", "NetworkPolicy"]] as const)
+    .map((
+      [field, kind],
+    ) => ({
+      field: `${field}.enabled`,
+      base,
+      examples: [true],
+      others: "untried",
+      changes: components.map((name) => `${kind} ${name}`),
+    }));
+}
+
 /**
  * What may be said of the pods of a component.
  *
