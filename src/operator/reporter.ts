@@ -63,7 +63,6 @@ export class Reporter {
   /** Writes to Kubernetes succeeded. */
   wrote(definition: Definition, planned: ParentPlan, done: readonly Done[]): void {
     if (done.length === 0) return;
-    const names = (writes: readonly KubernetesWrite[]) => writes.map(describeTarget).join(", ");
     const changes = (writes: readonly KubernetesWrite[]) =>
       writes.map((write) => `${describeTarget(write)} (${write.paths.slice(0, 3).join(", ")})`).join(", ");
     const drift = done.filter((each) => each.drift).map(({ write }) => write);
@@ -94,12 +93,11 @@ export class Reporter {
     parent: Parent,
     done: readonly { readonly drift: boolean; readonly write: ExternalWrite }[],
   ): void {
-    const names = (writes: readonly ExternalWrite[]) => writes.map(describeTarget).join(", ");
     const changes = (writes: readonly ExternalWrite[]) =>
       writes.map((write) => `${describeTarget(write)} (${write.paths.join(", ")})`).join(", ");
     const of = (verb: ExternalWrite["verb"], isDrift: boolean) =>
       done.filter(({ drift, write }) => drift === isDrift && write.verb === verb).map(({ write }) => write);
-    const say = (reason: string, what: string, writes: readonly ExternalWrite[], shown: typeof names) => {
+    const say = (reason: string, what: string, writes: readonly ExternalWrite[], shown: typeof changes) => {
       if (writes.length > 0) this.event(parent, "Normal", reason, `${what} ${shown(writes)}`);
     };
     say("Registered", "Registered", of("create", false), names);
@@ -202,4 +200,9 @@ export class Reporter {
   over(key: string): void {
     this.#said.delete(key);
   }
+}
+
+/** e.g. `Service router, Deployment router`. */
+function names(writes: readonly Write[]): string {
+  return writes.map(describeTarget).join(", ");
 }

@@ -18,7 +18,7 @@ import {
   missEvent,
   refuse,
 } from "./actions.ts";
-import { operateBehindProxy } from "./behind_proxy.ts";
+import { childIdentities, operateBehindProxy } from "./behind_proxy.ts";
 import type { Match, Proxy } from "./proxy.ts";
 
 /** What an operator lists and watches. */
@@ -78,12 +78,7 @@ scenario(
     const { operator, proxy } = behind;
     await scene.create();
     await scene.untilReady({ withinMs: 90_000 });
-    const identities = async () =>
-      (await scene.children()).map(({ name, object, resource }) =>
-        `${resource.kind} ${name} ${object.metadata?.uid}`
-      )
-        .sort();
-    const installed = await identities();
+    const installed = await childIdentities(scene);
     const heal = () => proxy.heal();
     const breakAt = (on: Match, action: Action, times = Infinity) => proxy.rule({ on, times, action });
     /** What is written while `body` runs, and at which level things are said. */
@@ -287,7 +282,7 @@ scenario(
       await untilThere(scene, RoleBinding, "router");
     });
 
-    const kept = new Set(await identities());
+    const kept = new Set(await childIdentities(scene));
     const replaced = installed.filter((each) => !kept.has(each)).map((each) =>
       each.split(" ").slice(0, 2).join(" ")
     );

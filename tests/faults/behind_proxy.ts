@@ -41,3 +41,10 @@ export async function operateBehindProxy(
     },
   };
 }
+
+/** Kind, name and uid of every child: another uid is another object. */
+export async function childIdentities(scene: Scene): Promise<readonly string[]> {
+  return (await scene.children())
+    .map(({ name, object, resource }) => `${resource.kind} ${name} ${object.metadata?.uid}`)
+    .sort();
+}

@@ -9,7 +9,7 @@ import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { Scene } from "../e2e/harness.ts";
 import { eventually, pause, timed } from "../e2e/waiting.ts";
 import { type Action, delay, hang, refuse, reset, silence, trickle } from "./actions.ts";
-import { operateBehindProxy } from "./behind_proxy.ts";
+import { childIdentities, operateBehindProxy } from "./behind_proxy.ts";
 import { longScenario } from "./long.ts";
 import type { Match } from "./proxy.ts";
 
@@ -53,9 +53,7 @@ longScenario(
     await scene.create();
     await scene.untilReady({ withinMs: 90_000 });
     const identities = async () =>
-      (await scene.children()).map(({ name, object, resource }) =>
-        `${resource.kind} ${name} ${object.metadata?.uid}`
-      ).filter((each) => !each.startsWith("RoleBinding router ")).sort();
+      (await childIdentities(scene)).filter((each) => !each.startsWith("RoleBinding router "));
     const installed = await identities();
     const breakAt = (on: Match, action: Action, times = Infinity) => proxy.rule({ on, times, action });
     const step = (name: string, body: () => Promise<unknown>) =>
