@@ -15,7 +15,7 @@ const WHOLE_DEADLINE_MS = 3 * 3600_000;
 const CI_SHARE = 6;
 const CI_POT_SHARE = 24;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
-const LONG_TESTS = ["model", "two_writers", "process", "pot", "slow_server"].map((name) =>
+const LONG_TESTS = ["api_server", "model", "two_writers", "process", "pot", "slow_server"].map((name) =>
   `tests/faults/${name}_test.ts`
 );
 

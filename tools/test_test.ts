@@ -12,7 +12,7 @@ const FOLDERS = [
 const exists = (path: string) => FOLDERS.includes(path.replace(/^\.\//, ""));
 
 Deno.test("selectTests() runs everything on a cluster without arguments", () => {
-  assertEquals(selectTests([], exists), { paths: ["src", "tools", "tests"], flags: [], needsCluster: true });
+  assertEquals(selectTests([], exists), { paths: ["tests", "src", "tools"], flags: [], needsCluster: true });
 });
 
 Deno.test("selectTests() starts no cluster for unit tests", () => {
@@ -24,7 +24,7 @@ Deno.test("selectTests() starts no cluster for unit tests", () => {
 
 Deno.test("selectTests() takes what is no path as words of a test's name", () => {
   assertEquals(selectTests(["--fail-fast", "becomes", "ready"], exists), {
-    paths: ["src", "tools", "tests"],
+    paths: ["tests", "src", "tools"],
     flags: ["--fail-fast", "--filter", "becomes ready"],
     needsCluster: true,
   });

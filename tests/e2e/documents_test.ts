@@ -8,7 +8,6 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { collectSecrets } from "../../tools/secret_collector.ts";
-import { operatorPermissions } from "../../tools/permissions.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
@@ -22,7 +21,7 @@ import { commandBlocks, inNamespace, type NotRun, scriptOf } from "./document.ts
 import { goImage, PlayedGoOperator } from "./go_operator.ts";
 import { goPotImage, PlayedGoPotOperator } from "./go_pot_operator.ts";
 import { Scene } from "./harness.ts";
-import { denoDirectory } from "./operator_process.ts";
+import { denoDirectory, programArguments } from "./operator_process.ts";
 import { eventually } from "./waiting.ts";
 
 /** What there is before the first command of a document. */
@@ -307,13 +306,13 @@ async function prepareWorkplace(
   await Deno.symlink(tools.kubectl, `${bin}/kubectl`);
   await Deno.symlink(tools.helm, `${bin}/helm`);
   const home = Deno.env.get("HOME") ?? "";
-  const main = [...operatorPermissions(), "--config", `${ROOT}deno.json`, `${ROOT}src/cli/main.ts`];
+  const program = programArguments({ args: [] });
   const transcript = `${bin}/transcript`;
   await Deno.writeTextFile(transcript, "");
   await writeProgram(
     `${bin}/iofog-operator`,
     `exec > >(tee -a '${transcript}') 2> >(tee -a '${transcript}' >&2)
-HOME='${home}' exec '${Deno.execPath()}' run ${main.map((arg) => `'${arg}'`).join(" ")} "$@"`,
+HOME='${home}' exec '${Deno.execPath()}' ${program.map((arg) => `'${arg}'`).join(" ")} "$@"`,
   );
   await writeProgram(
     `${bin}/npx`,

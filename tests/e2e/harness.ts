@@ -107,17 +107,20 @@ export class Scene implements AsyncDisposable {
     readonly controller: Controller,
     /** Of the user in `spec()`, as typed by a person. */
     readonly password: string,
+    /** Size of the audit log when the scene began. */
+    readonly auditedFromByte: number,
   ) {}
 
   static async open(options: SceneOptions = {}): Promise<Scene> {
     const { cluster: home = cluster, isNamespaceMade = true } = options;
     const namespace = `e2e-${crypto.randomUUID().slice(0, 13)}`;
     const client = connectCluster(home, { userAgent: "e2e-test" });
+    const { size } = await Deno.stat(home.auditLogPath);
     if (isNamespaceMade) await client.create(Namespace, { metadata: { name: namespace } });
     const kubeletClient = connectCluster(home, { userAgent: "played-kubelet" });
     const kubelet = playKubelet(kubeletClient, { namespaces: [namespace], ...options });
     const controller = await startController();
-    const scene = new Scene(home, namespace, client, kubelet, controller, newPassword());
+    const scene = new Scene(home, namespace, client, kubelet, controller, newPassword(), size);
     scene.#ending.push(
       () => client.transport.close?.(),
       () => kubeletClient.transport.close?.(),
@@ -321,8 +324,8 @@ export class Scene implements AsyncDisposable {
 
   /** What the operators of this scene asked of the API server since `sinceMs`. */
   async requests(sinceMs = 0): Promise<readonly AuditEvent[]> {
-    const { namespace } = this;
-    return await auditEvents(this.cluster, { userAgent: operatorAgent, namespace, sinceMs });
+    const { auditedFromByte: fromByte, cluster, namespace } = this;
+    return await auditEvents(cluster, { fromByte, userAgent: operatorAgent, namespace, sinceMs });
   }
 
   /** What they wrote, the Lease and dry runs aside: `verb resource/name`, with the subresource. */

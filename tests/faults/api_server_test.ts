@@ -6,7 +6,7 @@ import { Service } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { Resource } from "../../src/kubernetes/resource.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
-import { conditionOf, NAME, present, scenario, type Scene } from "../e2e/harness.ts";
+import { conditionOf, NAME, present, type Scene } from "../e2e/harness.ts";
 import { eventually, pause } from "../e2e/waiting.ts";
 import {
   type Action,
@@ -19,6 +19,7 @@ import {
   refuse,
 } from "./actions.ts";
 import { childIdentities, operateBehindProxy } from "./behind_proxy.ts";
+import { longScenario } from "./long.ts";
 import type { Match, Proxy } from "./proxy.ts";
 
 /** What an operator lists and watches. */
@@ -71,7 +72,7 @@ async function imageOf(scene: Scene, name: string): Promise<string | undefined> 
   return (await scene.get(Deployment, name)).spec?.template.spec?.containers[0]?.image;
 }
 
-scenario(
+longScenario(
   "F05 F07 F08 F09 F10 F11 F13 F14 F15 F19 F20 F55 what the API server says wrongly breaks nothing",
   async (scene, test) => {
     await using behind = await operateBehindProxy(scene);

@@ -9,7 +9,7 @@ import { parse } from "@std/yaml";
 import { Deployment } from "../../src/kubernetes/generated/apps_v1.ts";
 import type { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { type AuditEvent, writeVerbs } from "../cluster/mod.ts";
-import { scenario, type Scene } from "../e2e/harness.ts";
+import type { Scene } from "../e2e/harness.ts";
 import { eventually, pause } from "../e2e/waiting.ts";
 import { operatorPermissions } from "../../tools/permissions.ts";
 import { type BehindProxy, operateBehindProxy } from "./behind_proxy.ts";
@@ -186,7 +186,7 @@ async function stopAndResume(scene: Scene, leaseless: readonly string[]): Promis
   assertEquals((await first.operator.read("/healthz")).status, 200);
 }
 
-scenario(
+longScenario(
   "F21 of two operators without a Lease, one that was stopped in mid-write changes nothing when it wakes up",
   (scene) => stopAndResume(scene, ["leases"]),
 );
