@@ -18,7 +18,6 @@ export function fetchByName(
     const { hostname, pathname, port, search } = new URL(url);
     const bytes = Buffer.from(await new Response(body ?? null).arrayBuffer());
     const sent: Record<string, string> = Object.fromEntries(new Headers(headers));
-    if (body instanceof URLSearchParams) sent["content-type"] = "application/x-www-form-urlencoded";
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = sendRequest({
         hostname: hostname.replace(/^\[|\]$/g, ""),

@@ -6,7 +6,8 @@
  * is a `ControllerError`; a write is sent once. A GET is sent a second time when its pooled connection was reset.
  *
  * That second time is Deno's own doing: its fetch repeats whatever it had sent on a pooled connection, a POST as well
- * (deno#36415; measured with 2.9.6). Writes therefore get a new connection each.
+ * (deno#36415; measured with 2.9.6), unless the body is a stream, which it cannot send again. So a write sends its body
+ * as one, and a write without a body gets a new connection.
  *
  * Deno obeys HTTP_PROXY and HTTPS_PROXY for loopback addresses too. Plain HTTP to loopback goes past them here; for
  * HTTPS on loopback NO_PROXY must name the host, since Deno can name no other way.
@@ -131,6 +132,7 @@ class FetchTransport implements ControllerTransport {
   readonly #base: string;
   readonly #readClient: Deno.HttpClient;
   readonly #writeClient: Deno.HttpClient;
+  readonly #unpooledClient: Deno.HttpClient;
   readonly #options: TransportOptions;
   readonly #system: System;
   readonly #clock: Clock;
@@ -144,8 +146,11 @@ class FetchTransport implements ControllerTransport {
   constructor(options: TransportOptions, system: System) {
     const base = baseOf(options.baseUrl, system);
     this.#base = base.href.replace(/\/$/, "");
-    this.#readClient = createClient(base, options.caPem, 4, system);
-    this.#writeClient = createClient(base, options.caPem, 0, system);
+    const client = (pool: Pool) => createClient(base, options.caPem, pool, system);
+    // The Controller closes an idle connection after 5 s; ours should go first, the sooner where nothing is repeated.
+    this.#readClient = client({ size: 4, idleMs: 4_000 });
+    this.#writeClient = client({ size: 1, idleMs: 1_000 });
+    this.#unpooledClient = client({ size: 0, idleMs: 0 });
     this.#options = options;
     this.#system = system;
     this.#clock = options.clock ?? systemClock;
@@ -178,6 +183,7 @@ class FetchTransport implements ControllerTransport {
     this.#closing.abort();
     this.#readClient.close();
     this.#writeClient.close();
+    this.#unpooledClient.close();
   }
 
   /** Aborts, with a `ControllerError` as reason, on the deadline, the caller's signal and `close()`, until `end`. */
@@ -210,19 +216,16 @@ class FetchTransport implements ControllerTransport {
   ): Promise<Answer> {
     const headers = new Headers({ accept: "application/json", "user-agent": "iofog-operator" });
     if (request.authorization !== undefined) headers.set("authorization", request.authorization);
+    const { contentType, text } = bodyOf(request);
+    if (contentType !== undefined) headers.set("content-type", contentType);
     const init: RequestInit & { client: Deno.HttpClient } = {
       method: request.method,
       headers,
       redirect: "manual",
       signal,
-      client: request.method === "GET" && request.isWrite !== true ? this.#readClient : this.#writeClient,
+      client: this.#clientFor(request),
+      ...(text !== undefined && { body: new Blob([text]).stream() }),
     };
-    if (request.bodyJson !== undefined) {
-      headers.set("content-type", "application/json");
-      init.body = JSON.stringify(request.templated ? escapeLiquid(request.bodyJson) : request.bodyJson);
-    }
-    // Sets its own content type.
-    if (request.form !== undefined) init.body = new URLSearchParams(request.form);
     const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
     const kept = request.cached === true ? this.#kept.get(`${path}${query}`) : undefined;
     if (kept !== undefined) headers.set("if-none-match", kept.etag);
@@ -248,6 +251,11 @@ class FetchTransport implements ControllerTransport {
       const durationMs = this.#clock.monotonic() - startedAt;
       this.#options.onRequest?.({ method: request.method, route: request.route, status, durationMs });
     }
+  }
+
+  #clientFor({ bodyJson, form, isWrite, method }: ControllerRequest): Deno.HttpClient {
+    if (method === "GET" && isWrite !== true) return this.#readClient;
+    return bodyJson === undefined && form === undefined ? this.#unpooledClient : this.#writeClient;
   }
 
   async #takeTurn(signal: AbortSignal): Promise<void> {
@@ -297,10 +305,29 @@ function fetchFor(base: URL, { caPem, serverName }: TransportOptions): FetchFunc
   return async (url, init) => await (await byName)(url, init);
 }
 
+function bodyOf(
+  { bodyJson, form, templated }: ControllerRequest,
+): { readonly contentType?: string; readonly text?: string } {
+  if (form !== undefined) {
+    return { contentType: "application/x-www-form-urlencoded", text: `${new URLSearchParams(form)}` };
+  }
+  if (bodyJson === undefined) return {};
+  return {
+    contentType: "application/json",
+    text: JSON.stringify(templated ? escapeLiquid(bodyJson) : bodyJson),
+  };
+}
+
+/** Idle connections that are kept, and for how long. */
+interface Pool {
+  readonly size: number;
+  readonly idleMs: number;
+}
+
 function createClient(
   base: URL,
   caPem: string | undefined,
-  poolMaxIdlePerHost: number,
+  pool: Pool,
   { name }: System,
 ): Deno.HttpClient {
   const host = base.hostname.replace(/^\[|\]$/g, "");
@@ -308,9 +335,8 @@ function createClient(
   const options: Deno.CreateHttpClientOptions = {
     caCerts: caPem === undefined ? [] : [caPem],
     http2: false,
-    poolMaxIdlePerHost,
-    // The Controller closes an idle connection after 5 s; ours should go first.
-    poolIdleTimeout: 4_000,
+    poolMaxIdlePerHost: pool.size,
+    poolIdleTimeout: pool.idleMs,
   };
   if (isLoopback && base.protocol === "http:") {
     options.proxy = { transport: "tcp", hostname: host, port: Number(base.port || 80) };

@@ -48,9 +48,10 @@ function manualClock(): Clock & { ring(): void } {
 
 Deno.test("performRequest() fills in the route, sends JSON and the token as they are, and follows no redirect", async () => {
   const sent: unknown[] = [];
-  const fetch: FetchFunction = (url, { method, headers, body, redirect }) => {
-    sent.push({ url, method, headers: [...new Headers(headers)], body, redirect });
-    return Promise.resolve(answering({ done: true }));
+  const fetch: FetchFunction = async (url, { method, headers, body, redirect }) => {
+    const text = await new Response(body ?? null).text();
+    sent.push({ url, method, headers: [...new Headers(headers)], body: text, redirect });
+    return answering({ done: true });
   };
   await using({ baseUrl: `${baseUrl}/api/v3/`, fetch }, async (transport) => {
     const answer = await transport.performRequest({

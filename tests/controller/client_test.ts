@@ -231,6 +231,7 @@ Deno.test("a GET on a pooled connection that was reset is sent again; a write is
     await client.status();
     controller.breakAt({ method: "GET", path: "/router", action: { type: "reset" } });
     controller.breakAt({ method: "PUT", path: "/router", action: { type: "reset" } });
+    await client.setConfig("some-key", "1");
     controller.forgetRequests();
     assertEquals(await client.router(), undefined);
     assertEquals((await failure(client.setRouter(router))).code, "Unreachable");

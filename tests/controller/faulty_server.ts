@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Clock } from "../../src/clock.ts";
 import type { KeyPair } from "../cluster/certificates.ts";
 import { type Fault, type FaultAction, Faults } from "./faults.ts";
@@ -52,6 +52,14 @@ export interface FaultyServerOptions {
   readonly prefix?: RegExp | undefined;
   /** The answer, and the body as it is to be remembered. */
   answer(request: HttpRequest): Promise<{ readonly answer: HttpAnswer; readonly body: unknown }>;
+}
+
+/**
+ * A port that no outgoing connection gets (they get those from 32768 on), so that it is still free for a server that
+ * comes up again.
+ */
+function randomPort(): number {
+  return 10_000 + Math.floor(Math.random() * 22_000);
 }
 
 /** See the module. */
@@ -115,6 +123,18 @@ export class FaultyServer {
 
   async comeUp(): Promise<void> {
     if (this.#server.listening) return;
+    const given = this.#port;
+    for (;;) {
+      this.#port = given === 0 ? randomPort() : given;
+      try {
+        return await this.#listen();
+      } catch (error) {
+        if (given !== 0 || (error as { code?: string }).code !== "EADDRINUSE") throw error;
+      }
+    }
+  }
+
+  async #listen(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen(this.#port, this.#hostname, () => {
@@ -122,7 +142,6 @@ export class FaultyServer {
         resolve();
       });
     });
-    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,8 +2,9 @@
  * What every test of the whole operator starts from: a namespace of its own on the shared API server, with a played
  * kubelet and cloud, a stand-in Controller, and operators that run there.
  *
- * Guarantees: when a scene ends, whatever happened in it, no process, request or namespace of it is left. Every
- * password is known to the secret scan, and so is everything that an operator said.
+ * Guarantees: when a scene ends, whatever happened in it, no process or request of it is left. Its namespace goes with the
+ * cluster: to remove one takes as much work as a test. Every password is known to the secret scan, and so is everything
+ * that an operator said.
  */
 
 import "reflect-metadata";
@@ -13,11 +14,10 @@ import { run } from "../../src/cli/run.ts";
 import type { AssembleOptions } from "../../src/cli/assemble.ts";
 import { machine } from "../../src/cli/environment.ts";
 import { parseCommandLine } from "../../src/cli/flags.ts";
-import type { KubernetesClient, Target } from "../../src/kubernetes/client.ts";
+import type { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
-import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
-import { ConfigMap, Namespace, Pod, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Namespace, ServiceAccount } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import { intercept, type RequestHook } from "../../src/kubernetes/intercept.ts";
 import { apiVersionOf, type KubeObject, type Resource } from "../../src/kubernetes/resource.ts";
@@ -126,7 +126,6 @@ export class Scene implements AsyncDisposable {
       () => kubeletClient.transport.close?.(),
       () => controller.close(),
       () => kubelet.close(),
-      () => scene.#deleteNamespace(),
     );
     return scene;
   }
@@ -338,32 +337,6 @@ export class Scene implements AsyncDisposable {
       .map(({ verb, resource, subresource, name, code }) =>
         `${verb} ${resource}/${name ?? ""}${subresource === undefined ? "" : `/${subresource}`} ${code}`
       );
-  }
-
-  /**
-   * The API server takes ten seconds to remove a namespace with pods, and five without: only what needs the played
-   * kubelet is waited for.
-   */
-  async #deleteNamespace(): Promise<void> {
-    const target = { namespace: this.namespace };
-    for (const resource of [Deployment, StatefulSet]) {
-      for (const { metadata } of await this.list<KubeObject>(resource)) {
-        await this.#delete(resource, { ...target, name: metadata?.name ?? "" });
-      }
-    }
-    await eventually("no pod to be left", () => this.list(Pod), (pods) => pods.length === 0, {
-      show: (pods) => pods.map(({ metadata }) => metadata?.name).join(", "),
-    });
-    await this.#delete(Namespace, { name: this.namespace });
-  }
-
-  async #delete(resource: Resource, target: Target): Promise<void> {
-    try {
-      await this.client.delete(resource, target, { propagationPolicy: "Background" });
-    } catch (error) {
-      // It is gone, or on its way.
-      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
-    }
   }
 
   #explained(error: unknown): unknown {

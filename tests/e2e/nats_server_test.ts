@@ -191,7 +191,13 @@ class Client implements AsyncDisposable {
 
   static async connect(creds: string, pods: NatsPods): Promise<Client> {
     const connection = await connectWith(creds, pods);
-    return new Client(connection, await jetstreamManager(connection, { timeout: 20_000 }), pods);
+    // A server may know an account before it has what JetStream keeps of it.
+    const manager = await eventually(
+      "JetStream",
+      pods,
+      () => jetstreamManager(connection, { timeout: 20_000 }),
+    );
+    return new Client(connection, manager, pods);
   }
 
   /** Writes one message, and returns all that are there. While a stream has no leader nobody answers. */
