@@ -35,6 +35,8 @@ export interface Load {
   /** MiB per hour, by the least squares of the samples at rest. */
   readonly rssSlope: number;
   readonly requestsPerHour: number;
+  /** The same, by verb and kind. */
+  readonly requestsByKind: Readonly<Record<string, number>>;
   readonly mibPerHour: number;
   readonly writesAtRest: number;
   readonly outage: Outage;
@@ -132,6 +134,10 @@ export async function measureLoad(
       rssMib: samples.map(([, mib]) => mib),
       rssSlope: slope(samples) * 3_600,
       requestsPerHour: requests.length / restSeconds * 3_600,
+      requestsByKind: Object.fromEntries(
+        [...Map.groupBy(requests, ({ resource, verb }) => `${verb} ${resource}`)]
+          .map(([what, { length }]) => [what, length / restSeconds * 3_600]),
+      ),
       mibPerHour: bytes / 2 ** 20 / restSeconds * 3_600,
       writesAtRest: writes.length,
       outage,

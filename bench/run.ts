@@ -230,6 +230,7 @@ function rowsOf(load: Load): readonly Row[] {
     many("memory (RSS)", "MiB", load.rssMib, { below: 200 }),
     one("memory, slope", "MiB/h", load.rssSlope),
     one("requests per hour at rest", "", load.requestsPerHour),
+    ...Object.entries(load.requestsByKind).map(([what, perHour]) => one(`of these, ${what}`, "", perHour)),
     one("bytes per hour at rest", "MiB/h", load.mibPerHour),
     one("writes at rest", "", load.writesAtRest, { below: 1 }),
     many(`API server away for ${load.outage.seconds} s, memory`, "MiB", load.outage.rssMib, { below: 200 }),

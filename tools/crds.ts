@@ -1,5 +1,5 @@
 /**
- * Writes what is generated from the schemas of the custom resources: the CRDs under `crds/` and `docs/reference.md`; and
+ * Writes what is generated from the sources: the CRDs under `crds/`, `docs/reference.md` and `docs/reasons.md`; and
  * the copies in the Helm chart, which can hold no file from outside of its folder: the CRDs and the operator's Role.
  *
  * `deno task crds` writes them; `deno task crds --check` writes nothing, names each file that is stale, and exits with
@@ -9,6 +9,7 @@
 import { stringify } from "@std/yaml";
 import { allCrds } from "../src/resources/all_crds.ts";
 import { referenceMarkdown } from "../src/resources/reference.ts";
+import { reasonsMarkdown } from "./reasons.ts";
 
 /** The text of each generated file, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -36,7 +37,8 @@ async function allFiles(root: URL): Promise<ReadonlyMap<string, string>> {
   const copies = Object.entries(COPIES).map(async ([path, original]) =>
     [path, await readText(new URL(original, root)) ?? ""] as const
   );
-  return new Map([...generatedFiles(), ...await Promise.all(copies)]);
+  const reasons = await reasonsMarkdown(async (path) => await readText(new URL(path, root)) ?? "");
+  return new Map([...generatedFiles(), ["docs/reasons.md", reasons], ...await Promise.all(copies)]);
 }
 
 function yamlOf(crd: unknown): string {

@@ -4,7 +4,7 @@ import { allCrds } from "../src/resources/all_crds.ts";
 import { controlPlaneCrd } from "../src/resources/crd.ts";
 import { generatedFiles, staleFiles } from "./crds.ts";
 
-Deno.test("crds/, docs/reference.md and the copies in the chart are as the schemas and deploy/base say", async () => {
+Deno.test("crds/, docs/reference.md, docs/reasons.md and the copies in the chart are as the schemas and deploy/base say", async () => {
   assertEquals(await staleFiles(new URL("../", import.meta.url)), []);
 });
 
@@ -30,6 +30,7 @@ Deno.test("staleFiles() names a file that is missing and one that was edited", a
       ])
     ),
     "docs/reference.md",
+    "docs/reasons.md",
     "deploy/helm/iofog-operator/files/role.yaml",
     "deploy/helm/iofog-operator/files/role_pot.yaml",
     "deploy/helm/iofog-operator/files/alerts.yaml",

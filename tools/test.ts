@@ -24,7 +24,7 @@ const DEADLINE_MS = 20 * 60_000;
 /** Milliseconds that everything has to end after a signal or the deadline. */
 const STOP_GRACE_MS = 60_000;
 /** More test files at a time than there are processors: most of them wait more than they compute. */
-const JOBS = String(navigator.hardwareConcurrency + 3);
+const JOBS = String(navigator.hardwareConcurrency + 4);
 const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
 /** Tests below these need no API server. */
 const UNIT_TESTS = ["src", "tools"];

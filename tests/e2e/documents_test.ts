@@ -192,7 +192,7 @@ for (const [path, { flavour = "iofog", given, notRun = {} }] of Object.entries(d
   });
 }
 
-Deno.test("commandBlocks() finds what is to be run, in order", () => {
+Deno.test("commandBlocks() finds what is to be run, in order", besideCollector, () => {
   const markdown = [
     "Text",
     "<!-- run",
@@ -251,7 +251,7 @@ Deno.test(
   },
 );
 
-Deno.test("inNamespace() changes the namespace and nothing else of that name", () => {
+Deno.test("inNamespace() changes the namespace and nothing else of that name", besideCollector, () => {
   const namespaced = (name: string) =>
     `kubectl get ecn iofog -n ${name}; kubectl create namespace ${name}; X --namespace=${name}\n` +
     `  name: iofog\n  namespace: ${name}\nNAMESPACE=${name}; kubectl -n ${name} get iofog`;

@@ -50,7 +50,8 @@ for (const group of groups) {
     );
     assertEquals((await edge.told()).filter((line) => line.startsWith("VariableMissing")).length, 1);
 
-    const variables = [{ key: "agentname", value: "press-1" }];
+    // What has no value gets the template's.
+    const variables = [{ key: "agentname", value: "press-1" }, { key: "port" }];
     edge.change("Application", "one", { template: { name: "press", variables } });
     assertEquals(verbs(await edge.converge()), ["POST /application", "POST /microservices"]);
     const [row] = edge.controller.state.microservices.filter(({ name }) => name === "dashboard");
@@ -63,7 +64,10 @@ for (const group of groups) {
 
     // Another value, and another template, change what differs and nothing else.
     edge.change("Application", "one", {
-      template: { name: "press", variables: [...variables, { key: "port", value: 5090 }] },
+      template: {
+        name: "press",
+        variables: [{ key: "agentname", value: "press-1" }, { key: "port", value: 5090 }],
+      },
     });
     assertEquals(await edge.converge(), [
       'PATCH /microservices/<dashboard> {"agentName":"press-1","logSize":1,"env":[{"key":"PORT","value":"5090"}],' +

@@ -74,6 +74,12 @@ export const PODS_REFUSED = "PodsRefused";
 export const AVAILABLE = "Available";
 /** The Controller has not been asked yet. */
 export const NOT_ASKED = "NotAsked";
+/** The Controller cannot be reached, or does not answer in time; nothing in it changes, and the cluster is repaired. */
+export const CONTROLLER_UNREACHABLE = "ControllerUnreachable";
+/** Keycloak cannot be reached, or does not answer in time. */
+export const KEYCLOAK_UNREACHABLE = "KeycloakUnreachable";
+/** What answered is not the Controller, or not Keycloak: HTML, half a body, a redirect. */
+export const BAD_RESPONSE = "BadResponse";
 /** The Controller answers. */
 export const ANSWERS = "Answers";
 /** The user or the default router is not yet as it should be in the Controller. */

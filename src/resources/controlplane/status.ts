@@ -198,7 +198,7 @@ export function reachablePart(external: ExternalState): Part {
   return {
     type,
     status: "False",
-    reason: external.reason ?? "ControllerUnreachable",
+    reason: external.reason ?? reasons.CONTROLLER_UNREACHABLE,
     message: external.message ?? "the Controller does not answer",
   };
 }

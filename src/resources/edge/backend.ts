@@ -124,7 +124,7 @@ export class EdgeBackend implements ExternalBackend {
       if (!(error instanceof ControllerError)) throw error;
       return {
         phase: "unreachable",
-        reason: error.code === "BadResponse" ? "BadResponse" : "ControllerUnreachable",
+        reason: error.code === "BadResponse" ? reasons.BAD_RESPONSE : reasons.CONTROLLER_UNREACHABLE,
         message: `the Controller at ${access.url} cannot be used: ${error.message}`,
         objects: [],
         facts: {},
@@ -178,7 +178,7 @@ export class EdgeBackend implements ExternalBackend {
       if (write.verb === "delete" && error.code === "NotFoundError") return;
       await this.#removeHalfMade(access, write, error, signal);
       throw new ExternalError(error.message, {
-        reason: error.retryable ? "ControllerUnreachable" : reasons.REFUSED,
+        reason: error.retryable ? reasons.CONTROLLER_UNREACHABLE : reasons.REFUSED,
         retryable: error.retryable || error.code === "Aborted",
         cause: error,
       });
@@ -202,7 +202,11 @@ export class EdgeBackend implements ExternalBackend {
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
       const message = `the Controller at ${access.url} cannot be used: ${error.message}`;
-      throw new ExternalError(message, { reason: "ControllerUnreachable", retryable: true, cause: error });
+      throw new ExternalError(message, {
+        reason: reasons.CONTROLLER_UNREACHABLE,
+        retryable: true,
+        cause: error,
+      });
     }
   }
 

@@ -7,6 +7,7 @@ import type { ExternalBackend } from "../../operator/external.ts";
 import { type ControllerAccess, EdgeBackend, type NoAccess } from "./backend.ts";
 import type { EdgeGroup } from "./crds.ts";
 import { edgeDefinitions } from "./definition.ts";
+import * as reasons from "./reasons.ts";
 
 export interface EdgeOptions {
   readonly clock: Clock;
@@ -57,7 +58,7 @@ function accessIn(
   if (found === undefined) {
     const { message = "nobody has logged in to it yet" } = snapshot.external(oldest.metadata.uid);
     return {
-      reason: "ControllerUnreachable",
+      reason: reasons.CONTROLLER_UNREACHABLE,
       message: `the Controller of ControlPlane ${oldest.metadata.name} cannot be used: ${message}`,
     };
   }

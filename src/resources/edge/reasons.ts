@@ -4,6 +4,7 @@ import { unsettled } from "../../operator/progress.ts";
 
 /** A field of the spec has a wrong type, is missing, or breaks a limit. */
 export { INVALID_SPEC } from "../parse_spec.ts";
+export { BAD_RESPONSE, CONTROLLER_UNREACHABLE } from "../controlplane/reasons.ts";
 /** Everything is as it should be. */
 export const READY = "Ready";
 /** It is in the Controller; the agent never reported. */

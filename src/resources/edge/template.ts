@@ -64,7 +64,10 @@ export function rendered(
   values: readonly VariableValue[],
 ): Rendered | Problem {
   if (engine === undefined) throw new Error("templates were not prepared");
-  const given = new Map(values.map(({ key, value }) => [key, value]));
+  // One without a value is as good as not given.
+  const given = new Map(
+    values.filter(({ value }) => (value ?? undefined) !== undefined).map(({ key, value }) => [key, value]),
+  );
   const unset = template.variables.find(({ defaultValue, key }) =>
     (given.get(key) ?? defaultValue ?? undefined) === undefined
   );

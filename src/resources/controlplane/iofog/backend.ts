@@ -121,7 +121,7 @@ export class ControllerBackend implements ExternalBackend {
       if (isInvalidCredentials(error)) connection.loggedInAs = undefined;
       return {
         phase: "unreachable",
-        reason: error.code === "BadResponse" ? "BadResponse" : "ControllerUnreachable",
+        reason: error.code === "BadResponse" ? reasons.BAD_RESPONSE : reasons.CONTROLLER_UNREACHABLE,
         message: `the Controller at ${location.url} cannot be used: ${error.message}`,
         objects: [],
         facts: {},
@@ -140,7 +140,7 @@ export class ControllerBackend implements ExternalBackend {
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
       throw new ExternalError(error.message, {
-        reason: error.retryable ? "ControllerUnreachable" : reasons.REFUSED,
+        reason: error.retryable ? reasons.CONTROLLER_UNREACHABLE : reasons.REFUSED,
         retryable: error.retryable || error.code === "Aborted",
         cause: error,
       });

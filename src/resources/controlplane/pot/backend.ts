@@ -405,20 +405,20 @@ const keycloakReasons: Readonly<Record<string, string>> = {
   Refused: reasons.REFUSED,
   Forbidden: reasons.ACCESS_DENIED,
   ClientNotFound: reasons.CLIENT_NOT_FOUND,
-  Unreachable: "KeycloakUnreachable",
-  DeadlineExceeded: "KeycloakUnreachable",
+  Unreachable: reasons.KEYCLOAK_UNREACHABLE,
+  DeadlineExceeded: reasons.KEYCLOAK_UNREACHABLE,
 };
 
 function reasonOf({ code }: ControllerError): string {
   switch (code) {
     case "BadResponse":
-      return "BadResponse";
+      return reasons.BAD_RESPONSE;
     case "Untrusted":
       return reasons.NOT_TRUSTED;
     case "Forbidden":
       return reasons.ACCESS_DENIED;
     default:
-      return "ControllerUnreachable";
+      return reasons.CONTROLLER_UNREACHABLE;
   }
 }
 
