@@ -28,7 +28,7 @@ export interface LoopOptions {
 }
 
 /** How many custom resources a pass looks at, hints and the full look apart. */
-const sliceSize = 100;
+const sliceSize = 25;
 /** Milliseconds for which hints are gathered: the events of one apply arrive together. */
 const debounceMs = 10;
 /** Milliseconds between two passes over the external systems that hints asked for. */
