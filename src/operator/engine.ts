@@ -34,8 +34,12 @@ export type { EngineOptions, Managed, PassResult } from "./lane.ts";
 
 /** What changed, for whoever schedules passes. */
 export interface EngineObserver {
-  /** A custom resource or child changed; undefined when it is not known whose it is. */
-  changed(parentUid: string | undefined): void;
+  /**
+   * A custom resource, child, or object outside of the cluster changed; undefined when it is not known whose it is.
+   *
+   * @param world Outside, news come for many at once.
+   */
+  changed(parentUid: string | undefined, world: "kubernetes" | "external"): void;
 }
 
 /** See the module. */
@@ -86,7 +90,7 @@ export class Engine {
       halt: new Halt(clock, resyncMs),
       reporter: new Reporter({ ...options, definitions, failures }),
       secrets: new Secrets({ ...options, definitions, store, failures }),
-      changed: (parentUid) => this.#tell(parentUid),
+      changed: (parentUid) => this.#tell(parentUid, "external"),
     };
     this.#kubernetes = new KubernetesLane(this.#context);
     this.#external = new ExternalLane(this.#context);
@@ -208,8 +212,8 @@ export class Engine {
     );
   }
 
-  #tell(parentUid: string | undefined): void {
-    for (const observer of this.#observers) observer.changed(parentUid);
+  #tell(parentUid: string | undefined, world: "kubernetes" | "external" = "kubernetes"): void {
+    for (const observer of this.#observers) observer.changed(parentUid, world);
   }
 
   /** Goes through all of them: not with each slice of a pass. */

@@ -64,7 +64,7 @@ export interface LaneContext {
   readonly halt: Halt;
   readonly reporter: Reporter;
   readonly secrets: Secrets;
-  /** Tells whoever schedules passes that something changed for this custom resource. */
+  /** Tells whoever schedules passes that something changed outside of the cluster for this custom resource. */
   readonly changed: (parentUid: string) => void;
 }
 

@@ -48,8 +48,10 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   const { clock, engine, leases, log } = options;
   const kubernetes = new Hints();
   const external = new Hints();
-  const changed = (uid: string | undefined) => {
-    kubernetes.mark(uid);
+  const changed = (uid: string | undefined, world: "kubernetes" | "external" = "kubernetes") => {
+    // A repair does not wait for a hundred statuses that tell what was found in a Controller.
+    if (world === "external" && uid !== undefined) kubernetes.markLater(uid);
+    else kubernetes.mark(uid);
     external.mark(uid);
   };
   const stopObserving = engine.observe({ changed });
@@ -178,7 +180,8 @@ function definite(uids: ReadonlySet<string | undefined>): ReadonlySet<string> {
 
 /** Which custom resources may have something to do; `undefined` among them means all. */
 class Hints {
-  #dirty = new Set<string | undefined>();
+  readonly #dirty = new Set<string | undefined>();
+  readonly #later = new Set<string>();
   #wake = new AbortController();
 
   mark(uid: string | undefined): void {
@@ -186,17 +189,27 @@ class Hints {
     this.#wake.abort(cancelled);
   }
 
+  /** Like `mark`, after all that are marked otherwise. */
+  markLater(uid: string): void {
+    this.#later.add(uid);
+    this.#wake.abort(cancelled);
+  }
+
   /** Takes the oldest hints, `most` of them. */
   take(most = Infinity): ReadonlySet<string | undefined> {
-    const taken = new Set([...this.#dirty].slice(0, most));
-    for (const uid of taken) this.#dirty.delete(uid);
+    const taken = new Set([...new Set([...this.#dirty, ...this.#later])].slice(0, most));
+    for (const uid of taken) {
+      this.#dirty.delete(uid);
+      if (uid !== undefined) this.#later.delete(uid);
+    }
     this.#wake = new AbortController();
     return taken;
   }
 
   /** Waits for a hint, at most `ms` milliseconds; returns whether there is one. */
   async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#dirty.size === 0) await clock.sleep(ms, AbortSignal.any([this.#wake.signal, signal]));
-    return this.#dirty.size > 0;
+    const isEmpty = () => this.#dirty.size + this.#later.size === 0;
+    if (isEmpty()) await clock.sleep(ms, AbortSignal.any([this.#wake.signal, signal]));
+    return !isEmpty();
   }
 }

@@ -102,6 +102,35 @@ Deno.test("runLoop() gathers hints that come together", async () => {
   });
 });
 
+Deno.test("runLoop() lets a change in the cluster go before news from outside of it", async () => {
+  const { clock, engine, makeWidget, running } = operator({
+    desired: ({ parent }) => [configMap(parent.metadata.name)],
+    definition: { singleton: false },
+  });
+  for (let index = 0; index < 100; index++) makeWidget({ name: `w${index}`, uid: `w${index}-uid` });
+  const observe = engine.observe.bind(engine);
+  let changed: Parameters<typeof observe>[0]["changed"] = () => {};
+  engine.observe = (observer) => {
+    changed = (uid, world) => observer.changed(uid, world);
+    return observe(observer);
+  };
+  await running(async () => {
+    await clock.advance(5_000);
+    const slices: string[][] = [];
+    const converge = engine.convergeKubernetes.bind(engine);
+    engine.convergeKubernetes = (signal, only) => {
+      slices.push([...only ?? []]);
+      return converge(signal, only);
+    };
+    for (let index = 0; index < 100; index++) changed(`w${index}-uid`, "external");
+    changed("w99-uid", "kubernetes");
+    await clock.advance(1_000);
+    assertEquals(slices[0]?.[0], "w99-uid");
+    assertEquals(new Set(slices.flat()).size, 100);
+    assertEquals(slices.flat().length, 100);
+  });
+});
+
 Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go first", async () => {
   const { api, clock, engine, makeWidget, running } = operator({
     desired: ({ parent }) => [configMap(parent.metadata.name)],
