@@ -104,6 +104,20 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
   let podCount = 1;
   let serviceCount = 0;
 
+  /** As for the scheduler: on a node, the pod would keep a claim that is being deleted for ever. */
+  const claimsToStay = async ({ metadata, spec }: Pod) => {
+    const namespace = metadata?.namespace ?? "";
+    for (const { persistentVolumeClaim } of spec?.volumes ?? []) {
+      if (persistentVolumeClaim === undefined) continue;
+      const name = persistentVolumeClaim.claimName;
+      const claim = await client.get(claims, { namespace, name }, call).catch((error: unknown) => {
+        if (!isStatus(error, 404)) throw error;
+      });
+      if (claim?.metadata?.deletionTimestamp === undefined) continue;
+      throw new ApiError(`claim ${name} is being deleted`, { status: 0, reason: "Unschedulable" });
+    }
+  };
+
   const actOnPod = async (pod: Pod) => {
     const { name = "", namespace = "", uid, deletionTimestamp } = pod.metadata ?? {};
     if (deletionTimestamp !== undefined) {
@@ -116,6 +130,7 @@ export function playKubelet(client: KubernetesClient, options: PlayKubeletOption
     }
     const behaviour = podRules.of(pod) ?? { play: isOfJob(pod) ? "complete" : "run" };
     if (pod.spec?.nodeName === undefined && behaviour.play !== "hold") {
+      await claimsToStay(pod);
       await client.create(pods, {
         apiVersion: "v1",
         kind: "Binding",

@@ -69,6 +69,9 @@ export interface Pod extends KubeObject {
     readonly nodeName?: string | undefined;
     readonly containers?: readonly Container[] | undefined;
     readonly initContainers?: readonly Container[] | undefined;
+    readonly volumes?:
+      | readonly { readonly persistentVolumeClaim?: { readonly claimName: string } | undefined }[]
+      | undefined;
   } | undefined;
   readonly status?: PodStatus | undefined;
 }

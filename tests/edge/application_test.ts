@@ -235,6 +235,33 @@ Deno.test("F24 a Controller that does not answer makes everything Unknown, and n
   assertEquals(await edge.converge(), ["DELETE /application/monitor", "DELETE /iofog/<press-1>"]);
 });
 
+Deno.test("F26 answers that are not the Controller's lose nothing at the edge, whichever list they stand for", async () => {
+  await using edge = await running();
+  const before = structuredClone(edge.controller.state.microservices);
+  const json = "application/json";
+  const actions = [
+    { type: "answer", status: 200, body: "<form>log in</form>" },
+    { type: "answer", status: 200, contentType: json, body: "{}" },
+    { type: "answer", status: 302, location: "http://elsewhere.example/" },
+    { type: "cut" },
+  ] as const;
+  for (const path of ["/iofog-list", "/application", "/edgeResources"]) {
+    for (const action of actions) {
+      const mended = edge.controller.breakAt({ action, method: "GET", path, times: Infinity });
+      assertEquals(await edge.converge(), [], `${path} ${JSON.stringify(action)}`);
+      // Half an answer may look like a connection that broke.
+      const reason = action.type === "cut"
+        ? /^Unknown (BadResponse|ControllerUnreachable)/
+        : /^Unknown BadResponse/;
+      assertMatch(edge.condition("Application", "monitor"), reason);
+      mended();
+      assertEquals(await edge.converge(), []);
+      assertMatch(edge.condition("Application", "monitor"), /^(True|False) (Ready|Starting)/);
+    }
+  }
+  assertEquals(edge.controller.state.microservices, before);
+});
+
 Deno.test("after a creation without an answer it looks before it tries again, and what is half made is made anew", async () => {
   await using edge = await EdgeTest.open();
   edge.make("Agent", "press-1", agent);
