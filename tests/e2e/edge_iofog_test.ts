@@ -253,3 +253,42 @@ scenario(
     assertEquals([code, stdout], [0, ""]);
   },
 );
+
+/** A valid spec of each kind, and the fields that say which object of the Controller it is. */
+const identities: Readonly<
+  Record<EdgeKind, readonly [spec: Record<string, unknown>, fields: readonly string[]]>
+> = {
+  Agent: [{ name: "one", host: "10.0.0.1" }, ["name"]],
+  Application: [{ name: "one", microservices: [] }, ["name"]],
+  Microservice: [
+    { name: "one", application: "line", agent: { name: "press-1" }, images: { x86: "reader:1" } },
+    ["name", "application"],
+  ],
+  Route: [{ name: "one", application: "line", from: "reader", to: "writer" }, ["name", "application"]],
+  EdgeResource: [{ name: "one", version: "v1.0.0", interfaceProtocol: "https" }, ["name", "version"]],
+};
+
+scenario(
+  "what an object at the edge is in the Controller cannot be changed, whichever kind it is",
+  async (scene) => {
+    const world = edge(scene);
+    for (
+      const [kind, [spec, fields]] of Object.entries(identities) as [EdgeKind, typeof identities["Agent"]][]
+    ) {
+      await world.make(kind, "named", spec);
+      await world.make(kind, "unnamed", { ...spec, name: undefined });
+      const refusal = (name: string, changes: unknown) =>
+        world.change(kind, name, changes).then(
+          () => "accepted",
+          (error: unknown) => isStatus(error, 422) ? (error as Error).message : String(error),
+        );
+      for (const field of fields) {
+        const other = field === "version" ? "v1.0.1" : "another";
+        assertStringIncludes(await refusal("named", { [field]: other }), `${field} cannot be changed`, kind);
+      }
+      assertStringIncludes(await refusal("named", { name: null }), "name cannot be changed", kind);
+      assertStringIncludes(await refusal("unnamed", { name: "one" }), "name cannot be changed", kind);
+      assertEquals(await refusal("named", spec), "accepted", kind);
+    }
+  },
+);
