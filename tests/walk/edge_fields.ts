@@ -823,6 +823,8 @@ export const edgeWalks: Readonly<Record<EdgeKind, readonly EdgeWalk[]>> = {
       examples: [5090],
       others: "untried",
       calls: ["PATCH /microservices/<dashboard> agentName logSize ports"],
+      // As if the variable were not given.
+      removed: ["PATCH /microservices/<dashboard> agentName logSize ports"],
     },
     // Without a variable of that name, the port is that of the template.
     {
