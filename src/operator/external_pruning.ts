@@ -77,8 +77,11 @@ export class ExternalPruning {
   ): Promise<Surplus | undefined> {
     const snapshot = this.#context.store.snapshot();
     const [definition] = group.map(({ definition }) => definition);
-    const backend = group.find(({ backend }) => backend?.find !== undefined)?.backend;
-    if (definition === undefined || backend?.find === undefined) return undefined;
+    const backends = [...new Set(group.map(({ backend }) => backend))].filter((backend) =>
+      backend !== undefined
+    );
+    const [first] = backends;
+    if (definition === undefined || first === undefined) return undefined;
     const inventory = readInventory(snapshot, definition);
     if (inventory === undefined || inventory.id === "") return undefined;
     const living = new Set(
@@ -89,7 +92,7 @@ export class ExternalPruning {
     const orphans = inventory.entries.filter(({ parentUid, singleton }) =>
       !singleton && !living.has(parentUid)
     );
-    const none = { definition, backend, inventory, gone: [], deletions: [], dropped: [], held: [] };
+    const none = { definition, backend: first, inventory, gone: [], deletions: [], dropped: [], held: [] };
     if (orphans.length === 0) return none;
     const synced = group.map(({ definition: { resource } }) => resource)
       .filter((resource) => snapshot.kind(resource).phase === "synced");
@@ -111,13 +114,15 @@ export class ExternalPruning {
       `annotation ${pruneAnnotation(this.#context.options.identity)}: "true" says that they were deleted`
     );
     if (gone.length === 0) return { ...none, held: doubts };
-    const objects = await backend.find(gone, inventory.id, snapshot, signal);
-    if (objects === undefined || signal.aborted) return undefined;
+    const found = await findIn(backends, (backend) => backend.find?.(gone, inventory.id, snapshot, signal));
+    if (found === undefined || signal.aborted) return undefined;
+    const { backend, objects } = found;
     const retained = gone.filter(({ deletionPolicy }) => deletionPolicy === "Retain");
     const { given, held } = withoutUsed(gone.filter((entry) => !retained.includes(entry)), objects);
     const { deletions, forgotten } = deletionsOf(given, objects);
     return {
       ...none,
+      backend,
       gone,
       deletions: inDeletionOrder(deletions, group),
       dropped: [...retained, ...forgotten],
@@ -295,4 +300,16 @@ function inDeletionOrder(
 ): readonly ExternalWrite[] {
   const arrange = group.find(({ definition }) => definition.arrange !== undefined)?.definition.arrange;
   return arrange?.(deletions) ?? deletions;
+}
+
+/** What the first backend finds that has a system to look at: of those that share an inventory, one has. */
+async function findIn(
+  backends: readonly ExternalBackend[],
+  find: (backend: ExternalBackend) => Promise<readonly ExternalObject[] | undefined> | undefined,
+): Promise<{ readonly backend: ExternalBackend; readonly objects: readonly ExternalObject[] } | undefined> {
+  for (const backend of backends) {
+    const objects = await find(backend);
+    if (objects !== undefined) return { backend, objects };
+  }
+  return undefined;
 }
