@@ -283,6 +283,19 @@ function jetStreamKey(inputs: Inputs, use: "needed" | "kept"): Child[] {
   }];
 }
 
+/**
+ * Whether JetStream's key is there, and not about to be collected with the last claim: beside claims of a new
+ * StatefulSet, which hold nothing yet, no other key could be told from one that was lost.
+ */
+function isKeyToStay(inputs: Inputs): boolean {
+  const { metadata } = inputs.snapshot.get(Secret, jetStreamKeyName(inputs.name)) ?? {};
+  if (metadata === undefined) return false;
+  const owners = metadata.ownerReferences ?? [];
+  const claims = new Set(liveClaims(inputs).map((claim) => claim.metadata?.uid));
+  return owners.length === 0 ||
+    owners.some(({ kind, uid }) => kind !== PersistentVolumeClaim.kind || claims.has(uid));
+}
+
 function jetStreamKeyName(controlPlane: string): string {
   return `nats-jetstream-key-${controlPlane}`;
 }
@@ -363,7 +376,8 @@ function configMap(inputs: Inputs, name: string, data: Record<string, string>): 
 function statefulSet(inputs: Inputs): Child[] {
   const live = inputs.snapshot.get(StatefulSet, NATS);
   const mounted = [configuration(inputs), jwtBundle(inputs), bootstrapSecrets(inputs)];
-  if (live === undefined && mounted.some((children) => children.length === 0)) return [];
+  const isComplete = mounted.every((children) => children.length > 0) && isKeyToStay(inputs);
+  if (live === undefined && !isComplete) return [];
   const labels = labelsOf(inputs, NATS);
   const { pullSecret } = inputs.spec.images;
   const restartedAt = live?.spec?.template?.metadata?.annotations?.[RESTARTED_AT];
