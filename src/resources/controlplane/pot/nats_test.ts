@@ -295,6 +295,28 @@ Deno.test("JetStream's key belongs to the claims, and is never made anew beside 
   await assertRejects(() => owned.generate(), Error, "restore it from a backup");
 });
 
+Deno.test("servers are begun when JetStream's key is there to stay, and not while it goes with the last claim", () => {
+  const others = withoutSet.filter(({ metadata }) => metadata?.name !== "nats-jetstream-key-pot");
+  const key = (uid: string) => {
+    const found = secretNamed(complete, "nats-jetstream-key-pot");
+    const ownerReferences = [{
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      name: "js-data-nats-0",
+      uid,
+    }];
+    return { ...found, metadata: { ...found.metadata, ownerReferences } };
+  };
+  const isBegun = (...objects: readonly KubeObject[]) =>
+    names(natsChildren(inputsOf({}, [...others, ...objects]))).includes("StatefulSet nats");
+  assertEquals(isBegun(), false);
+  assertEquals(isBegun(key("claim-0")), false);
+  assertEquals(isBegun(key("claim-0"), claim(0)), true);
+  assertEquals(isBegun(secretNamed(complete, "nats-jetstream-key-pot")), true);
+  // Servers that are there stay, whatever becomes of the key.
+  assertEquals(isBegun(servers(2)), true);
+});
+
 Deno.test("claims grow with the spec and with nothing else; somebody may have made one larger", () => {
   const asks = (size: string | undefined, ...objects: readonly KubeObject[]) => {
     const spec = { nats: { jetStream: { ...(size !== undefined && { storageSize: size }) } } };
