@@ -12,7 +12,7 @@ const FOLDERS = [
 const exists = (path: string) => FOLDERS.includes(path.replace(/^\.\//, ""));
 
 Deno.test("selectTests() runs everything on a cluster without arguments", () => {
-  assertEquals(selectTests([], exists), { paths: ["tests", "src", "tools"], flags: [], needsCluster: true });
+  assertEquals(selectTests([], exists), { paths: ["src", "tools", "tests"], flags: [], needsCluster: true });
 });
 
 Deno.test("selectTests() starts no cluster for unit tests", () => {
