@@ -24,7 +24,7 @@ Deno.test("selectTests() starts no cluster for unit tests", () => {
 
 Deno.test("selectTests() takes what is no path as words of a test's name", () => {
   assertEquals(selectTests(["--fail-fast", "becomes", "ready"], exists), {
-    paths: ["tests", "src", "tools"],
+    paths: ["src", "tools", "tests"],
     flags: ["--fail-fast", "--filter", "becomes ready"],
     needsCluster: true,
   });
