@@ -1,95 +1,22 @@
 /** The kinds of the edge on a real API server: `iofog.org/v3` beside a ControlPlane, with a stand-in Controller 3.0.4. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { parse, parseAll } from "@std/yaml";
+import { parseAll } from "@std/yaml";
 import { isStatus } from "../../src/kubernetes/errors.ts";
-import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
-import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
-import type { Condition, Parent } from "../../src/operator/definition.ts";
-import { edgeCrds, type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
-import { connectCluster } from "../cluster/mod.ts";
-import { SimulatedAgent } from "../controller/simulated_agent.ts";
-import { registerSecret } from "../secrets.ts";
-import { cluster, conditionOf, scenario, type Scene } from "./harness.ts";
+import { type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
+import { edgeOf, installEdgeCrds, provision } from "./edge_scene.ts";
+import { cluster, conditionOf, scenario } from "./harness.ts";
 import { eventually } from "./waiting.ts";
 
-type EdgeObject = Parent<
-  Record<string, unknown>,
-  Record<string, unknown> & { readonly conditions?: readonly Condition[] }
->;
-
-/** Every test file does this; the API server takes the same CRDs as often as they come. */
-async function installEdgeCrds(): Promise<void> {
-  const client = connectCluster(cluster, { userAgent: "e2e-test" });
-  for (const { metadata } of edgeCrds(["iofog.org"])) {
-    const text = await Deno.readTextFile(new URL(`../../crds/${metadata.name}.yaml`, import.meta.url));
-    const crd = parse(text) as CustomResourceDefinition;
-    await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
-    await eventually(
-      `${metadata.name} to be served`,
-      () => client.get(CustomResourceDefinition, { name: metadata.name }),
-      (found) =>
-        found?.status?.conditions?.some(({ type, status }) => type === "Established" && status === "True") ??
-          false,
-      { show: (found) => JSON.stringify(found?.status?.conditions) },
-    );
-  }
-  client.transport.close?.();
-}
-
-await installEdgeCrds();
-
-function edge(scene: Scene) {
-  const { client, controller, namespace } = scene;
-  const resourceOf = (kind: EdgeKind) => edgeResourceOf(kind, "iofog.org");
-  const get = (kind: EdgeKind, name: string) => scene.get(resourceOf(kind), name) as Promise<EdgeObject>;
-  return {
-    get,
-    make: (kind: EdgeKind, name: string, spec: unknown) =>
-      client.create(resourceOf(kind), { metadata: { namespace, name }, spec } as KubeObject),
-    change: (kind: EdgeKind, name: string, spec: unknown) =>
-      client.patch(resourceOf(kind), { namespace, name }, { type: "merge", patch: { spec } }),
-    delete: (kind: EdgeKind, name: string) => client.delete(resourceOf(kind), { namespace, name }),
-    /** Waits until `Ready` is so, for the present generation. */
-    until: (kind: EdgeKind, name: string, state: RegExp) =>
-      eventually(
-        `${kind} ${name} to be ${state}`,
-        () => get(kind, name),
-        (object) => {
-          const ready = object.status?.conditions?.find(({ type }) => type === "Ready");
-          return ready?.observedGeneration === object.metadata.generation &&
-            state.test(`${ready?.status} ${ready?.reason}`);
-        },
-        { show: ({ status }) => JSON.stringify(status), withinMs: 30_000 },
-      ),
-    /** What changed something in the Controller, logins aside. */
-    calls: () =>
-      controller.requests.filter(({ method, path }) => method !== "GET" && !path.endsWith("/login")).map((
-        { method, path },
-      ) => `${method} ${path.replace("/api/v3", "").replace(/[A-Za-z0-9]{32}/, "UUID")}`),
-  };
-}
-
-/** Provisions an agent with the key that the operator put into a Secret, as a person would on the device. */
-async function provision(scene: Scene, secret: string): Promise<SimulatedAgent> {
-  const { data = {} } = await eventually(
-    `Secret ${secret}`,
-    () => scene.find(Secret, secret),
-    (found) => found?.data?.["provisioningKey"] !== undefined,
-    { show: () => "it is not there" },
-  ) as Secret;
-  const key = registerSecret(atob(data["provisioningKey"] ?? ""));
-  assertEquals(Object.keys(data).toSorted(), ["controllerURL", "expirationTime", "provisioningKey", "uuid"]);
-  return await SimulatedAgent.provision({ url: scene.controller.url, key });
-}
+await installEdgeCrds(cluster, "iofog.org");
 
 scenario(
   "an application comes up on its agent, follows changes, is repaired, and goes with all that it made",
   async (scene) => {
     const { controller } = scene;
-    const world = edge(scene);
+    const world = edgeOf(scene);
     // The other way round: references wait for what they name.
     await world.make("Application", "monitor", {
       microservices: [
@@ -206,7 +133,7 @@ scenario(
   "the Role of a CLI does without the edge and says once how to get it; with the addition, the samples come up",
   async (scene) => {
     const { client, controller, namespace } = scene;
-    const world = edge(scene);
+    const world = edgeOf(scene);
     const [role] = await objectsIn("deploy/base/role.yaml", namespace) as readonly Role[];
     const rules = (role?.rules ?? []).filter(({ resources = [] }) =>
       !resources.some((each) => /^agents/.test(each))
@@ -271,7 +198,7 @@ const identities: Readonly<
 scenario(
   "what an object at the edge is in the Controller cannot be changed, whichever kind it is",
   async (scene) => {
-    const world = edge(scene);
+    const world = edgeOf(scene);
     for (
       const [kind, [spec, fields]] of Object.entries(identities) as [EdgeKind, typeof identities["Agent"]][]
     ) {
