@@ -166,6 +166,14 @@ export function trustedIn(...pemTexts: readonly (string | undefined)[]): readonl
   return [...new Map(found.map((each) => [each.fingerprint, each])).values()];
 }
 
+/** Whether a text holds certificates in PEM form, and each of them can be read. */
+export function isPem(text: string): boolean {
+  return texts.remember(text, () => {
+    const blocks = text.split("-----BEGIN CERTIFICATE-----").length - 1;
+    return blocks > 0 && certificatesIn(text).length === blocks;
+  });
+}
+
 function readBundle(pemText: string): readonly Trusted[] {
   return certificatesIn(pemText).map((certificate) => ({
     text: `${certificate.toString().trimEnd()}\n`,
@@ -258,6 +266,7 @@ const pairs = new Memory<Pair | string>(REMEMBERED);
 const signatures = new Memory<boolean>(REMEMBERED);
 const chains = new Memory<boolean>(REMEMBERED);
 const bundles = new Memory<readonly Trusted[]>(REMEMBERED);
+const texts = new Memory<boolean>(REMEMBERED);
 
 const USABLE: Verdict = { usable: true };
 

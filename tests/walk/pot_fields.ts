@@ -31,6 +31,20 @@ const google = { projectId: "p", credentials: secret() };
 
 const reference = { name: "mine", key: "password" };
 
+/** The certificate of an authority whose key is nowhere. */
+const databaseAuthority = `-----BEGIN CERTIFICATE-----
+MIIBhDCCASmgAwIBAgIUJUlmRVur4Xm5Am7dmNxkdP+VkHowCgYIKoZIzj0EAwIw
+FjEUMBIGA1UEAwwLZGF0YWJhc2UtY2EwIBcNMjYxMTIyMDI0NjIyWhgPMjEyNjEw
+MjkwMjQ2MjJaMBYxFDASBgNVBAMMC2RhdGFiYXNlLWNhMFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEc/3yRnlN0M4oO3lsSVV3l5q0bLSIHjRUyCDPYwAXJZDHTURK
+gSGVdIUiq+MHcMDe7zpBASN9nNsNAAiqKoMMMaNTMFEwHQYDVR0OBBYEFP9DKHF9
+N5apKnJLGfQkDwl3tfvfMB8GA1UdIwQYMBaAFP9DKHF9N5apKnJLGfQkDwl3tfvf
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAMTPbwVMTyFg8NRj
+YlWBD2daIqjfWEVgF8wpEHirLj5WAiEA33XNoF1SW6JF+u80IUNnP6zTG4rurDOl
+pzPE2OuYaa8=
+-----END CERTIFICATE-----
+`;
+
 const bases: Readonly<Record<string, Base>> = {
   /** The embedded database, and load balancers. */
   plain: { changes: { services: null } },
@@ -249,7 +263,15 @@ const walks: readonly Walk[] = [
     refused: [{ host: "db.example.com" }, { provider: "mysql" }],
     ...databaseSecret,
   },
-  { field: "database.provider", base: "inside", examples: ["mysql"], ...controller, refused: ["sqlite"] },
+  {
+    field: "database.provider",
+    base: "inside",
+    examples: ["mysql"],
+    others: "refused",
+    refused: ["sqlite", "oracle"],
+    limits: [5, 5],
+    ...controller,
+  },
   ...["host", "user", "databaseName"].map((name): Walk => ({
     field: `database.${name}`,
     base: "inside",
@@ -266,10 +288,10 @@ const walks: readonly Walk[] = [
   {
     field: "database.ca",
     base: "inside",
-    examples: [btoa("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")],
+    examples: [btoa(databaseAuthority)],
     others: "untried",
-    refused: [btoa("-----BEGIN CERTIFICATE-----"), "no base64 %"],
-    limits: [78, 80],
+    refused: [btoa("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), "no base64 %"],
+    limits: [782, 784],
     ...databaseSecret,
   },
 

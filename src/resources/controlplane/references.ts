@@ -17,6 +17,8 @@ export interface ValueReference {
   readonly field: string;
   readonly name: string;
   readonly key: string;
+  /** Whether it is of certificates, which may be kept with a key. @default false */
+  readonly isCertificate?: boolean;
 }
 
 /** What a Secret holds, or why that cannot be said. */
@@ -54,15 +56,19 @@ function isOfKubernetes(type: string): boolean {
   return /(^|\.)kubernetes\.io\//.test(type);
 }
 
-function readValue(snapshot: Snapshot, { field, name, key }: ValueReference): Found<string> {
+function readValue(
+  snapshot: Snapshot,
+  { field, isCertificate = false, name, key }: ValueReference,
+): Found<string> {
   const secret = readSecret(snapshot, field, name);
   if ("problem" in secret) return secret;
   const { data = {}, type = "Opaque" } = secret.found;
   const problem = (reason: string, message: string) => ({ problem: { reason, field, message } });
-  if (isOfKubernetes(type) && type !== "kubernetes.io/basic-auth") {
+  const fitting = isCertificate ? "kubernetes.io/tls" : "kubernetes.io/basic-auth";
+  if (isOfKubernetes(type) && type !== fitting) {
     return problem(
       reasons.SECRET_TYPE_WRONG,
-      `names Secret ${name}, which is of type ${type}: use one of type Opaque or kubernetes.io/basic-auth`,
+      `names Secret ${name}, which is of type ${type}: use one of type Opaque or ${fitting}`,
     );
   }
   const encoded = data[key];

@@ -40,6 +40,8 @@ const alarming: ReadonlySet<string> = new Set([
   ...troubles,
   reasons.ADDRESS_PENDING,
   reasons.ADDRESS_MISSING,
+  reasons.BAD_RESPONSE,
+  reasons.KEYCLOAK_UNREACHABLE,
 ]);
 
 /** Failures that leave it open what is there. */
@@ -172,6 +174,7 @@ const refusedLogins: ReadonlySet<string> = new Set([
   reasons.ACCESS_DENIED,
   reasons.REALM_NOT_FOUND,
   reasons.OTHER_ISSUER,
+  reasons.NOT_TRUSTED,
   reasons.REFUSED,
 ]);
 

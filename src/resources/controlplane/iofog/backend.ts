@@ -278,6 +278,8 @@ export class ControllerBackend implements ExternalBackend {
     const known = this.#connections.get(parent.metadata.uid);
     if (known?.url === url) return known;
     known?.client.close();
+    // What is closed never comes back, also where another cannot be made.
+    this.#connections.delete(parent.metadata.uid);
     const connection: Connection = {
       url,
       client: this.#options.connect(url),

@@ -319,8 +319,10 @@ export class PotBackend implements ExternalBackend {
     const known = this.#connections.get(parent.metadata.uid);
     if (known?.key === key) return known;
     if (known !== undefined) closeConnection(known);
+    // What is closed never comes back, also where another cannot be made.
+    this.#connections.delete(parent.metadata.uid);
     const keycloak = this.#options.connectKeycloak(options);
-    const client = this.#options.connect({ baseUrl, caPem, serverName, keycloak });
+    const client = this.#connectController({ baseUrl, caPem, serverName, keycloak });
     const connection: Connection = {
       key,
       url: baseUrl,
@@ -333,6 +335,15 @@ export class PotBackend implements ExternalBackend {
     };
     this.#connections.set(parent.metadata.uid, connection);
     return connection;
+  }
+
+  #connectController(options: Parameters<PotBackendOptions["connect"]>[0]): PotControllerClient {
+    try {
+      return this.#options.connect(options);
+    } catch (error) {
+      options.keycloak.close();
+      throw error;
+    }
   }
 }
 

@@ -25,6 +25,15 @@ Deno.test("each field of spec.auth is needed", () => {
   }
 });
 
+const external = {
+  provider: "postgres",
+  host: "h",
+  port: 1,
+  user: "u",
+  password: "p",
+  databaseName: "d",
+};
+
 const refused: readonly (readonly [what: string, spec: object, field: string, message: RegExp])[] = [
   ["one NATS server", { replicas: { nats: 1 } }, "spec.replicas.nats", /at least 2/],
   ["a billion NATS servers", { replicas: { nats: 1e9 } }, "spec.replicas.nats", /at most 100/],
@@ -68,18 +77,22 @@ const refused: readonly (readonly [what: string, spec: object, field: string, me
   [
     "an authority of the database that is no PEM",
     {
-      database: {
-        provider: "postgres",
-        host: "h",
-        port: 1,
-        user: "u",
-        password: "p",
-        databaseName: "d",
-        ca: "bm8=",
-      },
+      database: { ...external, ca: "bm8=" },
     },
     "spec.database.ca",
     /PEM/,
+  ],
+  [
+    "an authority of the database that only looks like PEM",
+    { database: { ...external, ca: btoa("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n") } },
+    "spec.database.ca",
+    /PEM/,
+  ],
+  [
+    "a database that no Controller knows",
+    { database: { ...external, provider: "postgresql" } },
+    "spec.database.provider",
+    /must be one of sqlite, mysql, postgres/,
   ],
   ["half a database", { database: { provider: "mysql", host: "db" } }, "spec.database", /lacks port, user/],
   [
@@ -89,6 +102,12 @@ const refused: readonly (readonly [what: string, spec: object, field: string, me
     /required with https/,
   ],
   ["a Keycloak that is no URL", { auth: { ...auth, url: "keycloak" } }, "spec.auth.url", /must be a URL/],
+  [
+    "a Keycloak with credentials in its URL",
+    { auth: { ...auth, url: "https://somebody:secret@keycloak.example.com/" } },
+    "spec.auth.url",
+    /without credentials/,
+  ],
   [
     "a certificate that is not there",
     { controller: { https: true, secretName: "tls" } },
@@ -124,16 +143,23 @@ Deno.test("desired() refuses a certificate of the Controller whose key is anothe
 });
 
 Deno.test("desired() refuses an authority of Keycloak that is no PEM, until the Secret holds one", async () => {
-  const secret = (ca: string) => ({ ...secretOf("keycloak", { ca }), type: "Opaque" }) as KubeObject;
+  const secret = (ca: string, type: string) => ({ ...secretOf("keycloak", { ca }), type }) as KubeObject;
   const spec = { auth: { ...auth, caSecretRef: { name: "keycloak", key: "ca" } } };
-  const [problem] = problemsOf(spec, [secret("no PEM")]);
-  assertEquals(problem?.[0], "spec.auth.caSecretRef");
-  assertMatch(
-    problem?.[1] ?? "",
-    /key ca of Secret keycloak, whose value is no certificate in PEM form: store/,
-  );
   const { "tls.crt": pem = "" } = await makeCa("keycloak", NOW);
-  assertEquals(problemsOf(spec, [secret(pem)]), []);
+  for (const none of ["no PEM", `${pem}-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n`]) {
+    const [problem] = problemsOf(spec, [secret(none, "Opaque")]);
+    assertEquals(problem?.[0], "spec.auth.caSecretRef");
+    assertMatch(
+      problem?.[1] ?? "",
+      /key ca of Secret keycloak, whose value is no certificate in PEM form: store/,
+    );
+  }
+  // As cert-manager keeps it.
+  for (const type of ["Opaque", "kubernetes.io/tls"]) assertEquals(problemsOf(spec, [secret(pem, type)]), []);
+  assertMatch(
+    problemsOf(spec, [secret(pem, "kubernetes.io/basic-auth")])[0]?.[1] ?? "",
+    /type Opaque or kubernetes\.io\/tls/,
+  );
 });
 
 Deno.test("desired() refuses an Ingress host that another Ingress of the namespace serves", () => {

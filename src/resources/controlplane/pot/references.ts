@@ -1,6 +1,7 @@
 /** The Secrets that the spec of a PoT control plane names, and the spec with what they hold. */
 
 import type { Problem, Snapshot } from "../../../operator/definition.ts";
+import { isPem } from "../../pki.ts";
 import { isSqlite } from "../fields.ts";
 import { readValues, referencesIn, type ValueReference } from "../references.ts";
 import * as reasons from "../reasons.ts";
@@ -8,15 +9,17 @@ import type { AcceptedSpec, ControlPlaneSpec } from "./schema.ts";
 
 /** The references of `spec` that are used: with sqlite the database's is not. */
 function valueReferences({ auth, database, vault }: AcceptedSpec): readonly ValueReference[] {
-  return referencesIn({
+  const authority = referencesIn({ "spec.auth.caSecretRef": auth.caSecretRef })
+    .map((reference) => ({ ...reference, isCertificate: true }));
+  const values = referencesIn({
     "spec.auth.controllerSecretRef": auth.controllerSecretRef,
-    "spec.auth.caSecretRef": auth.caSecretRef,
     "spec.database.passwordSecretRef": isSqlite(database) ? undefined : database.passwordSecretRef,
     "spec.vault.hashicorp.tokenSecretRef": vault.hashicorp?.tokenSecretRef,
     "spec.vault.aws.accessKeySecretRef": vault.aws?.accessKeySecretRef,
     "spec.vault.azure.clientSecretRef": vault.azure?.clientSecretRef,
     "spec.vault.google.credentialsSecretRef": vault.google?.credentialsSecretRef,
   });
+  return [...authority, ...values];
 }
 
 /** Names of the Secrets that `spec` tells to read. */
@@ -44,7 +47,7 @@ export function resolveReferences(
 ): { readonly spec: ControlPlaneSpec } | { readonly problems: readonly Problem[] } {
   const { values, problems } = readValues(snapshot, valueReferences(spec));
   const ca = values.get("spec.auth.caSecretRef");
-  if (ca !== undefined && !/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(ca)) {
+  if (ca !== undefined && !isPem(ca)) {
     const { key, name } = spec.auth.caSecretRef ?? {};
     const message =
       `names key ${key} of Secret ${name}, whose value is no certificate in PEM form: store that there`;

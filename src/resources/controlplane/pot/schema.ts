@@ -5,6 +5,7 @@
 
 import * as z from "zod";
 import { checkSpec, type ParsedSpec } from "../../parse_spec.ts";
+import { isPem } from "../../pki.ts";
 import { podSettings } from "../../pods.ts";
 import { isQuantity } from "../../quantity.ts";
 import {
@@ -53,12 +54,21 @@ const secrets = secretFields(ownSecrets);
 
 const required = (description: string) => z.string().meta({ description });
 
+function isPlainUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { hash, password, protocol, search, username } = new URL(text);
+  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === "";
+}
+
 const auth = z.strictObject({
   url: z.string()
-    .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), {
-      error: "must be a URL such as https://keycloak.example.com/",
+    .refine(isPlainUrl, {
+      error: "must be a URL such as https://keycloak.example.com/, without credentials, query or fragment",
     })
-    .meta({ description: "Base URL of Keycloak, with or without a slash at its end." }),
+    .meta({
+      description:
+        "Base URL of Keycloak, with or without a slash at its end, and without credentials, query or fragment.",
+    }),
   realm: required("Realm of Keycloak that the control plane belongs to."),
   realmKey: required("Public key of the realm, as Keycloak shows it."),
   ssl: required("For which requests Keycloak wants TLS, e.g. `external`."),
@@ -81,25 +91,32 @@ const auth = z.strictObject({
   });
 }).meta({ description: "Keycloak, which says who may do what." });
 
-const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/;
-
 /** Whether `encoded` is base64 of PEM certificates. */
 function isEncodedPem(encoded: string): boolean {
   try {
-    return PEM.test(atob(encoded.replaceAll(/\s/g, "")));
+    return isPem(atob(encoded.replaceAll(/\s/g, "")));
   } catch {
     return false;
   }
 }
 
+/** Whatever else stands there, Controller 3.7.3 takes for the name of a file, and ends. */
+const databaseProviders: readonly string[] = ["sqlite", "mysql", "postgres"];
+
 const database = z.strictObject({
   ...databaseShape(secrets.ref("Password of the external database", "password")),
+  provider: text("Database provider: `mysql` or `postgres`; empty or `sqlite` for the embedded database."),
   ssl: z.boolean().default(false).meta({ description: "Whether the Controller uses TLS to the database." }),
   ca: z.string()
     .refine(isEncodedPem, { error: "must be base64 of a certificate in PEM form" })
     .optional()
     .meta({ description: "Base64 of the PEM certificate of the database's authority." }),
-}).superRefine(({ ca: _, ssl: __, ...rest }, context) => checkDatabase(rest, context)).meta({
+}).superRefine(({ ca: _, ssl: __, ...rest }, context) => {
+  checkDatabase(rest, context);
+  if (rest.provider === undefined || databaseProviders.includes(rest.provider)) return;
+  const message = `must be one of ${databaseProviders.join(", ")}: the Controller starts with no other`;
+  context.addIssue({ code: "custom", path: ["provider"], message });
+}).meta({
   description:
     "The Controller's database; left out or empty: embedded sqlite. Where it is given, so are the host, port, user, " +
     "password and name.",

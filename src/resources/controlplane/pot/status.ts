@@ -98,18 +98,22 @@ function partsOf(context: StatusContext, assessment: Assessment): readonly Part[
   const { controller, nats, router } = workloadsOf(inputs);
   const external = context.snapshot.external(context.parent.metadata.uid);
   const hasHub = natsHub(inputs) !== undefined;
+  // Why the Controller does not tell says more.
+  const awaited = waitingParts(
+    external.facts[facts.natsReason] === undefined
+      ? waiting
+      : waiting.filter(({ reason }) => reason !== reasons.NATS_BOOTSTRAP_PENDING),
+  );
+  const isBootstrap = ({ reason }: Part) => reason === reasons.NATS_BOOTSTRAP_PENDING;
   return [
     objectsPart(context),
-    // Why the Controller does not tell says more.
-    ...waitingParts(
-      external.facts[facts.natsReason] === undefined
-        ? waiting
-        : waiting.filter(({ reason }) => reason !== reasons.NATS_BOOTSTRAP_PENDING),
-    ),
+    ...awaited.filter((part) => !isBootstrap(part)),
     workloadPart("ControllerAvailable", controller, inputs),
     workloadPart("RouterAvailable", router, inputs),
-    ...(inputs.spec.nats.enabled ? [workloadPart("NatsAvailable", nats, inputs)] : []),
     ...controllerParts(context, hasHub),
+    // Last, since they wait for all of the above, which may tell why.
+    ...awaited.filter(isBootstrap),
+    ...(inputs.spec.nats.enabled ? [workloadPart("NatsAvailable", nats, inputs)] : []),
   ];
 }
 
