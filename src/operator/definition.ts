@@ -104,10 +104,20 @@ export interface GeneratedChild {
   };
   /** As of an `AppliedChild`; it may have other owner references instead. */
   readonly retained?: boolean;
+  readonly partOf?: PartOf | undefined;
   /** Why the values that are there have to be made again; absent when they serve. */
   readonly reissue?: string | undefined;
   /** Makes the value of `data` (base64 strings). Called while writing only, never while planning. */
   readonly generate: () => Promise<Readonly<Record<string, string>>>;
+}
+
+/**
+ * Another external child of the same custom resource, named before it, without which a child is not written: where that
+ * one is somebody else's, nothing is put into it.
+ */
+export interface PartOf {
+  readonly kind: string;
+  readonly name: string;
 }
 
 /** An object in the external system. */
@@ -125,6 +135,7 @@ export interface ExternalChild {
   readonly singleton: boolean;
   /** What else has to be known in the external system to say whether it can be written. */
   readonly references?: readonly { readonly kind: string; readonly name: string }[] | undefined;
+  readonly partOf?: PartOf | undefined;
   /** Why it cannot be written yet, or not at all; whatever there is stays as it is meanwhile. */
   readonly blocked?: { readonly reason: string; readonly message: string } | undefined;
   /**

@@ -22,8 +22,14 @@ import type {
   Snapshot,
   StatusDraft,
 } from "./definition.ts";
-import { inventoryChild, type InventoryEntry, markerChild, readInventory } from "./inventory.ts";
-import { type ExternalPlanInput, obsoleteExternals, planExternal } from "./plan_external.ts";
+import {
+  inventoryChild,
+  type InventoryEntry,
+  keyOfExternal,
+  markerChild,
+  readInventory,
+} from "./inventory.ts";
+import { type ExternalPlanInput, isForeign, obsoleteExternals, planExternal } from "./plan_external.ts";
 import { appliedFields, extract, fieldsAt, migrated, obsoleteFields } from "./managed_fields.ts";
 import {
   correctionManager,
@@ -136,16 +142,26 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     if (failure?.waiting !== true) writes.push(write);
   };
   if (desired.problems.length === 0) {
+    /** What is somebody else's, and why, by `keyOfExternal`. */
+    const foreign = new Map<string, Failure>();
     for (const child of desired.children) {
       const outcome = child.type === "external"
         ? planExternal(input, parent, child)
         : planChild(input, parent, child);
+      const whole = child.type === "applied" || child.partOf === undefined
+        ? undefined
+        : foreign.get(keyOfExternal(child.partOf));
       if (outcome === "unknown") continue;
       if (outcome === undefined) settled.push(describeChild(child));
       else if (outcome === "unread") pending.push(describeChild(child));
       else if ("reason" in outcome) {
         failures.push(outcome);
         pending.push(outcome.object);
+        if (child.type === "external" && isForeign(outcome)) foreign.set(keyOfExternal(child), outcome);
+      } else if (whole !== undefined) {
+        const object = describeTarget(outcome);
+        failures.push({ object, reason: whole.reason, message: withheld(outcome, whole) });
+        pending.push(object);
       } else note(outcome);
     }
     for (const write of obsolete(input, parent, desired.children)) note(write);
@@ -178,6 +194,13 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     status,
     desired,
   };
+}
+
+/** What would be written if `whole` were ours. */
+function withheld(write: Write, whole: Failure): string {
+  const past = { create: "made", delete: "deleted" } as const;
+  const verb = write.verb === "create" || write.verb === "delete" ? past[write.verb] : "changed";
+  return `${describeTarget(write)} would be ${verb} in ${whole.object}`;
 }
 
 /** Where only one object of a kind, or of several, may live in a namespace, the oldest does. */

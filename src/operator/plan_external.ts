@@ -44,6 +44,11 @@ export const notOurs = "NotOurs";
 /** Why an object is not written yet that somebody else made and that is about to be taken over. */
 export const adopting = "Adopting";
 
+/** Whether an object is not written because it is, or may still be, somebody else's. */
+export function isForeign({ reason }: Failure): boolean {
+  return reason === "Conflict" || reason === notOurs || reason === adopting;
+}
+
 /** Whether the conditions tell, of the present generation, what somebody else made and what would be changed of it. */
 function isToldOf({ metadata: { generation }, status }: Parent): boolean {
   const { conditions = [] } = (status ?? {}) as { readonly conditions?: readonly Condition[] };

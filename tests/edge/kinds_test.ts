@@ -205,3 +205,50 @@ Deno.test("what exists already is taken over only when that is asked for, after 
   assertEquals(await edge.converge(), ['PATCH /iofog/<a> {"cpuLimit":60}']);
   assertStringIncludes(edge.condition("Agent", "b"), "True");
 });
+
+Deno.test("nothing is put into an agent or application that is somebody else's, and no key is made for it", async () => {
+  await using edge = await EdgeTest.open();
+  const ask = (route: string, bodyJson: Record<string, unknown>) =>
+    edge.client.edge.change({ method: "POST", route, bodyJson });
+  await ask("/iofog", { name: "a", fogType: 1, host: "10.0.0.1" });
+  await ask("/application", { name: "app" });
+  const resource = { version: "1.0.0", interfaceProtocol: "http" };
+  const link = { edgeResources: [{ name: "camera", version: "1.0.0" }] };
+  const agent = { host: "10.0.0.1", provisioning: { secretName: "a-key" }, ...link };
+  const application = (name: string) => ({
+    microservices: [{ name, agent: { name: "a" }, images: { x86: "image" } }],
+    routes: [{ from: name, to: name }],
+  });
+  edge.make("EdgeResource", "camera", resource);
+  edge.make("Agent", "a", agent);
+  edge.make("Application", "app", application("one"));
+  assertEquals(verbs(await edge.converge()), ["PUT /edgeResource/camera/1.0.0"]);
+  assertMatch(
+    edge.condition("Agent", "a"),
+    /^False NotOurs: .*EdgeResourceLink a\/camera\/1.0.0 would be made in Agent a; Secret a-key would be made/,
+  );
+  assertMatch(
+    edge.condition("Application", "app"),
+    /^False NotOurs: .*Microservice app\/one would be made in Application app; Route app\/r-one-one would/,
+  );
+  // What is taken over is filled; a second one of the same name is not.
+  edge.delete("Agent", "a");
+  edge.delete("Application", "app");
+  const adopt = { "iofog.org/adopt": "true" };
+  edge.make("Agent", "own-a", { name: "a", ...agent }, adopt);
+  edge.make("Application", "own-app", { name: "app", ...application("one") }, adopt);
+  assertEquals(verbs(await edge.converge()).toSorted(), [
+    "GET /iofog/<a>/provisioning-key",
+    "PATCH /application/app",
+    "POST /edgeResource/camera/1.0.0/link",
+    "POST /microservices",
+    "POST /routes",
+  ]);
+  await edge.clock.advance(2_000);
+  edge.make("Agent", "second", { name: "a", ...agent, provisioning: { secretName: "b-key" } });
+  edge.make("Application", "second", { name: "app", ...application("two") });
+  assertEquals(await edge.converge(), []);
+  assertMatch(edge.condition("Agent", "second"), /^False Conflict: .*kept by Agent.iofog.org\/own-a already/);
+  assertMatch(edge.condition("Application", "second"), /^False Conflict: .*\/own-app already/);
+  assertEquals(edge.api.get(Secret, "b-key"), undefined);
+});

@@ -50,7 +50,11 @@ export function assessApplication(context: DesiredContext): Assessment {
     )
   );
   return {
-    children: [application, ...microservices, ...routes, ...content.kept],
+    children: [
+      application,
+      ...[...microservices, ...routes].map((child) => ({ ...child, partOf: { kind: APPLICATION, name } })),
+      ...content.kept,
+    ],
     problems: [],
     ignored: [
       ...ignored,
