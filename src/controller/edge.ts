@@ -164,13 +164,21 @@ export interface EdgeDialect {
   readonly hasSystemQuery: boolean;
   /** Whether one edge resource can be read, with its interface. */
   readonly readsEdgeResources: boolean;
+  /** Whether the router and NATS server of an agent are made, or changed, after the answer: for seconds it has none. */
+  readonly setsUpLater: boolean;
 }
 
 /** The dialect of a version, as `GET /status` tells it. */
 export function edgeDialectOf(version: string): EdgeDialect {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const isOld = major < 3 || (major === 3 && minor < 5);
-  return { name: isOld ? "3.0" : "3.7", hasRoutes: isOld, hasSystemQuery: isOld, readsEdgeResources: isOld };
+  return {
+    name: isOld ? "3.0" : "3.7",
+    hasRoutes: isOld,
+    hasSystemQuery: isOld,
+    readsEdgeResources: isOld,
+    setsUpLater: !isOld,
+  };
 }
 
 export function createEdgeCalls({ read, write }: Requests): EdgeCalls {

@@ -3,6 +3,7 @@
  * what is asked of the Controller, without a cluster.
  */
 
+import { systemClock } from "../../src/clock.ts";
 import type { CommonCalls } from "../../src/controller/calls.ts";
 import { createControllerClient } from "../../src/controller/client.ts";
 import { createKeycloakClient } from "../../src/controller/keycloak.ts";
@@ -52,9 +53,14 @@ async function startOld(): Promise<Started> {
   return { client, controller, version: "3.0.4", close };
 }
 
-async function startPot(): Promise<Started> {
+/** @param later What is done behind an answer waits among these until it is called; at once where there is none. */
+async function startPot(later?: (() => void)[]): Promise<Started> {
+  const held = later && {
+    backgroundMs: 1,
+    clock: { ...systemClock, sleep: () => new Promise<void>((resolve) => void later.push(resolve)) },
+  };
   const keycloak = await startKeycloak();
-  const controller = await startController({ version: "3.7.3", realm: keycloak.trusted });
+  const controller = await startController({ version: "3.7.3", realm: keycloak.trusted, ...held });
   const { url, caPem, realm, clientId, issuing: { clientSecret } } = keycloak;
   const login = createKeycloakClient({ url, caPem, realm, clientId, clientSecret });
   const client = createPotControllerClient({ baseUrl: controller.url, keycloak: login });
@@ -155,12 +161,15 @@ export class EdgeTest implements AsyncDisposable {
     this.#close = close;
   }
 
-  /** @param group Decides which Controller there is: 3.0.4, or 3.7.3 with a Keycloak. */
-  static async open(group: EdgeGroup = "iofog.org"): Promise<EdgeTest> {
+  /**
+   * @param group Decides which Controller there is: 3.0.4, or 3.7.3 with a Keycloak.
+   * @param later Where 3.7.3 is to leave what it does behind its answers, for the test to call.
+   */
+  static async open(group: EdgeGroup = "iofog.org", later?: (() => void)[]): Promise<EdgeTest> {
     const clock = new VirtualClock();
     const { client, close, controller, version } = group === "iofog.org"
       ? await startOld()
-      : await startPot();
+      : await startPot(later);
     const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, group));
     const api = new MemoryApi(clock, [ControlPlane, ...kinds, ConfigMap, Secret, Event, Lease]);
     const ports = { messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 };

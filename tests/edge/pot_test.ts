@@ -1,6 +1,7 @@
 /** The kinds of the edge in `datasance.com`, with a stand-in Controller 3.7.3. */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { edgeDialectOf } from "../../src/controller/edge.ts";
 import { EdgeTest } from "./edge_world.ts";
 
 const verbs = (calls: readonly string[]) => calls.map((call) => call.split(" {")[0]);
@@ -58,4 +59,77 @@ Deno.test("an edge resource whose endpoints cannot be read back is written once,
   assertEquals(await edge.converge(), []);
   edge.delete("EdgeResource", "camera");
   assertEquals(await edge.converge(), ["DELETE /edgeResource/camera/v1.0.0"]);
+});
+
+Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is changed of it, and nothing is lost", async () => {
+  const later: (() => void)[] = [];
+  await using edge = await EdgeTest.open("datasance.com", later);
+  const background = async () => {
+    for (const work of later.splice(0)) work();
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  const agents = () => edge.controller.state.agents.map(({ name, nats }) => `${name} ${nats["natsMode"]}`);
+  const edgeRouter = { routerConfig: { routerMode: "edge", messagingPort: 5673 } };
+  const ports = { edgeRouterPort: 45672, interRouterPort: 55672 };
+  edge.make("EdgeResource", "camera", {
+    version: "1.0.0",
+    interfaceProtocol: "http",
+    orchestrationTags: ["gate"],
+  });
+  const links = { tags: ["own"], edgeResources: [{ name: "camera", version: "1.0.0" }] };
+  edge.make("Agent", "leaf", { host: "10.0.0.1", config: edgeRouter, ...links });
+  edge.make("Agent", "hub", {
+    host: "10.0.0.2",
+    config: { routerConfig: { routerMode: "interior", ...ports }, natsConfig: { natsMode: "server" } },
+  });
+  edge.make("Agent", "behind", { host: "10.0.0.3", config: { upstreamRouters: ["hub"] } });
+  const made = (await edge.converge()).map((call) => call.split(" {")[0]);
+  assertEquals(made.toSorted(), [
+    "POST /edgeResource/camera/1.0.0/link",
+    "POST /iofog",
+    "POST /iofog",
+    "PUT /edgeResource/camera/1.0.0",
+  ]);
+  assertMatch(edge.condition("Agent", "leaf"), /^False Applying: .*waits until the Controller has set up/);
+  assertMatch(edge.condition("Agent", "behind"), /^False Applying: .*set up .* of agent hub/);
+  edge.change("Agent", "leaf", {
+    host: "10.0.0.1",
+    config: { ...edgeRouter, location: "Hall A" },
+    ...links,
+  });
+  assertEquals(await edge.converge(1_100), []);
+  await background();
+  assertEquals((await edge.converge(1_100)).toSorted(), [
+    'PATCH /iofog/<leaf> {"location":"Hall A","natsMode":"leaf","natsServerPort":4222,"natsLeafPort":7422,' +
+    '"natsMqttPort":8883,"natsHttpPort":8222,"jsStorageSize":"10g","jsMemoryStoreSize":"1g",' +
+    '"upstreamNatsServers":["default-nats-hub"]}',
+    'POST /iofog {"name":"behind","fogType":0,"host":"10.0.0.3","upstreamRouters":["<hub>"]}',
+  ]);
+  await background();
+  assertEquals(await edge.converge(1_100), []);
+  assertEquals(agents(), ["leaf leaf", "hub server", "behind leaf"]);
+  const [leaf] = await edge.client.edge.agents(edgeDialectOf("3.7.3")).then((rows) =>
+    rows.filter(({ name }) => name === "leaf")
+  );
+  assertEquals([leaf?.upstreamRouters, leaf?.tags], [["default-router"], ["own", "gate"]]);
+  const warned = (await edge.told()).filter((line) => /^(Unsettled|Upstream|Applying)/.test(line));
+  assertEquals(warned, []);
+
+  // An agent without a router that is to have one is connected like a new one.
+  edge.make("Agent", "bare", {
+    host: "10.0.0.4",
+    config: { routerConfig: { routerMode: "none" }, natsConfig: { natsMode: "none" } },
+  });
+  await edge.converge();
+  await background();
+  await edge.converge();
+  edge.change("Agent", "bare", {
+    host: "10.0.0.4",
+    config: { routerConfig: { routerMode: "edge" }, natsConfig: { natsMode: "none" } },
+  });
+  assertEquals(await edge.converge(), [
+    'PATCH /iofog/<bare> {"routerMode":"edge","host":"10.0.0.4","natsMode":"none","upstreamRouters":["default-router"]}',
+  ]);
+  await background();
+  assertEquals(await edge.converge(1_100), []);
 });

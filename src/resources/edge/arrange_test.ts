@@ -20,7 +20,13 @@ function moved(name: string, from: string, to: string): ExternalWrite {
 Deno.test("arrange() has what gave up its ports get them back in the same batch", () => {
   const writes = arrange([moved("app/m", "a", "b"), moved("app/n", "b", "a")]);
   const context = {
-    dialect: { name: "3.0", hasRoutes: true, hasSystemQuery: true, readsEdgeResources: true },
+    dialect: {
+      name: "3.0",
+      hasRoutes: true,
+      hasSystemQuery: true,
+      readsEdgeResources: true,
+      setsUpLater: false,
+    },
     uuidOf: () => undefined,
   } as const;
   const calls = writes.flatMap((write) => callsOf(write, context)).map(({ bodyJson, parameters }) => {

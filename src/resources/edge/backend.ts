@@ -18,10 +18,11 @@ import type {
   Snapshot,
 } from "../../operator/definition.ts";
 import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
+import { contains } from "../../operator/compare.ts";
 import { keyOfExternal } from "../../operator/inventory.ts";
 import type { ExternalWrite } from "../../operator/write.ts";
 import { VERSION_FACT } from "./assessment.ts";
-import { callsOf, SECRET_VALUE } from "./calls.ts";
+import { callsOf, SECRET_VALUE, setUpOf } from "./calls.ts";
 import * as reasons from "./reasons.ts";
 import { prepareTemplates } from "./template.ts";
 import {
@@ -66,8 +67,19 @@ export interface EdgeBackendOptions {
 /** Milliseconds between two sweeps, and how much longer than a sweep that has to be. */
 const sweepRestMs = 10_000;
 const sweepRestFactor = 10;
-/** The same, while it is not known yet which Controller it is: nothing can be written until it is. */
-const unprovedRestMs = 1_000;
+/** The same, while nothing can be written: it is not known yet which Controller it is, or it is still at work. */
+const awaitedRestMs = 1_000;
+/** Milliseconds after which nobody waits any longer for what 3.7 does behind its answers: it takes seconds. */
+const setUpMs = 60_000;
+
+/** What an agent becomes behind the answer of 3.7. */
+interface SetUp {
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** What the Controller warned of before. */
+  readonly warning: unknown;
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
 
 interface Sweep {
   readonly client: CommonCalls;
@@ -89,6 +101,8 @@ export class EdgeBackend implements ExternalBackend {
   #lastWrite: Promise<unknown> = Promise.resolve();
   /** What was written last of what cannot be read back, by the key of the object. */
   readonly #written = new Map<string, string>();
+  /** Agents that the Controller is still setting up, by the keys of the objects. */
+  readonly #setUp = new Map<string, SetUp>();
 
   constructor(options: EdgeBackendOptions) {
     this.#options = options;
@@ -112,7 +126,7 @@ export class EdgeBackend implements ExternalBackend {
       const objects: ExternalObject[] = [];
       for (const [key, each] of wanted) {
         const object = sweep.world.get(key) ?? await this.#referredTo(access, sweep, each, signal);
-        if (object !== undefined) objects.push(this.#shown(object, own.get(key), parent));
+        if (object !== undefined) objects.push(this.#shown(key, object, own.get(key), parent));
       }
       return {
         phase: "observed",
@@ -170,8 +184,17 @@ export class EdgeBackend implements ExternalBackend {
           await access.client.edge.change({ ...request, abortSignal: signal });
         }
       });
+      const key = keyOfExternal(write.child);
       const { written } = write.child.fields;
-      if (typeof written === "string") this.#written.set(keyOfExternal(write.child), written);
+      if (typeof written === "string") this.#written.set(key, written);
+      if (dialect.setsUpLater && write.child.kind === AGENT && write.verb !== "delete") {
+        const until = this.#options.clock.monotonic() + setUpMs;
+        this.#setUp.set(key, {
+          fields: setUpOf(write),
+          warning: write.observed?.fields["warningMessage"],
+          until,
+        });
+      }
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
       // Whoever deletes what is gone has what it wanted.
@@ -287,10 +310,14 @@ export class EdgeBackend implements ExternalBackend {
       whole.find(({ name, version }) => name === row.name && version === row.version) ?? row
     );
     const now = clock.monotonic();
-    const restMs = marker === undefined ? unprovedRestMs : sweepRestMs;
+    const world = worldOf({ dialect, agents, applications, edgeResources });
+    for (const key of [...this.#setUp.keys()]) {
+      if (this.#isSetUp(key, world)) this.#setUp.delete(key);
+    }
+    const restMs = marker === undefined || this.#setUp.size > 0 ? awaitedRestMs : sweepRestMs;
     this.#sweep = {
       client,
-      world: worldOf({ dialect, agents, applications, edgeResources }),
+      world,
       marker,
       until: startedAt + Math.max(restMs, sweepRestFactor * (now - startedAt)),
       referredTo: new Map(),
@@ -337,10 +364,27 @@ export class EdgeBackend implements ExternalBackend {
     }
   }
 
+  /** Whether nothing more comes of the last write to an agent. */
+  #isSetUp(key: string, world: EdgeWorld): boolean {
+    const awaited = this.#setUp.get(key);
+    const { fields } = world.get(key) ?? {};
+    if (awaited === undefined || fields === undefined) return true;
+    const { warningMessage } = fields;
+    const failed = warningMessage !== undefined && warningMessage !== "HEALTHY" &&
+      warningMessage !== awaited.warning;
+    return failed || this.#options.clock.monotonic() >= awaited.until || contains(fields, awaited.fields);
+  }
+
   /** An object as the engine may keep it: of values that are secret, only whether they are as desired. */
-  #shown(object: ExternalObject, child: ExternalChild | undefined, parent: Parent): ExternalObject {
+  #shown(
+    key: string,
+    object: ExternalObject,
+    child: ExternalChild | undefined,
+    parent: Parent,
+  ): ExternalObject {
     const { secrets = {} } = child ?? {};
     let { fields } = object;
+    if (this.#setUp.has(key)) fields = { ...fields, isBeingSetUp: true };
     if (object.kind === MICROSERVICE && Object.keys(secrets).length > 0) {
       const env = (fields["env"] as readonly { readonly key: string; readonly value?: unknown }[])
         .map((item) => {

@@ -77,7 +77,7 @@ function agentCalls(write: ExternalWrite, context: CallContext): readonly Contro
     return [{ method: "POST", route: "/iofog", templated: true, bodyJson }];
   }
   const changed = changedOf(write);
-  const before = observed?.fields ?? {};
+  const before = observedOf(observed?.fields);
   const own = [...routerKeys, ...natsKeys];
   const rest = pick(fields, [...changed].filter((key) => !own.includes(key)));
   const router = routerKeys.some((key) => changed.has(key)) ? routerOf({ ...before, ...fields }) : {};
@@ -87,6 +87,21 @@ function agentCalls(write: ExternalWrite, context: CallContext): readonly Contro
     : {};
   const bodyJson = { ...rest, ...position, ...withUuids({ ...router, ...nats }, context) };
   return [{ method: "PATCH", route: "/iofog/:uuid", parameters, templated: true, bodyJson }];
+}
+
+/** What there is of an agent; one without a router gets one that is connected, as with its creation. */
+function observedOf(fields: Json = {}): Json {
+  return fields["routerMode"] === "none" ? { ...fields, upstreamRouters: [DEFAULT_ROUTER] } : fields;
+}
+
+/** What is to be seen of an agent's router and NATS server once the Controller has made all of them. */
+export function setUpOf({ child: { fields }, observed }: ExternalWrite): Json {
+  const whole = { routerMode: "edge", natsMode: "leaf", ...fields };
+  const router = whole.routerMode === "none" ? {} : { upstreamRouters: [DEFAULT_ROUTER], ...fields };
+  const keys = ["routerMode", "messagingPort", "edgeRouterPort", "interRouterPort", "natsMode"];
+  return observed === undefined
+    ? { ...pick(whole, keys), ...pick(router, ["upstreamRouters"]) }
+    : pick(fields, [...keys, "upstreamRouters"]);
 }
 
 /** The router's settings, all that its mode knows: the Controller loses what is left out. */

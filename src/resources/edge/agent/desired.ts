@@ -83,7 +83,9 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
     singleton: false,
     references: [...upstreamsOf(spec), ...natsServersOf(spec, isOld)].map((name) => ({ kind: AGENT, name })),
     ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
-    ...asBlocked(upstreamProblem(spec, name, context) ?? natsProblem(spec, context, isOld)),
+    ...asBlocked(
+      upstreamProblem(spec, name, context) ?? natsProblem(spec, context, isOld) ?? awaited(name, context),
+    ),
   };
   const key = keySecret(spec, name, context, provideKey);
   return {
@@ -154,6 +156,16 @@ function defined(fields: Readonly<Record<string, unknown>> = {}): Readonly<Recor
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
+/**
+ * Until the Controller is done with an agent, what it says of its router and NATS server is not what comes of them: a
+ * change meanwhile would be made of that, and stay.
+ */
+function awaited(name: string, context: DesiredContext): Blocked | undefined {
+  if (foundIn(context, AGENT, name)?.fields["isBeingSetUp"] !== true) return undefined;
+  const message = `waits until the Controller has set up the router and NATS server of agent ${name}`;
+  return { reason: reasons.APPLYING, message };
+}
+
 function upstreamsOf(spec: Pick<AgentSpec, "config"> | undefined): readonly string[] {
   const { networkRouter, upstreamRouters = [] } = spec?.config ?? {};
   return [...upstreamRouters, ...(networkRouter === undefined ? [] : [networkRouter])]
@@ -177,6 +189,8 @@ function upstreamProblem(spec: AgentSpec, name: string, context: DesiredContext)
         "correct spec.config";
       return { reason: reasons.UPSTREAM_MISSING, message };
     }
+    const waits = awaited(upstream, context);
+    if (waits !== undefined) return waits;
     if (found !== undefined && found.fields["routerMode"] !== "interior") {
       const message = `upstream router ${upstream} is not of mode interior: set ` +
         "spec.config.routerConfig.routerMode of that Agent to interior, or name another";
@@ -200,6 +214,8 @@ function natsProblem(spec: AgentSpec, context: DesiredContext, isOld: boolean): 
         "name, or correct spec.config.upstreamNatsServers";
       return { reason: reasons.UPSTREAM_MISSING, message };
     }
+    const waits = awaited(name, context);
+    if (waits !== undefined) return waits;
     if (found !== undefined && found.fields["natsMode"] !== "server") {
       const message = `upstream NATS server ${name} is not of mode server: set ` +
         "spec.config.natsConfig.natsMode of that Agent to server, or name another";
@@ -264,6 +280,7 @@ function links(spec: AgentSpec, agent: string, context: DesiredContext): readonl
       fields: {},
       singleton: false,
       references: [{ kind: AGENT, name: agent }, resource],
+      partOf: { kind: AGENT, name: agent },
       ...asBlocked(missing),
     };
   });
@@ -284,12 +301,12 @@ function keySecret(
   if (agent?.id === undefined || agent.fields["provisioned"] === true) {
     // What was made stays until then; what is spent is removed.
     return agent === undefined && snapshot.get(Secret, secretName) !== undefined
-      ? keyChild(context, secretName, "", provideKey)
+      ? keyChild(context, secretName, { name, uuid: "" }, provideKey)
       : undefined;
   }
   const isOver = Number(values?.["expirationTime"] ?? 0) - now < keyMarginMs;
   const isOther = values !== undefined && values["uuid"] !== agent.id;
-  const child = keyChild(context, secretName, agent.id, provideKey);
+  const child = keyChild(context, secretName, { name, uuid: agent.id }, provideKey);
   return values !== undefined && (isOver || isOther)
     ? { ...child, reissue: isOther ? "data.uuid" : "data.expirationTime" }
     : child;
@@ -297,15 +314,22 @@ function keySecret(
 
 function keyChild(
   { parent, snapshot }: DesiredContext,
-  name: string,
-  uuid: string,
+  secretName: string,
+  agent: { readonly name: string; readonly uuid: string },
   provideKey: ProvideKey,
 ): GeneratedChild {
   const object = {
     apiVersion: "v1",
     kind: "Secret",
     type: "Opaque",
-    metadata: { name, namespace: parent.metadata.namespace },
+    metadata: { name: secretName, namespace: parent.metadata.namespace },
   };
-  return { type: "generated", resource: Secret, object, generate: () => provideKey(uuid, snapshot) };
+  return {
+    type: "generated",
+    resource: Secret,
+    object,
+    // A key for an agent of somebody else would make theirs useless.
+    partOf: { kind: AGENT, name: agent.name },
+    generate: () => provideKey(agent.uuid, snapshot),
+  };
 }
