@@ -5,11 +5,12 @@
  * That is a cluster of its own: where both groups are served, `kubectl get controlplane` means only one of them.
  */
 
+import type { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
-import { startCluster } from "../cluster/mod.ts";
+import { type ClusterOptions, startCluster } from "../cluster/mod.ts";
 import { type Controller, startController } from "../controller/controller.ts";
 import { type Keycloak, startKeycloak } from "../keycloak/keycloak.ts";
 import { registerSecret } from "../secrets.ts";
@@ -27,13 +28,35 @@ import type { OperatorProcess } from "./operator_process.ts";
 import { eventually, type WaitOptions } from "./waiting.ts";
 
 /** A cluster with the CRDs of both flavours, for one test file; call it at its top. */
-export async function potCluster() {
-  const cluster = await startCluster();
+export async function potCluster(options: Pick<ClusterOptions, "admissionPlugins"> = {}) {
+  const cluster = await startCluster(options);
   registerSecret(cluster.adminToken);
   await installCrd(cluster);
   await installCrd(cluster, PotControlPlane);
   return cluster;
 }
+
+/** As much of cert-manager's CRD as matters here. */
+export const certManagerCrd: CustomResourceDefinition = {
+  metadata: { name: "certificates.cert-manager.io" },
+  spec: {
+    group: "cert-manager.io",
+    names: {
+      kind: "Certificate",
+      listKind: "CertificateList",
+      plural: "certificates",
+      singular: "certificate",
+    },
+    scope: "Namespaced",
+    versions: [{
+      name: "v1",
+      served: true,
+      storage: true,
+      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      subresources: { status: {} },
+    }],
+  },
+};
 
 /** The Secret with Keycloak's authority in every scene. */
 export const KEYCLOAK_CA = "keycloak-ca";

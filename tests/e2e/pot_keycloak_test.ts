@@ -15,7 +15,7 @@ import { startController } from "../controller/controller.ts";
 import { loginAt } from "../keycloak/keycloak.ts";
 import { registerSecret } from "../secrets.ts";
 import { conditionOf } from "./harness.ts";
-import { KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
+import { certManagerCrd, KEYCLOAK_CA, potCluster, potScenario, type PotScene } from "./pot_harness.ts";
 import { eventually, pause } from "./waiting.ts";
 
 const cluster = await potCluster();
@@ -156,6 +156,7 @@ potScenario(
   cluster,
   async (pot) => {
     const { controller, keycloak, scene } = pot;
+    const { client, namespace } = scene;
     await controller.makeAuthority("router-site-ca");
     const own = controller.state.secrets[0]?.data["tls.crt"];
     const operator = pot.operate(["--resync-interval=1s"]);
@@ -177,6 +178,25 @@ potScenario(
       { show: (names) => names },
     );
     assertEquals(controller.state.secrets[0]?.data["tls.crt"], own);
+
+    // Neither here nor there is anything written while it waits, also where something else gives reason to try again.
+    const looks = async (count: number) => {
+      const seen = controller.requests.length;
+      await eventually(
+        "it to look again",
+        () => Promise.resolve(controller.requests.slice(seen)),
+        (requests) => requests.filter(({ path }) => path.endsWith("/certificates/ca")).length >= count,
+        { show: (requests) => `${requests.length} requests` },
+      );
+    };
+    await looks(2);
+    const waitsFrom = Date.now();
+    await client.patch(Secret, { namespace, name: KEYCLOAK_CA }, {
+      type: "merge",
+      patch: { data: { ca: btoa(`${keycloak.caPem}\n`) } },
+    });
+    await looks(3);
+    assertEquals(await scene.writes(waitsFrom), []);
 
     const token = await loginAt(keycloak);
     const removed = await fetch(`${controller.url}/api/v3/certificates/ca/router-site-ca`, {
@@ -201,6 +221,25 @@ potScenario(
     const url = await rootUrl((url) => url.startsWith("http://"));
     viewer!.rootUrl = "https://elsewhere.example.com";
     await rootUrl((now) => now === url);
+    // Where Keycloak does not show the client, that is told, and nothing is tried.
+    const hidden = await pot.change({ auth: { viewerClient: "no-such-viewer" } });
+    await pot.until(
+      "the client to be missed",
+      ({ status }) =>
+        status?.conditions?.some(({ observedGeneration, reason, type }) =>
+          type === "Warning" && reason === "ClientNotFound" &&
+          observedGeneration === hidden.metadata.generation
+        ) ?? false,
+    );
+    await pot.untilReady();
+    await looks(1);
+    const hiddenFrom = Date.now();
+    await client.patch(Secret, { namespace, name: KEYCLOAK_CA }, {
+      type: "merge",
+      patch: { data: { ca: btoa(`${keycloak.caPem}\n\n`) } },
+    });
+    await looks(3);
+    assertEquals(await scene.writes(hiddenFrom), []);
     assertEquals(operator.lines.filter((line) => line.includes(token)), []);
   },
 );
@@ -251,28 +290,6 @@ potScenario(
   },
 );
 
-/** As much of cert-manager's CRD as matters here. */
-const certificateCrd: CustomResourceDefinition = {
-  metadata: { name: "certificates.cert-manager.io" },
-  spec: {
-    group: "cert-manager.io",
-    names: {
-      kind: "Certificate",
-      listKind: "CertificateList",
-      plural: "certificates",
-      singular: "certificate",
-    },
-    scope: "Namespaced",
-    versions: [{
-      name: "v1",
-      served: true,
-      storage: true,
-      schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
-      subresources: { status: {} },
-    }],
-  },
-};
-
 // The last one here: from now on the cluster has cert-manager's CRD.
 potScenario(
   "an issuer of cert-manager makes the authorities, and it is told when there is none, and what it waits for",
@@ -296,7 +313,7 @@ potScenario(
     );
     assertEquals(await scene.find(Secret, "router-site-ca"), undefined);
 
-    await client.create(CustomResourceDefinition, certificateCrd);
+    await client.create(CustomResourceDefinition, certManagerCrd);
     assertStringIncludes(await told("CertificatePending"), "kubectl describe certificate");
     const asked = await eventually(
       "both authorities to be asked for",

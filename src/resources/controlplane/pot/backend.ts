@@ -26,7 +26,6 @@ import { trustedIn } from "../../pki.ts";
 import type { ControllerLocation } from "../iofog/backend.ts";
 import type { ControllerAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
-import { certificatePairs } from "./certificates.ts";
 import { controllerCa, controllerServerName } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
 import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
@@ -58,6 +57,11 @@ const bootstrapRestMs = 30_000;
 /** Milliseconds until Keycloak is asked for the viewer's client again, where it did not tell. */
 const viewerRetryMs = 60_000;
 
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
 interface Connection {
   /** What it was made of; never shown. */
   readonly key: string;
@@ -69,7 +73,8 @@ interface Connection {
   /** Fingerprints by name, and what the list said of them then. */
   readonly authorities: Map<string, { readonly listed: string; readonly fingerprint: string }>;
   bootstrap: { readonly answer: NatsBootstrap; readonly askAt: number } | undefined;
-  viewerAskAt: number;
+  /** Why Keycloak did not tell of the viewer's client with this name. */
+  viewer: { readonly name: string; readonly refusal: Refusal; readonly askAt: number } | undefined;
 }
 
 /** See the module. */
@@ -191,10 +196,17 @@ export class PotBackend implements ExternalBackend {
       : { details: {}, facts: {} };
     const viewer = wanted(VIEWER_CLIENT);
     const shown = viewer && await this.#lookAtViewer(connection, viewer, signal);
+    if (shown !== undefined && "kind" in shown) objects.push(shown);
+    const refusal = shown !== undefined && "reason" in shown ? shown : undefined;
     return {
       phase: "observed",
-      objects: [...objects, ...(shown === undefined ? [] : [shown])],
-      facts: { ...known, ...nats.facts },
+      objects,
+      ...(refusal && { unread: [VIEWER_CLIENT] }),
+      facts: {
+        ...known,
+        ...nats.facts,
+        ...(refusal && { [facts.viewerReason]: refusal.reason, [facts.viewerMessage]: refusal.message }),
+      },
       details: nats.details,
       secrets: secretsOf(nats.details),
     };
@@ -258,21 +270,24 @@ export class PotBackend implements ExternalBackend {
     }
   }
 
-  /** Keycloak may not let the operator see it: then it counts as missing, and writing it tells why. */
+  /** Keycloak may not let the operator see it, or not have it: then nothing is tried, and it is asked again later. */
   async #lookAtViewer(
     connection: Connection,
     { name }: ExternalChild,
     signal: AbortSignal,
-  ): Promise<ExternalObject | undefined> {
+  ): Promise<ExternalObject | Refusal> {
     const { clock } = this.#options;
-    if (clock.monotonic() < connection.viewerAskAt) return undefined;
+    const { viewer } = connection;
+    if (viewer?.name === name && clock.monotonic() < viewer.askAt) return viewer.refusal;
     try {
       const rootUrl = await connection.keycloak.rootUrl(name, { abortSignal: signal });
+      connection.viewer = undefined;
       return { kind: VIEWER_CLIENT, name, fields: { rootUrl: rootUrl ?? "" } };
     } catch (error) {
-      if (!(error instanceof KeycloakError) || error.code === "Aborted") throw error;
-      connection.viewerAskAt = clock.monotonic() + viewerRetryMs;
-      return undefined;
+      const refusal = error instanceof KeycloakError ? refusalOf(error) : undefined;
+      if (refusal === undefined) throw error;
+      connection.viewer = { name, refusal, askAt: clock.monotonic() + viewerRetryMs };
+      return refusal;
     }
   }
 
@@ -285,17 +300,11 @@ export class PotBackend implements ExternalBackend {
       case NATS_HUB:
         return await client.setNatsHub(child.fields as unknown as NatsHubAddress, call);
       case AUTHORITY:
-        if (verb === "create") return await client.importCertificateAuthority(child.name, call);
-        throw new ExternalError(
-          `the Controller has another certificate authority ${child.name} than Secret ${child.name}, so agents do not ` +
-            "trust what that one signs: provision agents of the other one anew after you removed it from the Controller " +
-            `(DELETE /api/v3/certificates/ca/${child.name}; it is imported again then), or put it into a Secret that ` +
-            `${authorityField(child.name)} names`,
-          { reason: reasons.AUTHORITY_MISMATCH, retryable: false },
-        );
+        if (verb !== "create") throw new TypeError(`an authority of the Controller is never replaced`);
+        return await client.importCertificateAuthority(child.name, call);
       case VIEWER_CLIENT:
         await keycloak.setRootUrl(child.name, String(child.fields["rootUrl"]), call);
-        connection.viewerAskAt = 0;
+        connection.viewer = undefined;
         return;
       case markerKind:
         return await client.setConfig(child.name, String(child.fields["id"]), call);
@@ -331,7 +340,7 @@ export class PotBackend implements ExternalBackend {
       keycloak,
       authorities: new Map(),
       bootstrap: undefined,
-      viewerAskAt: 0,
+      viewer: undefined,
     };
     this.#connections.set(parent.metadata.uid, connection);
     return connection;
@@ -345,12 +354,6 @@ export class PotBackend implements ExternalBackend {
       throw error;
     }
   }
-}
-
-/** Where the spec has the name of a Secret with this authority. */
-function authorityField(authority: string): string {
-  const pair = Object.values(certificatePairs).find((each) => each.authority === authority);
-  return `spec.certificates.${pair?.field}.name`;
 }
 
 function closeConnection({ client, keycloak }: Connection): void {
@@ -384,7 +387,7 @@ function isAboutLogin(error: ControllerError): boolean {
 }
 
 /** What Keycloak or the Controller has against the operator itself; undefined for all else. */
-function refusalOf(error: unknown): { readonly reason: string; readonly message: string } | undefined {
+function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof ControllerError) || error.code === "Aborted" || error instanceof ExternalError) {
     return undefined;
   }

@@ -23,7 +23,7 @@ import type { ControlPlaneSpec } from "./schema.ts";
 type PotComponent = Parameters<typeof labelsOf>[1];
 
 /** An authority, and the server certificate that it signs. */
-interface CertificatePair {
+export interface CertificatePair {
   readonly component: PotComponent;
   /** Name of the authority's Secret, its common name, and its name in the Controller. */
   readonly authority: string;

@@ -3,13 +3,14 @@
  * router, the NATS hub, the authorities that sign certificates of agents, and the root URL of the viewer's client.
  */
 
-import type { Child, Snapshot } from "../../../operator/definition.ts";
+import type { Child, ExternalChild, Snapshot } from "../../../operator/definition.ts";
 import type { NatsHubAddress } from "../../../controller/pot_client.ts";
 import type { NatsAccount, NatsBootstrap } from "../../../controller/schemas.ts";
 import { secretValues } from "../../child.ts";
 import { trustedIn } from "../../pki.ts";
 import * as component from "../component.ts";
-import { pairsOf } from "./certificates.ts";
+import * as reasons from "../reasons.ts";
+import { type CertificatePair, pairsOf } from "./certificates.ts";
 import { CONTROLLER, controllerScheme } from "./controller.ts";
 import type { Inputs } from "./inputs.ts";
 import { natsAddress } from "./nats.ts";
@@ -38,6 +39,9 @@ export const facts = {
   /** Why the Controller does not tell what NATS needs: a reason, and a sentence. */
   natsReason: "natsReason",
   natsMessage: "natsMessage",
+  /** Why Keycloak does not tell of the viewer's client: a reason, and a sentence. */
+  viewerReason: "viewerReason",
+  viewerMessage: "viewerMessage",
 } as const;
 
 /** The objects; each only once what it says is known. */
@@ -50,16 +54,33 @@ export function externalChildren(inputs: Inputs): Child[] {
   return [
     ...(router === undefined ? [] : [external(DEFAULT_ROUTER, "default-router", { ...router })]),
     ...(hub === undefined ? [] : [external(NATS_HUB, "nats-hub", { ...hub })]),
-    ...authorities.flatMap(({ authority }) => {
-      const fingerprint = fingerprintOf(inputs.snapshot, authority);
-      return fingerprint === undefined ? [] : [external(AUTHORITY, authority, { fingerprint })];
-    }),
+    ...authorities.flatMap((pair) => authorityChild(inputs, pair)),
     ...(viewer === undefined ? [] : [external(VIEWER_CLIENT, auth.viewerClient, { rootUrl: viewer })]),
   ];
 }
 
-function external(kind: string, name: string, fields: Readonly<Record<string, unknown>>): Child {
+function external(kind: string, name: string, fields: Readonly<Record<string, unknown>>): ExternalChild {
   return { type: "external", kind, name, fields, singleton: true };
+}
+
+/** The authority of a Secret; where the Controller has another one of that name, only a person can say which is right. */
+function authorityChild(
+  { snapshot, uid }: Inputs,
+  { authority: name, field }: CertificatePair,
+): readonly Child[] {
+  const fingerprint = fingerprintOf(snapshot, name);
+  if (fingerprint === undefined) return [];
+  const child = external(AUTHORITY, name, { fingerprint });
+  const observed = snapshot.external(uid).objects.find((each) =>
+    each.kind === AUTHORITY && each.name === name
+  );
+  if (observed === undefined || observed.fields["fingerprint"] === fingerprint) return [child];
+  const message =
+    `the Controller has another certificate authority ${name} than Secret ${name}, so agents do not ` +
+    "trust what that one signs: provision agents of the other one anew after you removed it from the Controller " +
+    `(DELETE /api/v3/certificates/ca/${name}; it is imported again then), or put it into a Secret that ` +
+    `spec.certificates.${field}.name names`;
+  return [{ ...child, blocked: { reason: reasons.AUTHORITY_MISMATCH, message } }];
 }
 
 /** SHA-256 of the certificate in the Secret of an authority. */

@@ -36,12 +36,16 @@ export function status(given: StatusContext, images?: Images, site?: SiteImages)
     pending: given.pending.filter((object) => !isViewer(object)),
     failures: given.failures.filter(({ object }) => !isViewer(object)),
   };
-  const viewer = given.failures.filter(({ object }) => isViewer(object)).map((
+  const told = given.snapshot.external(given.parent.metadata.uid).facts;
+  const unread = { reason: told[facts.viewerReason], message: told[facts.viewerMessage] };
+  const viewer = [unread, ...given.failures.filter(({ object }) => isViewer(object))].flatMap((
     { message, reason },
-  ): Warning => ({
-    reason,
-    message: `the root URL of the viewer's client cannot be kept right: ${message}`,
-  }));
+  ): Warning[] =>
+    reason === undefined ? [] : [{
+      reason,
+      message: `the root URL of the viewer's client cannot be kept right: ${message}`,
+    }]
+  );
   return statusOf(context, {
     accepted: assessment.accepted,
     parts: partsOf(context, assessment),
