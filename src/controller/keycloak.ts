@@ -34,7 +34,7 @@ export interface KeycloakClient {
   accessToken(options?: CallOptions): Promise<string>;
   /** Has the next `accessToken` ask for another, unless this has happened since `token` was given out. */
   rejectToken(token: string): void;
-  /** What may be said of `token` where the Controller refuses it: issuer, audience and end, in one sentence. */
+  /** What may be said of `token` where the Controller refuses it: issuer and audience, in one sentence that is the same each time. */
   describeToken(token: string): string;
   /** The root URL of the client `clientId`; undefined where it has none. Throws `ClientNotFound` where there is no such client. */
   rootUrl(clientId: string, options?: CallOptions): Promise<string | undefined>;
@@ -93,10 +93,7 @@ class Realm implements KeycloakClient {
     const claims = claimsOf(token);
     if (claims === undefined) return "it is no JWT";
     const audience = [claims.aud ?? []].flat().join(", ") || "nobody";
-    const end = claims.exp === undefined
-      ? "without end"
-      : `until ${new Date(claims.exp * 1000).toISOString()}`;
-    return `it was issued by ${claims.iss ?? "nobody"} for ${audience} ${end}`;
+    return `it was issued by ${claims.iss ?? "nobody"} for ${audience}`;
   }
 
   async rootUrl(clientId: string, options?: CallOptions): Promise<string | undefined> {

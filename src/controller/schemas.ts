@@ -117,8 +117,6 @@ export const tokenSchema = z.object({
 export const tokenClaimsSchema = z.object({
   iss: z.string().optional(),
   aud: z.union([z.string(), z.array(z.string())]).optional(),
-  /** Seconds since the epoch. */
-  exp: z.number().optional(),
 });
 
 /** Keycloak's `GET /admin/realms/:realm/clients`. */

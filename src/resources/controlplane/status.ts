@@ -149,7 +149,7 @@ export function waitingParts(waiting: readonly Waiting[]): readonly Part[] {
         message: "every address that is needed is known",
       };
     }
-    const message = awaited.map((each) => each.message).join("; ");
+    const message = [...new Set(awaited.map((each) => each.message))].join("; ");
     return { type, status: "False", reason: first.reason, message };
   });
 }

@@ -263,10 +263,8 @@ export class PotBackend implements ExternalBackend {
       return { details: { natsBootstrap: connection.bootstrap.answer, natsAccounts, ...health }, facts: {} };
     } catch (error) {
       if (!(error instanceof ControllerError) || isAboutLogin(error)) throw error;
-      return {
-        details: { ...health },
-        facts: { [facts.natsReason]: reasonOf(error), [facts.natsMessage]: error.message },
-      };
+      const { message, reason } = refusalOf(error) ?? { message: error.message, reason: reasonOf(error) };
+      return { details: { ...health }, facts: { [facts.natsReason]: reason, [facts.natsMessage]: message } };
     }
   }
 
@@ -404,10 +402,10 @@ function refusalOf(error: unknown): Refusal | undefined {
     };
   }
   if (!isForbidden(error)) return undefined;
+  const said = error.message.replace(/\.$/, "");
   return {
     reason: reasons.ACCESS_DENIED,
-    message:
-      `${error.message}. Give the service account of client spec.auth.controllerClient the role that the ` +
+    message: `${said}. Give the service account of client spec.auth.controllerClient the role that the ` +
       "Controller wants",
   };
 }
