@@ -100,9 +100,9 @@ Deno.test("the README names every environment variable that the program reads", 
 });
 
 Deno.test("the README's metrics are the program's, with their labels", async () => {
-  const metrics = createMetrics({ version: "1.0.0", clock: { now: () => 0 } });
+  const metrics = createMetrics({ version: "1.0.0", clock: { now: () => 0, monotonic: () => 0 } });
   metrics.reconciled("controlplane", "success", 1);
-  metrics.activeWorkers("controlplane", 1);
+  metrics.reconciling("controlplane");
   metrics.queueDepth("controlplane", 1);
   metrics.queued("controlplane", 1);
   metrics.apiRequest({ method: "GET", host: "host", code: 200 });

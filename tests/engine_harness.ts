@@ -197,7 +197,7 @@ function recordingMetrics(counts: string[]): Metrics {
     text: () => Promise.resolve(""),
     contentType: "",
     reconciled: (_, result) => counts.push(`pass ${result}`),
-    activeWorkers: () => {},
+    reconciling: () => {},
     queueDepth: () => {},
     queued: () => {},
     fullPass: () => {},

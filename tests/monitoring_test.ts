@@ -4,7 +4,7 @@
  * A real Prometheus is used where one is on the PATH (Debian's package `prometheus` has it and promtool).
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/yaml";
 import { startProcess } from "./cluster/mod.ts";
 import { scenario } from "./e2e/harness.ts";
@@ -75,6 +75,7 @@ scenario(
       await scene.create();
       await scene.untilReady();
       const { text } = await operator.read("/metrics");
+      assertMatch(text, /^controller_runtime_active_workers\{controller="controlplane"\} 0$/m);
       const exposed = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
       const queries = [...await queriesOfDashboard(), ...await queriesOfAlerts()];
       for (const query of queries) {
@@ -82,6 +83,8 @@ scenario(
       }
       for (const [, name] of text.matchAll(/^# TYPE (\w+) /gm)) {
         assert(new RegExp(`^# HELP ${name} \\S`, "m").test(text), `${name} has no help`);
+        const isSet = new RegExp(`^${name}(_count)?(\\{.*\\})? `, "m").test(text);
+        assert(isSet || ONLY_IN_TROUBLE.some((pattern) => pattern.test(name ?? "")), `${name} is never set`);
       }
       if (!isInstalled("prometheus")) return;
 

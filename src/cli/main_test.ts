@@ -2,10 +2,12 @@ import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } 
 import { parseAll } from "@std/yaml";
 import { allCrds } from "../resources/all_crds.ts";
 import { MemoryApi } from "../../tests/memory_transport.ts";
+import { VirtualClock } from "../../tests/virtual_clock.ts";
 import { systemClock } from "../clock.ts";
 import { Pod } from "../kubernetes/generated/core_v1.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 import { ApiError } from "../kubernetes/errors.ts";
+import { intercept } from "../kubernetes/intercept.ts";
 import { answering } from "../kubernetes/testing.ts";
 import type { Transport } from "../kubernetes/transport.ts";
 import { ControlPlane, controlPlaneDefinition } from "../resources/controlplane/iofog/definition.ts";
@@ -15,8 +17,10 @@ import { kubeconfig, program, token, type World } from "./testing.ts";
 const commands = ["run", "once", "diff", "status"];
 const quiet = ["--metrics-addr=0", "--health-addr=0"];
 
+const emptyKinds = [ControlPlane, Pod, Lease, ...controlPlaneDefinition().childResources];
+
 function emptyApi(): MemoryApi {
-  return new MemoryApi(systemClock, [ControlPlane, Pod, Lease, ...controlPlaneDefinition().childResources]);
+  return new MemoryApi(systemClock, emptyKinds);
 }
 
 /** A server that refuses everything. */
@@ -178,6 +182,64 @@ Deno.test("run until it is stopped ends with 0, whatever flags of the Go operato
   assertEquals(lines.at(-1), "stopped");
   assertEquals(api.get(Lease, "44586fd0.iofog.org")?.spec?.holderIdentity, "");
   assertFalse(stderr.includes(token));
+});
+
+Deno.test("/readyz is false after three intervals without a pass, and /healthz only when the loop is stuck", async () => {
+  const clock = new VirtualClock();
+  const stop = new AbortController();
+  const api = new MemoryApi(clock, emptyKinds);
+  let how: "right" | "away" | "stuck" = "right";
+  let goOn = () => {};
+  const broken = intercept(api, async ({ options: { path } }, proceed) => {
+    if (how === "away") throw new ApiError("nobody answers", { status: 0, reason: "Unreachable" });
+    if (how === "stuck" && path === "/openapi/v3") await new Promise<void>((resolve) => goOn = resolve);
+    return await proceed();
+  });
+  const health = Promise.withResolvers<string>();
+  const ended = program(["run", "--metrics-addr=0", "--health-addr=127.0.0.1:0", "--log-format=json"], {
+    api: broken,
+    clock,
+    stopping: stop.signal,
+    onError: (text) => {
+      // What is loaded before that takes no time of the clock.
+      if (text.includes("acquired lease")) health.resolve(/"health":"([^"]+)"/.exec(text)?.[1] ?? "");
+    },
+  });
+  const url = await health.promise;
+  const probes = async () => {
+    const answers = await Promise.all(["healthz", "readyz"].map((path) => fetch(`${url}/${path}`)));
+    const texts = await Promise.all(answers.map((answer) => answer.text()));
+    return answers.map(({ status }, index) => `${status} ${texts[index]?.trim()}`);
+  };
+  await clock.advance(1_000);
+  assertEquals(await probes(), ["200 ok", "200 ok"]);
+
+  how = "away";
+  api.closeWatches();
+  await clock.advance(85_000);
+  assertEquals(await probes(), ["200 ok", "200 ok"]);
+  await clock.advance(3_600_000);
+  const [alive, unready] = await probes();
+  assertEquals(alive, "200 ok");
+  assertMatch(unready ?? "", /^503 .*nobody answers/);
+
+  how = "right";
+  await clock.advance(60_000);
+  assertEquals(await probes(), ["200 ok", "200 ok"]);
+
+  how = "stuck";
+  await clock.advance(125_000);
+  const [stillAlive, silent] = await probes();
+  assertEquals(stillAlive, "200 ok");
+  assertMatch(silent ?? "", /^503 .*\[-\] reconcile: no pass for \d+ s/s);
+  await clock.advance(600_000);
+  assertMatch((await probes())[0] ?? "", /^503 \[-\] loop: the kubernetes lane has not gone on for \d+ s$/);
+
+  how = "right";
+  goOn();
+  stop.abort();
+  await clock.advance(20_000);
+  assertEquals((await ended).code, 0);
 });
 
 Deno.test("a command that is interrupted ends with 130 and says nothing", async () => {

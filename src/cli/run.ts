@@ -28,7 +28,7 @@ export async function run(options: AssembleOptions): Promise<number> {
   const health = startHealthServer({
     metricsAddress: flags["metrics-addr"],
     healthAddress: flags["health-addr"],
-    live: [],
+    live: [{ name: "loop", failure: () => operator?.engine.heartbeat.stuck() }],
     ready: [
       {
         name: "kubernetes",

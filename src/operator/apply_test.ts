@@ -56,6 +56,14 @@ Deno.test("F55 applyWrite() creates with resourceVersion 1 and no uid, so that i
   }]);
 });
 
+Deno.test("applyWrite() hands over by a JSON patch under the name that corrections have, whose fields are given up", async () => {
+  const operations = [{ op: "test", path: "/metadata/uid", value: "u" }] as const;
+  const { sent } = await carryOut({ ...target, verb: "adopt", operations });
+  assertEquals(sent, [
+    { method: "PATCH", type: "json-patch", query: "fieldManager=widgets-correction", body: operations },
+  ]);
+});
+
 Deno.test("F21 applyWrite() updates with uid and resourceVersion of what the plan saw", async () => {
   const { sent } = await carryOut(update);
   assertEquals(sent, [{

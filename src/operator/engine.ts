@@ -15,6 +15,7 @@ import type { ExternalWrite, KindState, Parent } from "./definition.ts";
 import { ExternalLane } from "./external_lane.ts";
 import { Failures } from "./failures.ts";
 import { Halt } from "./halt.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { KubernetesLane } from "./kubernetes_lane.ts";
 import {
   childRelistMs,
@@ -46,6 +47,7 @@ export interface EngineObserver {
 export class Engine {
   readonly store: Store;
   readonly failures: Failures;
+  readonly heartbeat: Heartbeat;
   readonly #options: EngineOptions;
   readonly #observers = new Set<EngineObserver>();
   readonly #context: LaneContext;
@@ -59,7 +61,8 @@ export class Engine {
     const definitions = managed.map(({ definition }) => definition);
     this.#options = options;
     this.failures = new Failures(clock);
-    const { failures } = this;
+    this.heartbeat = new Heartbeat(clock, resyncMs);
+    const { failures, heartbeat } = this;
     this.store = new Store({
       client,
       namespace: options.namespace,
@@ -85,6 +88,7 @@ export class Engine {
       options,
       store,
       failures,
+      heartbeat,
       planner: new Planner({ ...options, definitions, store, failures, progress }),
       progress,
       halt: new Halt(clock, resyncMs),

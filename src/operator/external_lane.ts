@@ -126,6 +126,7 @@ export class ExternalLane {
       for (const secret of Object.values(child.secrets ?? {})) this.#context.options.redactor.learn(secret);
     }
     const state = await backend.observe(parent, children, this.#context.store.snapshot(), signal);
+    this.#context.heartbeat.beat("external");
     for (const secret of state.secrets ?? []) this.#context.options.redactor.learn(secret);
     const { name, uid } = parent.metadata;
     const present = this.#context.store.snapshot().get(definition.resource, name)?.metadata?.uid === uid;
@@ -261,6 +262,7 @@ export class ExternalLane {
     const reset = this.#resetOf(planned, external);
     for (const write of external) {
       if (!mayWriteFor(this.#context, parent) || this.#context.halt.active || signal.aborted) break;
+      this.#context.heartbeat.beat("external");
       const target = describeTarget(write);
       const kind = write.child.kind;
       const drift = this.#context.progress.isDrift(write, planned);

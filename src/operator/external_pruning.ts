@@ -165,6 +165,7 @@ export class ExternalPruning {
     const removed: InventoryEntry[] = [];
     for (const write of deletions) {
       if (!mayWrite() || this.#context.halt.active || signal.aborted) break;
+      this.#context.heartbeat.beat("external");
       const target = describeTarget(write);
       const entry = indexed(inventory).get(keyOfExternal(write.child));
       try {

@@ -61,18 +61,21 @@ export class KubernetesLane {
     const { clock, metrics } = this.#context.options;
     const results = await all(planned.map(async ({ definition, each }) => {
       const startedAt = clock.monotonic();
+      const controller = definition.resource.kind.toLowerCase();
       const converge = () => this.#convergeParent(definition, each, signal);
-      // Thousands that are as they should be would hide the others.
-      const result = each.waves.length === 0
-        ? await converge()
-        : await inSpan("reconcile", attributesOf(each), converge);
-      const seconds = (clock.monotonic() - startedAt) / 1000;
-      metrics.reconciled(
-        definition.resource.kind.toLowerCase(),
-        result.failed ? "error" : "success",
-        seconds,
-      );
-      return result;
+      let failed = true;
+      metrics.reconciling(controller);
+      try {
+        // Thousands that are as they should be would hide the others.
+        const result = each.waves.length === 0
+          ? await converge()
+          : await inSpan("reconcile", attributesOf(each), converge);
+        failed = result.failed;
+        return result;
+      } finally {
+        const seconds = (clock.monotonic() - startedAt) / 1000;
+        metrics.reconciled(controller, failed ? "error" : "success", seconds);
+      }
     }));
     return {
       writes: results.reduce((sum, { writes }) => sum + writes, 0),
@@ -137,7 +140,9 @@ export class KubernetesLane {
   async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
     const carryOut = async (write: KubernetesWrite): Promise<Carried> => {
       const drift = this.#context.progress.isDrift(write, planned);
-      return { write, drift, outcome: await this.#carryOut(write, planned, drift, signal) };
+      const outcome = await this.#carryOut(write, planned, drift, signal);
+      this.#context.heartbeat.beat("kubernetes");
+      return { write, drift, outcome };
     };
     const carried: Carried[] = [];
     try {

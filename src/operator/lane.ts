@@ -13,6 +13,7 @@ import type { EventRecorder } from "./events.ts";
 import type { ExternalBackend } from "./external.ts";
 import type { Failures } from "./failures.ts";
 import type { Halt } from "./halt.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 import { type Identity, isPaused } from "./ownership.ts";
 import type { Planner } from "./planner.ts";
 import type { Progress } from "./progress.ts";
@@ -60,6 +61,7 @@ export interface LaneContext {
   readonly store: Store;
   readonly planner: Planner;
   readonly failures: Failures;
+  readonly heartbeat: Heartbeat;
   readonly progress: Progress;
   readonly halt: Halt;
   readonly reporter: Reporter;

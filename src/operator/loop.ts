@@ -108,6 +108,7 @@ async function kubernetesLane(
   let resyncAt = 0;
   const round: string[] = [];
   while (!signal.aborted) {
+    engine.heartbeat.beat("kubernetes");
     const blocked = !engine.store.ready || !leases.every((lease) => lease.held);
     const untilResync = Math.max(0, resyncAt - clock.monotonic());
     const retryMs = engine.failures.nextRetryMs() ?? resyncMs;
@@ -155,6 +156,7 @@ async function externalLane(
   const { engine, leases, clock, log, resyncMs } = options;
   let waitMs = externalWaitMs;
   while (!signal.aborted) {
+    engine.heartbeat.beat("external");
     await hints.wait(clock, waitMs, signal);
     hints.take();
     if (signal.aborted) return;

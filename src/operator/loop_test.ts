@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError } from "../kubernetes/errors.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
@@ -229,6 +229,58 @@ Deno.test("F24 runLoop() keeps the children right while the external system hang
     backend.before = () => {};
     await clock.advance(31_000);
     assert(backend.objects.has("Thing t"));
+  });
+});
+
+Deno.test("F15 F16 runLoop() is stuck when a lane waits for what never comes, and not when a server is slow or away", async () => {
+  const backend = new FakeBackend();
+  let goOn = () => {};
+  let answer: "right" | "late" | "never" = "right";
+  const { clock, editWidget, engine, makeWidget, running } = operator({
+    desired: ({ parent }) => [
+      configMap("a", { ...parent.spec as Record<string, string> }),
+      external("Thing", "t"),
+    ],
+    backend,
+    hook: async ({ verb }, proceed) => {
+      if (verb !== "apply" || answer === "right") return await proceed();
+      await (answer === "late" ? clock.sleep(30_000) : new Promise<void>((resolve) => goOn = resolve));
+      throw new ApiError("no answer within 30000 ms", { status: 0, reason: "DeadlineExceeded" });
+    },
+  });
+  makeWidget({}, { round: "1" });
+  assertEquals(engine.heartbeat.stuck(), undefined);
+  await running(async () => {
+    await clock.advance(700_000);
+    assertEquals(engine.heartbeat.stuck(), undefined, "at rest");
+    answer = "late";
+    backend.before = () => clock.sleep(30_000);
+    editWidget({ round: "2" });
+    await clock.advance(700_000);
+    assertEquals(engine.heartbeat.stuck(), undefined, "slow");
+    backend.reachable = false;
+    await clock.advance(700_000);
+    assertEquals(engine.heartbeat.stuck(), undefined, "away");
+    answer = "right";
+    backend.before = () => {};
+    await clock.advance(120_000);
+
+    backend.before = () => new Promise<void>((resolve) => goOn = resolve);
+    await clock.advance(3_600_000);
+    assertEquals(engine.heartbeat.stuck(), undefined);
+    await clock.advance(60_000);
+    assertMatch(engine.heartbeat.stuck() ?? "", /^the external lane has not gone on for 36\d\d s$/);
+    backend.before = () => {};
+    goOn();
+    await clock.advance(1_000);
+    assertEquals(engine.heartbeat.stuck(), undefined);
+
+    answer = "never";
+    editWidget({ round: "3" });
+    await clock.advance(700_000);
+    assertMatch(engine.heartbeat.stuck() ?? "", /^the kubernetes lane has not gone on for/);
+    answer = "right";
+    goOn();
   });
 });
 

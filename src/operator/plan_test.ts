@@ -1,4 +1,4 @@
-import { assertEquals, assertFalse } from "@std/assert";
+import { assert, assertEquals, assertFalse } from "@std/assert";
 import fc from "fast-check";
 import { Deployment } from "../kubernetes/generated/apps_v1.ts";
 import {
@@ -299,6 +299,11 @@ Deno.test("plan() takes over what a predecessor made, and leaves its pod templat
   const live = predecessors();
   const first = only(planFor([newImage("new")], [[Deployment, live]]));
   assertEquals(first.paths, ["metadata.managedFields", "metadata.annotations"]);
+  const tests = first.verb === "adopt" ? first.operations.filter(({ op }) => op === "test") : [];
+  assertEquals(tests, [
+    { op: "test", path: "/metadata/uid", value: "d-uid" },
+    { op: "test", path: "/metadata/resourceVersion", value: "5" },
+  ]);
   const taken = after(live, first);
   const managers = taken.metadata?.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`);
   assertEquals(managers, ["kcm Update", "widgets Apply"]);
@@ -424,8 +429,10 @@ Deno.test("plan() deletes what is retired, be it a predecessor's, and nothing of
     metadata: KubeObject["metadata"],
     children: readonly Child[] = [],
     resource = ConfigMap,
+    state: KindState = { phase: "synced" },
   ) => {
-    const snapshot = snapshotOf([[Widget, w], [Widget, widget({ name: "rival" })], [resource, { metadata }]]);
+    const all = [[Widget, w], [Widget, widget({ name: "rival" })], [resource, { metadata }]] as const;
+    const snapshot = snapshotOf(all, { kinds: [[resource, state]] });
     const desired = { children, problems: [], retired: retired.map((each) => ({ ...each, resource })) };
     const planned = plan(planInput(definitionOf(() => desired, { singleton: false }), snapshot))[0]!;
     const [last] = planned.waves.flat().filter((write) => write.verb === "delete");
@@ -434,6 +441,11 @@ Deno.test("plan() deletes what is retired, be it a predecessor's, and nothing of
   };
   assertEquals(planned(predecessors("w-uid")), ["delete ConfigMap a"]);
   assertEquals(planned(predecessors("w-uid"), [configMap("b")]), ["apply ConfigMap b", "delete ConfigMap a"]);
+  const unlisted: readonly KindState[] = [
+    ...[{ phase: "pending" }, { phase: "absent" }] as const,
+    { phase: "failed", message: "", denied: false },
+  ];
+  for (const state of unlisted) assertEquals(planned(predecessors("w-uid"), [], ConfigMap, state), []);
   assertEquals(planned(predecessors("rival-uid")), []);
   assertEquals(planned({ name: "a", namespace: "ns" }), []);
   assertEquals(planned({ ...predecessors("w-uid"), deletionTimestamp: "2025-01-01T00:00:00Z" }), []);
@@ -607,6 +619,22 @@ Deno.test("plan() sets a fresh revision with a change of data, and keeps the rev
   assertEquals(freshOf({ metadata: { ...metadata, ownerReferences: [] }, data: { a: "1" } }), [false, "r1"]);
   assertEquals(only(planFor([child])).verb, "apply");
   assertEquals("freshRevision" in only(planFor([child])), false);
+});
+
+Deno.test("plan() takes no difference in a Secret for settled, whatever its annotation says", () => {
+  const metadata = ownedBy(w, { name: "s" });
+  const settledBy = (resource: Resource) => {
+    const child = applied(resource, "s", { data: { key: "MQ==" } } as KubeObject);
+    const live = { apiVersion: "v1", kind: resource.kind, metadata, data: { key: "Mg==" } };
+    const answers = () => new Map([[`${resource.kind} s`, "5"]]);
+    const recording = objectOf(only(planFor([child], [[resource, live]], { answers })))?.metadata
+      ?.annotations;
+    assert(recording?.["example.org/settled"] !== undefined);
+    const recorded = { ...live, metadata: { ...metadata, annotations: recording } };
+    return describe(planFor([child], [[resource, recorded]]));
+  };
+  assertEquals(settledBy(ConfigMap), []);
+  assertEquals(settledBy(Secret), ["apply Secret s"]);
 });
 
 Deno.test("plan() gives up what it applied and desires no more", () => {

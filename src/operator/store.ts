@@ -113,7 +113,7 @@ export class Store {
     return [...this.#kinds.values()].map((kind) => kind.stored.resource);
   }
 
-  /** Milliseconds for which a kind that was listed before could not be; Infinity where it never was. */
+  /** Milliseconds for which a kind could not be listed; Infinity where the server never said anything else. */
   failingMs(resource: Resource): number {
     const kind = this.#kinds.get(keyOf(resource));
     if (kind?.state.phase !== "failed") return 0;
@@ -228,7 +228,7 @@ export class Store {
         if (signal.aborted) return;
         this.#failed(kind, error);
         const { state } = kind;
-        const denied = state.phase === "failed" && state.denied;
+        const denied = isDenied(state);
         const away = isOutOfReach(kind) ? this.#away : undefined;
         if (away !== undefined && away.scout !== kind) {
           // One request is enough to notice that the server is back; then all of them are tried at once.
@@ -428,7 +428,7 @@ export class Store {
     });
     const isLost = (other: Kind) =>
       isOutOfReach(other) || other.state.phase === "absent" ||
-      (other.state.phase === "failed" && other.state.denied);
+      isDenied(other.state);
     if (isOutOfReach(kind) && [...this.#kinds.values()].every(isLost)) {
       this.#away ??= { scout: kind, back: new AbortController() };
     }
@@ -437,9 +437,10 @@ export class Store {
   #setState(kind: Kind, state: KindState): void {
     const before = kind.state;
     kind.state = state;
-    if (before.phase === "synced" && state.phase === "failed") {
+    if (state.phase !== "failed") kind.failedAt = undefined;
+    else if (isAnswer(before) && !(isDenied(before) && state.denied)) {
       kind.failedAt = this.#options.clock.monotonic();
-    } else if (state.phase !== "failed") kind.failedAt = undefined;
+    }
     const isLast = this.#untried.delete(kind) && this.#untried.size === 0;
     if (before.phase !== state.phase || isLast) {
       this.#options.observer.kindChanged(kind.stored.resource, state);
@@ -450,7 +451,7 @@ export class Store {
 interface Kind {
   readonly stored: StoredKind;
   state: KindState;
-  /** When a list failed first, after one that did not. */
+  /** When a list failed first, after one that did not, or that was refused for a lasting reason. */
   failedAt?: number | undefined;
   readonly objects: Map<string, KubeObject>;
   /** Names by uid. */
@@ -467,6 +468,15 @@ interface Kind {
   /** Where only metadata are listed: the names of what is read in full, and of what has been so. */
   contentOf: ReadonlySet<string>;
   readonly complete: Set<string>;
+}
+
+/** Whether the server has said how it is about a kind. */
+function isAnswer(state: KindState): boolean {
+  return state.phase === "synced" || state.phase === "absent" || isDenied(state);
+}
+
+function isDenied(state: KindState): boolean {
+  return state.phase === "failed" && state.denied;
 }
 
 /** Whether it could not be listed for no reason of its own. */

@@ -185,6 +185,22 @@ Deno.test("Store follows changes, and goes on from the last event when the serve
   });
 });
 
+Deno.test("Store goes on from the last bookmark, so that no history of others is asked for again", async () => {
+  const asked: (string | null | undefined)[] = [];
+  const { clock, following } = stored(async ({ options, plural, verb }, proceed) => {
+    if (verb !== "watch" || plural !== "configmaps") return await proceed();
+    asked.push(options.querystring?.get("resourceVersion"));
+    if (asked.length > 1) return await proceed();
+    const bookmark = { type: "BOOKMARK", object: { metadata: { resourceVersion: "4711" } } };
+    await clock.sleep(5_000);
+    return ReadableStream.from([new TextEncoder().encode(`${JSON.stringify(bookmark)}\n`)]);
+  });
+  await following(async () => {
+    await clock.advance(6_000);
+    assertEquals(asked.slice(1), ["4711"]);
+  });
+});
+
 Deno.test("F07 Store lists anew when the history is gone", async () => {
   const { api, clock, following, known, make, news } = stored();
   await following(async () => {
@@ -434,15 +450,17 @@ Deno.test("Store: an event from before our own write does not undo it", async ()
 });
 
 Deno.test("Store: the news that an earlier incarnation is gone does not touch the present one", async () => {
-  const { api, following, known, make, store } = stored();
+  const { api, following, known, make, news, store } = stored();
   await following(async () => {
     make("a");
     await settle();
+    news();
     api.remove(ConfigMap, "a");
     // Our own creation is answered before the watch tells of the deletion.
     store.observe(ConfigMap, make("a", "2"));
     await settle();
     assertEquals(known(), ["a=2"]);
+    assertEquals(news().filter((line) => line.includes("gone")), []);
   });
 });
 
@@ -636,4 +654,22 @@ Deno.test("Store.failingMs() counts from the first list that failed after one th
   await clock.advance(5_000);
   await store.listAll();
   assertEquals(store.failingMs(ConfigMap), 5_000);
+});
+
+Deno.test("Store.failingMs() counts from the last answer of the server also where that was no list", async () => {
+  let status: 403 | 404 | 503 = 403;
+  const { clock, store } = stored(({ options, verb }, proceed) => {
+    if (verb === "list") throw refusal(options, status, "Played");
+    return proceed();
+  });
+  const after = async (next: typeof status) => {
+    status = next;
+    await store.listAll();
+    await clock.advance(5_000);
+    return store.failingMs(ConfigMap);
+  };
+  assertEquals(await after(403), Infinity);
+  assertEquals(await after(403), Infinity);
+  assertEquals([await after(503), await after(503)], [5_000, 10_000]);
+  assertEquals([await after(404), await after(503), await after(503)], [0, 5_000, 10_000]);
 });

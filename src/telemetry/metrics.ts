@@ -21,10 +21,10 @@ export type WriteVerb = "create" | "apply" | "update" | "patch" | "delete";
 export type WriteReason = "missing" | "drift" | "change" | "unwanted" | "takeover" | "status" | "inventory";
 
 /** How a write ended. */
-export type WriteResult = "ok" | "conflict" | "rejected" | "forbidden" | "unreachable" | "error";
+export type WriteResult = "ok" | "conflict" | "rejected" | "forbidden" | "error";
 
-/** Why a watch was opened again: history gone (410), silence, closed by the server, or an error. */
-export type WatchRestartReason = "gone" | "silent" | "closed" | "error";
+/** Why a watch was opened again: history gone (410), closed by the server or silent for too long, or an error. */
+export type WatchRestartReason = "gone" | "closed" | "error";
 
 /** A custom resource. */
 export interface ObjectName {
@@ -38,10 +38,10 @@ export interface Metrics {
   /** The exposition, in the format that `contentType` names. */
   text(): Promise<string>;
   readonly contentType: string;
+  /** One pass of a controller begins. */
+  reconciling(controller: string): void;
   /** One pass of a controller ended. */
   reconciled(controller: string, result: ReconcileResult, seconds: number): void;
-  /** Passes under way. */
-  activeWorkers(controller: string, count: number): void;
   /** Custom resources that wait for a pass. */
   queueDepth(name: string, depth: number): void;
   /** Custom resources were found to need a pass. */
@@ -87,7 +87,7 @@ export interface Metrics {
 /** What the metrics are about. */
 export interface MetricsOptions {
   readonly version: string;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "monotonic" | "now">;
   /** Resident memory in bytes. @default Deno.memoryUsage().rss */
   readonly residentBytes?: () => number;
 }
@@ -131,13 +131,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
   );
   const depth = gauge("workqueue_depth", "Current depth of workqueue", ["name"]);
   const adds = counter("workqueue_adds_total", "Total number of adds handled by workqueue", ["name"]);
-  let lastFullPass = options.clock.now();
+  let lastFullPass = options.clock.monotonic();
   new prometheus.Gauge({
     name: "iofog_operator_full_pass_age_seconds",
     help: "Seconds since every custom resource was last looked at, or since the process started",
     registers,
     collect() {
-      this.set((options.clock.now() - lastFullPass) / 1000);
+      this.set((options.clock.monotonic() - lastFullPass) / 1000);
     },
   });
   const apiRequests = counter(
@@ -241,17 +241,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
+    reconciling: (name) => workers.inc({ controller: controllerOf(name) }),
     reconciled(name, result, seconds) {
       const controller = controllerOf(name);
+      workers.dec({ controller });
       reconciles.inc({ controller, result });
       if (result === "error") reconcileErrors.inc({ controller });
       reconcileSeconds.observe({ controller }, seconds);
     },
-    activeWorkers: (name, count) => workers.set({ controller: controllerOf(name) }, count),
     queueDepth: (name, value) => depth.set({ name: nameLabel(name) }, value),
     queued: (name, count) => adds.inc({ name: nameLabel(name) }, count),
     fullPass() {
-      lastFullPass = options.clock.now();
+      lastFullPass = options.clock.monotonic();
     },
     apiRequest: ({ method, host, code }) =>
       apiRequests.inc({ code: codeLabel(code), method: methodLabel(method), host: hostLabel(host) }),

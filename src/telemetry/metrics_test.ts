@@ -4,7 +4,7 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 function testMetrics(): Metrics {
   return createMetrics({
     version: "1.2.3",
-    clock: { now: () => 1_700_000_000_000 },
+    clock: { now: () => 1_700_000_000_000, monotonic: () => 0 },
     residentBytes: () => 4096,
   });
 }
@@ -26,9 +26,9 @@ Deno.test("createMetrics() starts with what it knows of the process", async () =
 
 Deno.test("createMetrics() shows each thing that happened once", async () => {
   const metrics = testMetrics();
+  for (let begun = 0; begun < 3; begun++) metrics.reconciling("controlplane");
   metrics.reconciled("controlplane", "success", 0.5);
   metrics.reconciled("controlplane", "error", 1.5);
-  metrics.activeWorkers("controlplane", 1);
   metrics.queueDepth("controlplane", 2);
   metrics.queued("controlplane", 3);
   metrics.fullPass();
@@ -89,6 +89,7 @@ Deno.test("createMetrics() shows each thing that happened once", async () => {
 Deno.test("createMetrics() puts no free text into a label", async () => {
   const metrics = testMetrics();
   const text = "Password hunter2!\n";
+  metrics.reconciling(text);
   metrics.reconciled(text, "success", 1);
   metrics.queueDepth(text, 1);
   metrics.apiRequest({ method: text, host: `user:${text}@host`, code: 1.5 });
@@ -122,14 +123,17 @@ Deno.test("createMetrics() keeps two operators in one process apart", async () =
 });
 
 Deno.test("createMetrics() measures real memory by default", async () => {
-  const metrics = createMetrics({ version: "dev", clock: { now: () => 0 } });
+  const metrics = createMetrics({ version: "dev", clock: { now: () => 0, monotonic: () => 0 } });
   const line = (await samples(metrics)).find((sample) => sample.startsWith("process_resident_memory_bytes"));
   assert(Number(line?.split(" ")[1]) > 1_000_000, line);
 });
 
 Deno.test("createMetrics() tells how long ago every custom resource was looked at", async () => {
   let now = 1_000_000;
-  const metrics = createMetrics({ version: "dev", clock: { now: () => now } });
+  // Somebody sets the wall clock all the time.
+  let wall = 0;
+  const clock = { now: () => wall += 86_400_000, monotonic: () => now };
+  const metrics = createMetrics({ version: "dev", clock });
   const age = async () =>
     (await samples(metrics)).find((sample) => sample.startsWith("iofog_operator_full_pass_age"))?.split(
       " ",
