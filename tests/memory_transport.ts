@@ -10,6 +10,7 @@
 import type { Clock } from "../src/clock.ts";
 import { statusError } from "../src/kubernetes/api_status.ts";
 import type { JsonPatchOperation } from "../src/kubernetes/client.ts";
+import { Secret } from "../src/kubernetes/generated/core_v1.ts";
 import type { ApiError } from "../src/kubernetes/errors.ts";
 import { describeRequest, type RequestDescription } from "../src/kubernetes/request_description.ts";
 import { apiVersionOf, type KubeObject, type ObjectMeta, type Resource } from "../src/kubernetes/resource.ts";
@@ -248,6 +249,8 @@ export class MemoryApi implements Transport {
     return this.#store(resource, {
       apiVersion: apiVersionOf(resource),
       kind: resource.kind,
+      // Every Secret has one.
+      ...(resource.kind === Secret.kind ? { type: "Opaque" } : {}),
       ...rest,
       metadata: {
         creationTimestamp: new Date(this.#clock.now()).toISOString(),

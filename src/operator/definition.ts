@@ -17,9 +17,16 @@ export type KindState =
   | { readonly phase: "absent" }
   /**
    * Listing failed; what is known may be old. `denied` when the operator's Role does not allow it, `server` when it
-   * is no matter of this kind: the server is out of reach, or does not accept the credentials.
+   * is no matter of this kind: the server is out of reach, or does not accept the credentials; `unlisted` when nothing
+   * is known at all, since it could never be listed.
    */
-  | { readonly phase: "failed"; readonly message: string; readonly denied: boolean; readonly server?: true };
+  | {
+    readonly phase: "failed";
+    readonly message: string;
+    readonly denied: boolean;
+    readonly server?: true;
+    readonly unlisted?: true;
+  };
 
 /** What is. It follows the store: what is read without a pause in between is consistent within a kind. */
 export interface Snapshot {

@@ -477,6 +477,37 @@ Deno.test("Engine writes nothing while the fence is closed", async () => {
   assertEquals([sentSince(api), backend.asked], [[], ["look"]]);
 });
 
+Deno.test("F05 Engine does not make again what the garbage collector took before the parent's end was heard", async () => {
+  const never = new AbortController().signal;
+  const { api, editWidget, engine, logged, makeWidget, pass } = harness({ desired: () => [configMap("a")] });
+  const heardOnlyOfTheChild = async () => {
+    const before = api.writes.length;
+    engine.store.forget(ConfigMap, "a");
+    await engine.convergeKubernetes(never);
+    return sentSince(api, before);
+  };
+  makeWidget();
+  await pass();
+  await pass();
+  // Somebody deleted the child alone.
+  api.remove(ConfigMap, "a");
+  assertEquals(await heardOnlyOfTheChild(), ["apply configmaps a"]);
+  await pass();
+  // The parent is being deleted, and its children go first.
+  const deletion = { deletionTimestamp: "2025-01-01T00:00:00Z", finalizers: ["foregroundDeletion"] };
+  api.edit(Widget, "w", ({ metadata }) => Object.assign(metadata ?? {}, deletion));
+  api.remove(ConfigMap, "a");
+  assertEquals(await heardOnlyOfTheChild(), []);
+  // It is gone.
+  api.remove(Widget, "w");
+  assertEquals(await heardOnlyOfTheChild(), []);
+  // Another one of its name is none of its.
+  makeWidget({ uid: "other-uid" } as Partial<Parent["metadata"]>);
+  editWidget({});
+  logged();
+  assertEquals((await pass()).sent.filter((line) => line.startsWith("apply")), ["apply configmaps a"]);
+});
+
 Deno.test("F31 Engine makes nothing for a parent that vanishes during the pass", async () => {
   let vanish = () => {};
   const { api, engine, makeWidget, pass } = harness({

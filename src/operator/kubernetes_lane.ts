@@ -99,6 +99,13 @@ export class KubernetesLane {
     let writes = 0;
     let again = false;
     if (planned.paused) this.#context.failures.forget(uid);
+    if (this.#hasVanished(planned)) {
+      // The garbage collector may have taken it, and what it tells may be heard before what the person said.
+      await refresh(this.#context, definition.resource, planned.parent.metadata.name, signal);
+      const now = this.#context.planner.one(definition, uid);
+      if (now === undefined) return { writes: 0, again: false, settled: false, failed: false };
+      current = now;
+    }
     for (let attempt = 1; attempt <= conflictRetries; attempt++) {
       again = false;
       if (current.paused || current.waves.length === 0 || this.#context.halt.active) break;
@@ -131,6 +138,13 @@ export class KubernetesLane {
     }
     const failed = current.failures.length > 0;
     return { writes, again, settled: current.waves.length === 0 && !failed, failed };
+  }
+
+  /** Whether something is to be made that stood before. */
+  #hasVanished(planned: ParentPlan): boolean {
+    return planned.waves.flat().some((write) =>
+      write.live === undefined && this.#context.progress.stood(write, planned)
+    );
   }
 
   /**

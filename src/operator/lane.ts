@@ -84,7 +84,7 @@ export async function refresh(
   }
 }
 
-/** Whether this process may write, and nobody has paused this custom resource since the plan was made. */
+/** Whether this process may write, and nobody has paused or deleted this custom resource since the plan was made. */
 export function mayWriteFor(
   { options, store }: LaneContext,
   { apiVersion = "", kind, metadata }: Parent,
@@ -94,7 +94,9 @@ export function mayWriteFor(
   const resource = managed.map(({ definition }) => definition.resource)
     .find((each) => each.kind === kind && each.group === group);
   const live = resource && store.snapshot().get(resource, metadata.name);
-  return mayWrite() && (live === undefined || !isPaused(live, identity));
+  return mayWrite() && live?.metadata?.uid === metadata.uid &&
+    live.metadata.deletionTimestamp === undefined &&
+    !isPaused(live, identity);
 }
 
 /** Milliseconds between two full lists of a kind of child, and between two attempts at what a Role forbids. */

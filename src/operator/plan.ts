@@ -2,7 +2,8 @@
  * The difference between what is and what should be, as a list of writes. Nothing else decides anything.
  *
  * Guarantees: pure; the same input gives the same plan. Nothing is planned for a parent that is being deleted, for
- * one whose spec has a problem, or for an object that is not ours. An object is only deleted when its kind is listed
+ * one whose spec has a problem, while something is unknown that its children follow from, or for an object that is not
+ * ours. An object is only deleted when its kind is listed
  * in full and the object says that it was made for this parent.
  */
 
@@ -19,7 +20,6 @@ import type {
   Failure,
   GeneratedChild,
   Parent,
-  Snapshot,
   StatusDraft,
 } from "./definition.ts";
 import {
@@ -56,6 +56,7 @@ import {
   templatePath,
   withTemplate,
 } from "./settled.ts";
+import { noteReads, unavailableKind } from "./unknown.ts";
 import {
   describeChild,
   describeTarget,
@@ -124,15 +125,19 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     return { parent, paused: false, ...none, desired: nothing };
   }
   const context: DesiredContext = { parent, snapshot: input.snapshot, now: input.now };
+  const reads = noteReads(input.snapshot, input.definition, parent);
   const desired = refuseRival(input, parent) ??
-    withInventory(input, parent, input.definition.desired(context));
+    withInventory(input, parent, input.definition.desired({ ...context, snapshot: reads.snapshot }));
+  const unknown = reads.unknown(desired.children, input.failures(parent));
   const paused = isPaused(parent, input.identity);
   // What failed before the pause is tried anew after it.
   const known: ReturnType<PlanInput["failures"]> = paused ? new Map() : input.failures(parent);
   const writes: Write[] = [];
-  const failures: Failure[] = [];
-  const pending: string[] = [];
+  const failures: Failure[] = [...unknown];
+  const pending: string[] = unknown.length === 0 ? [] : desired.children.map(describeChild);
   const settled: string[] = [];
+  // What was desired without knowing everything is not trusted: it would take back what it does not know of.
+  const isJudged = unknown.length === 0 && desired.problems.length === 0;
   const note = (write: Write | undefined) => {
     if (write === undefined) return;
     const target = describeTarget(write);
@@ -141,7 +146,7 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     if (failure !== undefined) failures.push(failure);
     if (failure?.waiting !== true) writes.push(write);
   };
-  if (desired.problems.length === 0) {
+  if (isJudged) {
     /** What is somebody else's, and why, by `keyOfExternal`. */
     const foreign = new Map<string, Failure>();
     for (const child of desired.children) {
@@ -186,9 +191,7 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
     paused,
     waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
     external: input.definition.arrange?.(externals) ?? externals,
-    forgotten: desired.problems.length > 0
-      ? []
-      : obsoleteExternals(input, parent, desired.children).forgotten,
+    forgotten: isJudged ? obsoleteExternals(input, parent, desired.children).forgotten : [],
     failures,
     settled,
     status,
@@ -455,28 +458,6 @@ function withoutReference({ metadata }: KubeObject, uid: string): readonly Renam
   const references = metadata?.ownerReferences ?? [];
   const items = references.filter((reference) => reference.uid !== uid);
   return items.length === references.length ? [] : [{ path: ["metadata", "ownerReferences"], items }];
-}
-
-/** Why a kind cannot be judged now; undefined when it is listed. */
-function unavailableKind(snapshot: Snapshot, resource: Resource): Omit<Failure, "object"> | undefined {
-  const state = snapshot.kind(resource);
-  switch (state.phase) {
-    case "synced":
-      return undefined;
-    case "pending":
-      return { reason: "NotListed", message: `${resource.plural} have not been listed yet` };
-    case "absent":
-      return {
-        reason: "NotServed",
-        message: `the API server does not serve ${resource.plural} (${resource.group})`,
-      };
-    case "failed":
-      if (!state.denied) return { reason: "ListFailed", message: state.message };
-      return {
-        reason: "ListForbidden",
-        message: `${state.message}; grant get, list and watch on ${resource.plural} in the operator's Role`,
-      };
-  }
 }
 
 /** The desired object with what every child carries: owner, its mark, and a revision that stays until data change. */

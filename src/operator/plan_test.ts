@@ -10,7 +10,15 @@ import {
 } from "../kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../kubernetes/generated/rbac_v1.ts";
 import { apiVersionOf, type KubeObject, type OwnerReference, type Resource } from "../kubernetes/resource.ts";
-import type { AppliedChild, Child, ExternalState, KindState, Parent } from "./definition.ts";
+import type {
+  AppliedChild,
+  Child,
+  Definition,
+  DesiredContext,
+  ExternalState,
+  KindState,
+  Parent,
+} from "./definition.ts";
 import {
   applied,
   configMap,
@@ -356,6 +364,7 @@ Deno.test("plan() takes over what a predecessor left without an owner, and nothi
       resourceVersion: "7",
       managedFields: [{ manager, operation, fieldsV1: fields as Record<string, unknown> }],
     },
+    type: "Opaque",
     data: { password: "b2xk" },
   });
   const desired = applied(Secret, "key", { data: { password: "bmV3" } }, { revisioned: true });
@@ -498,6 +507,77 @@ Deno.test("F10 plan() leaves a kind alone that cannot be listed, and goes on wit
   }
 });
 
+Deno.test("F10 plan() keeps everything as it is while something is unknown that its children follow from", () => {
+  const desired = ({ snapshot }: DesiredContext) => {
+    const revision = snapshot.get(Secret, "key")?.metadata?.annotations?.["revision"];
+    return [configMap("a", revision === undefined ? {} : { revision })];
+  };
+  const live = {
+    ...liveConfigMap(),
+    metadata: {
+      ...liveConfigMap().metadata,
+      managedFields: [{
+        manager: "widgets",
+        operation: "Apply",
+        fieldsV1: { "f:data": { "f:revision": {} } },
+      }],
+    },
+    data: { revision: "1" },
+  };
+  const stale = { metadata: ownedBy(w, { name: "old" }) };
+  const planned = (
+    secrets: readonly (readonly [Resource, KubeObject])[],
+    state: KindState = { phase: "synced" },
+    more: Partial<Definition> = {},
+  ) => {
+    const snapshot = snapshotOf([[Widget, w], [ConfigMap, live], [ServiceAccount, stale], ...secrets], {
+      kinds: [[Secret, state]],
+    });
+    const [first] = plan(planInput(definitionOf(desired, more), snapshot));
+    return first;
+  };
+  const failed = { phase: "failed", message: "HTTP 500", denied: false } as const;
+  const metadata = { name: "key", annotations: { revision: "1" } };
+  const known: readonly (readonly [Resource, KubeObject])[] = [[
+    Secret,
+    { metadata, type: "Opaque" } as Secret,
+  ]];
+  const nothing = ["delete ServiceAccount old"];
+  const takesBack = ["apply ConfigMap a", "delete ServiceAccount old"];
+  const writes = (found: ParentPlan | undefined) => found && describe(found);
+
+  // What was listed once is known, and what is not there is not there.
+  assertEquals(writes(planned(known)), nothing);
+  assertEquals(writes(planned(known, failed)), nothing);
+  assertEquals(writes(planned([])), takesBack);
+  // A Role that will never allow it, where nothing depends on it.
+  const denied = { ...failed, denied: true, unlisted: true } as const;
+  assertEquals(writes(planned([], denied, { optional: [Secret] })), takesBack);
+
+  const stays = "until then, everything stays as it is";
+  const unknown: readonly (readonly [ParentPlan | undefined, string, string, string])[] = [
+    [planned([], { phase: "pending" }), "secrets", "NotListed", `secrets have not been listed yet; ${stays}`],
+    [planned([], { ...failed, unlisted: true }), "secrets", "ListFailed", `HTTP 500; ${stays}`],
+    [
+      planned([], denied),
+      "secrets",
+      "ListForbidden",
+      `HTTP 500; grant get, list and watch on secrets in the operator's Role; ${stays}`,
+    ],
+    [planned([[Secret, { metadata }]]), "Secret key", "Unreadable", `it was not read yet; ${stays}`],
+  ];
+  for (const [found, object, reason, message] of unknown) {
+    assertEquals(writes(found), []);
+    assertEquals(found?.failures, [{ object, reason, message }]);
+    assertEquals(found?.status?.conditions[0]?.status, "False");
+  }
+  // Metadata are enough where nobody asked for more.
+  assertEquals(
+    writes(planned([[Secret, { metadata }]], { phase: "synced" }, { secretNames: () => [] })),
+    nothing,
+  );
+});
+
 Deno.test("plan() creates generated values by POST, keeps only their metadata right, and never applies them", () => {
   const child = generatedKey();
   const created = only(planFor([child]));
@@ -600,6 +680,7 @@ Deno.test("plan() gives generated values other owners than the parent where they
   const live = {
     apiVersion: "v1",
     kind: "Secret",
+    type: "Opaque",
     metadata: ownedBy(w, { name: "key" }),
   };
   const write = only(planFor([kept], [[Secret, live]]));

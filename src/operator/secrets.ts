@@ -11,6 +11,7 @@ import { sameJson } from "./compare.ts";
 import type { Definition, Parent } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import { keyOf, type Store } from "./store.ts";
+import { contentOf } from "./unknown.ts";
 
 export interface SecretsOptions {
   readonly definitions: readonly Definition[];
@@ -35,7 +36,7 @@ export class Secrets {
     const unread = store.keepContentOf(Secret, new Set(needs.flatMap(({ names }) => names)));
     await Promise.all(unread.map(async (name) => {
       // Not as a write is called, since none has to wait for it.
-      const object = `content of Secret ${name}`;
+      const object = contentOf(name);
       const uids = needs.filter(({ names }) => names.includes(name)).map(({ parent }) => parent);
       try {
         await store.refresh(Secret, name, signal);

@@ -422,9 +422,12 @@ export class Store {
     const message = error instanceof Error ? error.message : String(error);
     // What stands before a server that is away says so with one of the last three.
     const server = [0, 401, 502, 503, 504].some((status) => isStatus(error, status));
+    const { state } = kind;
+    const unlisted = state.phase === "pending" || (state.phase === "failed" && state.unlisted === true);
     this.#setState(kind, {
       ...{ phase: "failed", message, denied: isStatus(error, 403) },
       ...(server ? { server } : {}),
+      ...(unlisted ? { unlisted } : {}),
     });
     const isLost = (other: Kind) =>
       isOutOfReach(other) || other.state.phase === "absent" ||

@@ -532,6 +532,7 @@ Deno.test("Store: a kind that may not be listed is failed and denied", async () 
     phase: "failed",
     message: "GET /api/v1/namespaces/ns/secrets: 403 Forbidden",
     denied: true,
+    unlisted: true,
   });
   assertEquals(store.snapshot().kind(ConfigMap), { phase: "synced" });
 });

@@ -6,7 +6,7 @@ import { Service } from "../../src/kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { Resource } from "../../src/kubernetes/resource.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
-import { conditionOf, NAME, present, type Scene } from "../e2e/harness.ts";
+import { conditionOf, NAME, newPassword, present, type Scene } from "../e2e/harness.ts";
 import { eventually, pause } from "../e2e/waiting.ts";
 import {
   type Action,
@@ -289,5 +289,48 @@ longScenario(
     );
     assertEquals(replaced, ["Role router", "RoleBinding router", "Service router"]);
     assertEquals((await scene.controlPlane(NAME)).metadata.name, NAME);
+  },
+);
+
+longScenario(
+  "F10 an operator that begins while Secrets cannot be listed or read restarts no pod",
+  async (scene) => {
+    const controller = { proxyBrokerUrl: "https://broker.example", proxyBrokerToken: newPassword() };
+    const template = async () => (await scene.get(Deployment, "controller")).spec?.template;
+    {
+      await using _ = await operateBehindProxy(scene);
+      await scene.create({ controller });
+      await scene.untilReady({ withinMs: 90_000 });
+      await scene.change({ controller: { proxyBrokerToken: newPassword() } });
+      await eventually(
+        "the pods to follow the token",
+        template,
+        (found) => Object.keys(found?.metadata?.annotations ?? {}).some((key) => key.includes("revision-")),
+      );
+      await scene.untilReady();
+    }
+    const before = await template();
+    const secrets = (name?: string): Match => ({
+      ...{ plural: "secrets", verb: name === undefined ? "list" : "get" },
+      ...(name === undefined ? { url: /^(?!.*fieldSelector)/ } : { name }),
+    });
+    for (const on of [secrets(), secrets("controller-s2s-tokens"), secrets("router-internal")]) {
+      const since = Date.now();
+      {
+        const refused = refuse(500, "InternalError");
+        await using next = await operateBehindProxy(scene, {
+          prepare: (proxy) => proxy.rule({ on, action: refused, times: 3 }),
+        });
+        await eventually(
+          "an answer at last",
+          () => next.proxy.seen(on).map(({ status }) => status),
+          (statuses) => statuses.includes(200),
+        );
+        await scene.untilReady();
+      }
+      const writes = (await scene.writes(since)).filter((write) => !/ (events|controlplanes)\//.test(write));
+      assertEquals(writes, [], JSON.stringify(on));
+      assertEquals(await template(), before);
+    }
   },
 );

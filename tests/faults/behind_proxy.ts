@@ -14,8 +14,10 @@ export interface BehindProxy extends AsyncDisposable {
 /** Starts an operator of the scene behind a proxy; `token` is that of an administrator unless given. */
 export async function operateBehindProxy(
   scene: Scene,
-  { args = [], env = {}, token = cluster.adminToken, permissions }: {
+  { args = [], env = {}, token = cluster.adminToken, permissions, prepare }: {
     readonly args?: readonly string[];
+    /** Sets rules before the first request. */
+    readonly prepare?: (proxy: Proxy) => void;
     /** And other flags of `deno run`. */
     readonly permissions?: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
@@ -23,6 +25,7 @@ export async function operateBehindProxy(
   } = {},
 ): Promise<BehindProxy> {
   const proxy = await Proxy.open({ upstream: cluster.url, caPem: cluster.caPem });
+  prepare?.(proxy);
   const folder = await Deno.makeTempDir({ prefix: "iofog-operator-proxy-" });
   const kubeconfig = `${folder}/kubeconfig`;
   await writeKubeconfig(kubeconfig, {
