@@ -38,12 +38,19 @@ export function contentsOf(state: ControllerState): unknown {
       return typeof value === "string" ? ids.get(value) ?? value : value;
     },
   ));
-  for (const list of ["agents", "microservices", "routings"]) shown[list] = byName(shown[list]);
+  // Nor have those: what was made within one second may have been made in any order.
+  for (const [kind, rows] of Object.entries(shown)) shown[kind] = byName(rows as readonly Json[]);
   return shown;
 }
 
-const byName = (rows: readonly { readonly name: string }[] = []) =>
-  Object.fromEntries(rows.map((row) => [row.name, row]));
+/** PoT has microservices of the same names on each agent. */
+const byName = (rows: readonly Json[]) =>
+  Object.fromEntries(
+    rows.map((row) => [
+      ["name", "version", "iofogUuid"].map((key) => row[key] ?? "").filter(Boolean).join(" "),
+      row,
+    ]),
+  );
 
 /** Where two of them differ, with both values. */
 export function differences(one: unknown, other: unknown, path = ""): readonly string[] {

@@ -1,6 +1,6 @@
 /**
- * An engine with the kinds of the edge on an API server in memory, and a stand-in Controller over HTTP: for tests of
- * what is asked of the Controller, without a cluster.
+ * An engine with the kinds of the edge, and a stand-in Controller over HTTP: for tests of what is asked of the
+ * Controller. The API server is one in memory, or a namespace of a real one; time passes only as a test has it.
  */
 
 import { systemClock } from "../../src/clock.ts";
@@ -10,7 +10,7 @@ import { createKeycloakClient } from "../../src/controller/keycloak.ts";
 import { createPotControllerClient } from "../../src/controller/pot_client.ts";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
-import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Event, Namespace, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
 import { Engine } from "../../src/operator/engine.ts";
 import { EventRecorder } from "../../src/operator/events.ts";
@@ -18,15 +18,19 @@ import { definitionOf } from "../../src/operator/fixtures.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { type EdgeGroup, type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { edgeManaged } from "../../src/resources/edge/managed.ts";
+import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Transport } from "../../src/kubernetes/transport.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRedactor } from "../../src/telemetry/redaction.ts";
+import { connectCluster } from "../cluster/cluster.ts";
+import type { SharedCluster } from "../cluster/shared.ts";
 import { type Controller, startController } from "../controller/controller.ts";
 import { startKeycloak } from "../keycloak/keycloak.ts";
 import { MemoryApi } from "../memory_transport.ts";
 import { registerSecret } from "../secrets.ts";
 import { VirtualClock } from "../virtual_clock.ts";
+import { ClusterApi, type EdgeApi } from "./edge_api.ts";
 
 /** A custom resource of the edge as it is read. */
 export type EdgeObject = Parent<Record<string, unknown>, { readonly conditions?: readonly Condition[] }>;
@@ -81,8 +85,9 @@ interface RunningEngine {
 }
 
 function startEngine(
-  { client, clock, group, lines, transport, url, version }: {
+  { client, clock, group, lines, namespace, transport, url, version }: {
     readonly group: EdgeGroup;
+    readonly namespace: string;
     readonly clock: VirtualClock;
     readonly transport: Transport;
     readonly client: CommonCalls;
@@ -116,7 +121,7 @@ function startEngine(
   });
   const engine = new Engine({
     client: kubernetes,
-    namespace: "ns",
+    namespace,
     clock,
     identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
     managed: [
@@ -139,6 +144,31 @@ function startEngine(
   return { engine, events };
 }
 
+/** Where a test is, what it is written with, and how to leave. */
+interface Place {
+  readonly api: EdgeApi;
+  readonly clock: VirtualClock;
+  readonly namespace: string;
+  readonly close: () => void;
+}
+
+const others = [ControlPlane, ConfigMap, Secret, Event];
+
+function placeInMemory(kinds: readonly Resource[]): Place {
+  const clock = new VirtualClock();
+  const api = new MemoryApi(clock, [...kinds, ...others, Lease]);
+  return { api, clock, namespace: "ns", close: () => {} };
+}
+
+/** A namespace that goes with its cluster, which serves all these kinds. */
+async function placeOn(cluster: SharedCluster, kinds: readonly Resource[]): Promise<Place> {
+  const client = connectCluster(cluster, { userAgent: "edge-test" });
+  const namespace = `edge-${crypto.randomUUID().slice(0, 13)}`;
+  await client.create(Namespace, { metadata: { name: namespace } });
+  const api = new ClusterApi(client, namespace, [...kinds, ...others]);
+  return { api, clock: new VirtualClock(), namespace, close: () => client.transport.close?.() };
+}
+
 /** See the module. */
 export class EdgeTest implements AsyncDisposable {
   readonly lines: string[] = [];
@@ -148,8 +178,7 @@ export class EdgeTest implements AsyncDisposable {
 
   private constructor(
     readonly group: EdgeGroup,
-    readonly api: MemoryApi,
-    readonly clock: VirtualClock,
+    private readonly place: Place,
     readonly controller: Controller,
     private running: RunningEngine,
     readonly client: CommonCalls,
@@ -163,27 +192,33 @@ export class EdgeTest implements AsyncDisposable {
 
   /**
    * @param group Decides which Controller there is: 3.0.4, or 3.7.3 with a Keycloak.
-   * @param later Where 3.7.3 is to leave what it does behind its answers, for the test to call.
+   * @param more.later Where 3.7.3 is to leave what it does behind its answers, for the test to call.
+   * @param more.cluster Serves the kinds of this group and a ControlPlane. @default an API server in memory
    */
-  static async open(group: EdgeGroup = "iofog.org", later?: (() => void)[]): Promise<EdgeTest> {
-    const clock = new VirtualClock();
+  static async open(
+    group: EdgeGroup = "iofog.org",
+    { cluster, later }: { readonly cluster?: SharedCluster; readonly later?: (() => void)[] } = {},
+  ): Promise<EdgeTest> {
     const { client, close, controller, version } = group === "iofog.org"
       ? await startOld()
       : await startPot(later);
     const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, group));
-    const api = new MemoryApi(clock, [ControlPlane, ...kinds, ConfigMap, Secret, Event, Lease]);
+    const place = cluster === undefined ? placeInMemory(kinds) : await placeOn(cluster, kinds);
+    const { api, clock, namespace } = place;
     const ports = { messagingPort: 5671, edgeRouterPort: 45671, interRouterPort: 55671 };
     await client.setRouter({ host: "10.0.0.1", ...ports });
     await client.setConfig("iofog-inventory", "planted");
     const lines: string[] = [];
-    api.make(ControlPlane, { metadata: { namespace: "ns", name: "ecn" } });
+    const user = { name: "Some", surname: "Body", email: "somebody@example.com" };
+    api.make(ControlPlane, { metadata: { namespace, name: "ecn" }, spec: { user } } as KubeObject);
     api.make(ConfigMap, {
-      metadata: { namespace: "ns", name: "iofog-inventory" },
+      metadata: { namespace, name: "iofog-inventory" },
       data: { id: "planted", entries: "[]" },
     });
     controller.forgetRequests();
     const running = startEngine({
       group,
+      namespace,
       clock,
       transport: api,
       client,
@@ -191,7 +226,18 @@ export class EdgeTest implements AsyncDisposable {
       version,
       lines,
     });
-    return new EdgeTest(group, api, clock, controller, running, client, version, lines, close);
+    return new EdgeTest(group, place, controller, running, client, version, lines, async () => {
+      place.close();
+      await close();
+    });
+  }
+
+  get api(): EdgeApi {
+    return this.place.api;
+  }
+
+  get clock(): VirtualClock {
+    return this.place.clock;
   }
 
   get engine(): Engine {
@@ -204,9 +250,9 @@ export class EdgeTest implements AsyncDisposable {
 
   /** Another process takes over, which knows nothing but what it reads; `through` what it does to both servers. */
   restart(through: { readonly transport?: Transport; readonly client?: CommonCalls } = {}): void {
-    const { clock, controller: { url }, group, lines, version } = this;
+    const { controller: { url }, group, lines, place: { clock, namespace }, version } = this;
     const { client = this.client, transport = this.api } = through;
-    this.running = startEngine({ group, clock, transport, client, url, version, lines });
+    this.running = startEngine({ group, namespace, clock, transport, client, url, version, lines });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -218,7 +264,7 @@ export class EdgeTest implements AsyncDisposable {
     this.api.make(edgeResourceOf(kind, this.group), {
       apiVersion: `${this.group}/v3`,
       kind,
-      metadata: { namespace: "ns", name, annotations },
+      metadata: { namespace: this.place.namespace, name, annotations },
       spec,
     } as Parent);
   }
@@ -242,19 +288,32 @@ export class EdgeTest implements AsyncDisposable {
     return found === undefined ? "none" : `${found.status} ${found.reason}: ${found.message}`;
   }
 
+  /** Reads what there is on the API server; before, only one in memory knows that. */
+  async look(): Promise<void> {
+    await this.api.read?.();
+  }
+
+  /** What says that the last spec is not accepted: the API server, or the condition; undefined where it is. */
+  refusal(kind: EdgeKind, name: string): string | undefined {
+    const said = this.condition(kind, name, "Stalled");
+    return this.api.refusal?.(edgeResourceOf(kind, this.group), name) ??
+      (said.startsWith("True ") ? said : undefined);
+  }
+
   /** Passes until nothing is left to do; gives the calls that changed something, with their bodies. */
   async converge(afterMs = 11_000): Promise<readonly string[]> {
     const never = new AbortController().signal;
+    await this.api.carryOut?.();
     await this.clock.advance(afterMs);
     this.calls();
     this.controller.forgetRequests();
     for (let pass = 0; pass < 20; pass++) {
       await this.engine.store.listAll();
       const { writes, again } = await this.engine.convergeExternal(never);
-      await this.engine.store.listAll();
       const kubernetes = await this.engine.convergeKubernetes(never);
       if (writes + kubernetes.writes === 0 && !again && !kubernetes.again) break;
     }
+    await this.events.flush();
     return this.calls();
   }
 
@@ -279,6 +338,7 @@ export class EdgeTest implements AsyncDisposable {
   /** Events so far. */
   async told(): Promise<readonly string[]> {
     await this.events.flush();
+    await this.look();
     return this.api.all(Event).map(({ message, reason }) => `${reason}: ${message}`);
   }
 }

@@ -63,7 +63,7 @@ Deno.test("an edge resource whose endpoints cannot be read back is written once,
 
 Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is changed of it, and nothing is lost", async () => {
   const later: (() => void)[] = [];
-  await using edge = await EdgeTest.open("datasance.com", later);
+  await using edge = await EdgeTest.open("datasance.com", { later });
   const background = async () => {
     for (const work of later.splice(0)) work();
     await new Promise((resolve) => setTimeout(resolve));

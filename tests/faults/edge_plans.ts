@@ -2,17 +2,17 @@
  * Sieve's method over the edge: each scenario once clean, then once for each write with a crash before it, once with a
  * crash after it, to Kubernetes and to the Controller alike, and once for each list with an older answer.
  *
- * The API server is one in memory and the stand-in Controller a real server, so that every plan can be tried. A crash is
- * a process of which nothing arrives any more, and another one that knows nothing but what it reads.
+ * The API server is a real one, or for the suite's share one in memory; the stand-in Controller is a server. A crash is a
+ * process of which nothing arrives any more, and another one that knows nothing but what it reads.
  */
 
 import type { CommonCalls } from "../../src/controller/calls.ts";
-import { ConfigMap, Event } from "../../src/kubernetes/generated/core_v1.ts";
+import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { describeRequest } from "../../src/kubernetes/request_description.ts";
 import type { RequestOptions, Transport } from "../../src/kubernetes/transport.ts";
 import { edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { contentsOf, differences } from "../controller/edge_contents.ts";
-import { EdgeTest } from "../edge/edge_world.ts";
+import type { EdgeTest } from "../edge/edge_world.ts";
 
 /** What people do at the edge. */
 export interface EdgeScenario {
@@ -34,6 +34,7 @@ interface Outcome {
   readonly contents: unknown;
   readonly statuses: readonly string[];
   readonly inventory: readonly string[];
+  readonly secrets: readonly string[];
   /** How often each thing was written. */
   readonly writes: ReadonlyMap<string, number>;
   readonly asked: readonly Asked[];
@@ -45,12 +46,15 @@ interface Asked {
   readonly isWrite: boolean;
 }
 
+/** Makes a place of its own for each run. */
+type Open = () => Promise<EdgeTest>;
+
 /** e.g. `crash after POST /iofog #1`. */
 export const describeEdgePlan = ({ at, fault }: EdgePlan) => `${fault} ${at}`;
 
 /** All plans of a scenario, and what the clean run came to. */
-export async function edgePlansOf(scenario: EdgeScenario) {
-  const clean = await run(scenario);
+export async function edgePlansOf(scenario: EdgeScenario, open: Open) {
+  const clean = await run(scenario, open);
   const plans = clean.asked.flatMap(({ at, isWrite }): EdgePlan[] =>
     isWrite ? [{ fault: "crash before", at }, { fault: "crash after", at }] : [{ fault: "stale", at }]
   );
@@ -62,8 +66,9 @@ export async function tryEdgePlan(
   scenario: EdgeScenario,
   clean: Outcome,
   plan: EdgePlan,
+  open: Open,
 ): Promise<readonly string[]> {
-  const found = await run(scenario, plan);
+  const found = await run(scenario, open, plan);
   const more = [...found.writes].flatMap(([what, count]) => {
     const expected = clean.writes.get(what) ?? 0;
     return count > expected + allowance(what, plan) ? [`${what} ${count} times instead of ${expected}`] : [];
@@ -72,6 +77,7 @@ export async function tryEdgePlan(
     ...differences(clean.contents, found.contents),
     ...differences(clean.statuses, found.statuses),
     ...differences(clean.inventory, found.inventory),
+    ...differences(clean.secrets, found.secrets),
     ...more,
   ];
 }
@@ -86,8 +92,8 @@ function allowance(what: string, { at, fault }: EdgePlan): number {
   return fault === "crash after" && at.startsWith(`${what} #`) ? 1 : 0;
 }
 
-async function run(scenario: EdgeScenario, plan?: EdgePlan): Promise<Outcome> {
-  await using edge = await EdgeTest.open();
+async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise<Outcome> {
+  await using edge = await open();
   scenario.prepare(edge);
   for (let round = 0; round < 2; round++) await edge.converge();
   const process = new MortalProcess(edge, plan);
@@ -98,9 +104,11 @@ async function run(scenario: EdgeScenario, plan?: EdgePlan): Promise<Outcome> {
   scenario.happens(edge);
   edge.controller.forgetRequests();
   for (let round = 0; round < 2 && !process.isDead; round++) await edge.converge().catch(() => {});
-  if (process.isDead) edge.restart();
-  const calls: string[] = [...edge.calls()];
-  for (let round = 0; round < 3; round++) calls.push(...await edge.converge());
+  const heir = new MortalProcess(edge);
+  heir.begin();
+  if (process.isDead) edge.restart({ transport: heir, client: heir.client });
+  for (let round = 0; round < 3; round++) await edge.converge();
+  await edge.look();
   const { data } = edge.api.get(ConfigMap, "iofog-inventory") ?? {};
   const entries = JSON.parse(data?.["entries"] ?? "[]") as Record<string, unknown>[];
   return {
@@ -111,7 +119,10 @@ async function run(scenario: EdgeScenario, plan?: EdgePlan): Promise<Outcome> {
       )
     ).toSorted(),
     inventory: entries.map(({ confirmed, kind, name }) => `${kind} ${name} ${confirmed}`).toSorted(),
-    writes: countOf(process.carriedOut),
+    secrets: edge.api.all(Secret).map(({ data = {}, metadata }) =>
+      `Secret ${metadata?.name} ${Object.keys(data).toSorted()}`
+    ).toSorted(),
+    writes: countOf([...process.carriedOut, ...heir.carriedOut]),
     asked: process.asked,
   };
 }

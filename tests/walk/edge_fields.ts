@@ -162,8 +162,6 @@ const postSecond =
 const CATALOG_ITEM = 18;
 const putCamera =
   "PUT /edgeResource/edgeresource/1.0.0 custom description display interface interfaceProtocol name orchestrationTags version";
-const agentKeys = "agentType bluetoothEnabled"; // replaced below
-void agentKeys;
 
 const config = {
   description: "Gateway",

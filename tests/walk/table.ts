@@ -109,6 +109,7 @@ const podFields: readonly [field: string, examples: readonly unknown[], refused:
   }]],
   ["priorityClassName", ["system-cluster-critical"], []],
 ];
+
 /** What may be said of the Controller's claim. */
 export function storageWalks(base: string): readonly Walk[] {
   return [
