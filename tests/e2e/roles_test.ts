@@ -75,6 +75,7 @@ async function worksWith(role: keyof typeof rolesAsFound): Promise<void> {
   const [restsFrom, uids] = [Date.now(), await identitiesOf(scene)];
   await pause(restMs);
   const atRest = await scene.requests(restsFrom);
+  const restedMs = Date.now() - restsFrom;
   const repeated = atRest.filter(({ code }) => code === 403).map(describe);
   // What is refused is tried again after twice the time, which at this age of the process is several seconds.
   assert(new Set(repeated).size === repeated.length, `refused at rest: ${repeated}`);
@@ -86,7 +87,7 @@ async function worksWith(role: keyof typeof rolesAsFound): Promise<void> {
   const listed = new Set(
     atRest.filter(({ code, verb }) => verb === "list" && code === 200).map(({ resource }) => resource),
   );
-  const most = (2 * listed.size + 1) * restMs / 1_000 + 6 + repeated.length;
+  const most = (2 * listed.size + 1) * restedMs / 1_000 + 6 + repeated.length;
   assert(atRest.length <= most, `${atRest.length} requests: ${atRest.map(describe)}`);
 
   const requests = await scene.requests();
