@@ -2,11 +2,12 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { Deployment } from "../kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Secret, ServiceAccount } from "../kubernetes/generated/core_v1.ts";
 import type { RequestHook } from "../kubernetes/intercept.ts";
+import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { FakeBackend, harness, type HarnessOptions, refuse, sentSince } from "../../tests/engine_harness.ts";
 import { refusal } from "../../tests/memory_transport.ts";
 import { settle } from "../../tests/virtual_clock.ts";
 import type { Parent } from "./definition.ts";
-import { applied, configMap, external, generatedKey, Widget } from "./fixtures.ts";
+import { applied, configMap, external, generatedKey, identity, ownedBy, Widget } from "./fixtures.ts";
 
 const never = new AbortController().signal;
 
@@ -54,6 +55,40 @@ Deno.test("Engine makes what is desired and the status in one pass, and writes n
   assertEquals((await told()).map((line) => line.split(":")[0]), ["Created", "Ready"]);
   assertEquals(await pass(), { writes: 0, again: false, settled: true, sent: [] });
   assertEquals(logged(), []);
+});
+
+Deno.test("F39 Engine takes no notice of what a later version left: fields of the status, annotations, objects of kinds that it does not know", async () => {
+  const { api, client, makeWidget, pass, ready } = harness({
+    desired: () => [configMap("a"), generatedKey()],
+    definition: { childResources: [ConfigMap, Secret] },
+  });
+  const parent = makeWidget();
+  await pass();
+  const annotated = (object: KubeObject) =>
+    object.metadata!.annotations = { ...object.metadata!.annotations, "example.org/later": "1" };
+  for (const [resource, name] of [[Widget, "w"], [ConfigMap, "a"], [Secret, "key"]] as const) {
+    api.edit(resource as Resource, name, annotated);
+  }
+  api.edit(Widget, "w", (object) => {
+    const { conditions } = (object as Parent).status as { conditions: object[] };
+    const later = { type: "Later", status: "True", reason: "Later", message: "", lastTransitionTime: "" };
+    Object.assign(object, {
+      status: { conditions: [...conditions, later], later: { of: "another version" } },
+    });
+  });
+  const { uid: _, ...metadata } = ownedBy(parent, { name: "later" });
+  await client.apply(
+    ServiceAccount,
+    { metadata: { ...metadata, resourceVersion: "1" } },
+    { fieldManager: identity.fieldManager, force: true },
+  );
+  // The status alone is brought into the form that this version knows, once.
+  assertEquals((await pass()).sent, ["update widgets w/status"]);
+  assertEquals((await pass()).sent, []);
+  assertEquals(ready(), "True");
+  assertEquals(api.all(ServiceAccount).map(({ metadata }) => metadata?.name), ["later"]);
+  const kept = [api.get(ConfigMap, "a"), api.get(Secret, "key"), api.get(Widget, "w")];
+  assertEquals(kept.map((each) => each?.metadata?.annotations?.["example.org/later"]), ["1", "1", "1"]);
 });
 
 Deno.test("Engine repairs what was edited, deleted or stripped, and prunes what is no longer wanted", async () => {
@@ -145,6 +180,27 @@ Deno.test("Engine lets a slow key delay no other write", async () => {
   finish({ "tls.key": "bWFkZQ==" });
   await running;
   assertEquals(sentSince(api).slice(2), ["create secrets key", "update widgets w/status"]);
+});
+
+Deno.test("F51 Engine keeps a generated Secret that a list does not show: its POST is a conflict, and it is read", async () => {
+  const first = harness({ desired: () => [generatedKey()] });
+  first.makeWidget();
+  await first.pass();
+  const made = first.api.get(Secret, "key");
+  let generated = 0;
+  const generate = () => Promise.resolve({ "tls.key": btoa(`other ${++generated}`) });
+  const second = harness({
+    desired: () => [generatedKey({ generate })],
+    beside: first,
+    hook: async ({ options, plural, verb }, proceed) => {
+      const answer = await proceed();
+      const isList = verb === "list" && plural === "secrets" && !options.querystring?.has("fieldSelector");
+      return isList ? { ...answer as object, items: [] } : answer;
+    },
+  });
+  assertEquals((await second.pass()).sent, ["create secrets key"]);
+  assertEquals([generated, first.api.get(Secret, "key")], [1, made]);
+  assertEquals(second.ready(), "True");
 });
 
 Deno.test("Engine writes no generated value when the fence closes while it is made", async () => {

@@ -177,7 +177,7 @@ Deno.test("plan() writes and deletes nothing while the spec has a problem", () =
 
 const foreignOwner = { apiVersion: "apps/v1", kind: "Other", name: "o", uid: "o-uid", controller: true };
 
-Deno.test("plan() leaves alone what is not ours, and says whose it is", () => {
+Deno.test("F12 plan() leaves alone what is not ours, and says whose it is", () => {
   for (
     const [metadata, whose] of [
       [{ name: "a", ownerReferences: [foreignOwner] }, "belongs to Other o"],

@@ -397,6 +397,21 @@ Deno.test("F03 Store: a stale list neither deletes what is newer nor turns it ba
   assertEquals([known(), news()], [["a=2", "b=1"], ["ConfigMap stale", "ConfigMap stale"]]);
 });
 
+Deno.test("Store compares resource versions as numbers, and calls none older that is no number", () => {
+  const { known, store } = stored();
+  const observe = (value: string, resourceVersion: string) => {
+    const metadata = { name: "a", namespace: "ns", uid: "u", resourceVersion };
+    store.observe(ConfigMap, { metadata, data: { value } } as ConfigMap);
+    return known();
+  };
+  assertEquals(observe("1", "999"), ["a=1"]);
+  assertEquals(observe("2", "1000"), ["a=2"]);
+  assertEquals(observe("3", "999"), ["a=2"]);
+  assertEquals(observe("4", "9007199254740993"), ["a=4"]);
+  assertEquals(observe("5", "9007199254740992"), ["a=4"]);
+  assertEquals(observe("6", "opaque"), ["a=6"]);
+});
+
 Deno.test("F04 Store: a stale list does not bring back what is gone", async () => {
   const travel = timeTravel();
   const { api, known, make, news, store } = stored(travel.hook);

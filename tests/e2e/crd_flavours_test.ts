@@ -155,7 +155,7 @@ async function blocking(scene: Scene): Promise<{ readonly yes: number; readonly 
 }
 
 scenario(
-  "the tools' CRDs come and go while an operator works, and new control planes converge with each",
+  "F37 F49 the tools' CRDs come and go while an operator works, and new control planes converge with each",
   async (scene) => {
     const kubeconfig = await scene.account("iofog-operator", rolesAsFound.iofogctl);
     const operator = scene.operate([`--kubeconfig=${kubeconfig}`, "--resync-interval=1s"]);

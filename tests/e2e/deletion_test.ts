@@ -33,7 +33,7 @@ async function untilNothingIsLeft(scene: Scene): Promise<void> {
 
 for (const policy of ["Background", "Foreground"] as const) {
   scenario(
-    `a deletion in the ${policy.toLowerCase()} takes all children along, and the next one converges`,
+    `F47 a deletion in the ${policy.toLowerCase()} takes all children along, and the next one converges`,
     async (scene) => {
       scene.operate();
       await scene.create();
@@ -157,7 +157,7 @@ scenario("F31 a deletion in the middle of an install leaves nothing behind", asy
 });
 
 scenario(
-  "F32 a namespace goes with the operator at work in it, and another one of its name converges",
+  "F32 F48 a namespace goes with the operator at work in it, and another one of its name converges",
   async (scene) => {
     const { namespace } = scene;
     const operator = scene.operate();

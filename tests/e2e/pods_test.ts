@@ -48,7 +48,7 @@ async function refusalOf(scene: Scene): Promise<string> {
   return conditionOf(refused, "Stalled")?.message ?? "";
 }
 
-scenario("settings of pods roll each component once, and once back to what it was", async (scene) => {
+scenario("F50 settings of pods roll each component once, and once back to what it was", async (scene) => {
   const { namespace } = scene;
   scene.operateHere((_, proceed) => proceed());
   const dockerConfig = btoa(JSON.stringify({ auths: {} }));

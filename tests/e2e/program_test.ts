@@ -311,7 +311,7 @@ for (
     ],
   ] as const
 ) {
-  scenario(`${what} is said once, and awaited`, async (scene) => {
+  scenario(`F15 F37 ${what} is said once, and awaited`, async (scene) => {
     let isBroken = true;
     const operator = scene.operateHere(async (request, proceed) => {
       if (isBroken && request.plural === "controlplanes") throw error();

@@ -95,6 +95,24 @@ Deno.test("an agent is linked to edge resources, and keeps its tags and theirs",
   );
 });
 
+Deno.test("F31 F33 what was deleted while no operator ran goes from the Controller when one is back, and nothing else", async () => {
+  await using edge = await EdgeTest.open();
+  const on = { agent: { name: "a" }, images: { x86: "image:1" } };
+  for (const name of ["a", "b"]) edge.make("Agent", name, { host: "10.0.0.1", config: { agentType: "x86" } });
+  for (const name of ["app", "stays"]) {
+    edge.make("Application", name, { microservices: [{ name: `${name}-one`, ...on }] });
+  }
+  await edge.converge();
+  edge.delete("Application", "app");
+  edge.delete("Agent", "b");
+  // Another process, which never saw what is gone: the inventory alone tells of it.
+  edge.restart();
+  assertEquals(verbs(await edge.converge()).toSorted(), ["DELETE /application/app", "DELETE /iofog/<b>"]);
+  assertEquals(edge.controller.state.agents.map(({ name }) => name), ["a"]);
+  edge.restart();
+  assertEquals(await edge.converge(), []);
+});
+
 Deno.test("a Microservice and a Route of their own live in an Application that somebody else made, and F35 one owns each", async () => {
   await using edge = await EdgeTest.open();
   const images = { x86: "image:1" };
