@@ -44,6 +44,15 @@ export function commandBlocks(markdown: string): readonly CommandBlock[] {
   return blocks;
 }
 
+/** The commands, with an argument at least, that the text of a document names outside of its blocks. */
+export function inlineCommands(markdown: string): readonly string[] {
+  const text = markdown.replaceAll(/^( *)```.*?^\1```$/gms, "").replaceAll(/<!-- run$.*?^-->$/gms, "");
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, span = ""]) => span.replaceAll(/\s+/g, " "))
+    .filter((span) => programs.test(span));
+}
+
+const programs = /^(kubectl|helm|npx|deno|docker|git|go|curl|nats|iofogctl|potctl|iofog-operator) \S/;
+
 /**
  * One bash script of all blocks, which ends at the first command that fails and says which. What stands in `notRun` is
  * left out; `COMMAND # exits with N` must do so.

@@ -17,7 +17,7 @@ import { type Controller, startController } from "../controller/controller.ts";
 import { type Keycloak, startKeycloak } from "../keycloak/keycloak.ts";
 import { recordOutput, registerSecret } from "../secrets.ts";
 import { playOperatorPods } from "./deployed_operator.ts";
-import { commandBlocks, inNamespace, type NotRun, scriptOf } from "./document.ts";
+import { commandBlocks, inlineCommands, inNamespace, type NotRun, scriptOf } from "./document.ts";
 import { goImage, PlayedGoOperator } from "./go_operator.ts";
 import { goPotImage, PlayedGoPotOperator } from "./go_pot_operator.ts";
 import { Scene } from "./harness.ts";
@@ -81,6 +81,7 @@ const documents: Readonly<Record<string, Document>> = {
   },
   "docs/migrating-pot.md": { given: "a control plane of the Go operator", flavour: "pot" },
   "docs/operating.md": { given: "a control plane that is ready" },
+  "docs/edge.md": { given: "a control plane that is ready" },
   "docs/pot.md": {
     given: "nothing",
     flavour: "pot",
@@ -110,6 +111,34 @@ const documents: Readonly<Record<string, Document>> = {
   },
 };
 
+/** Commands that a text names and no block runs, each with the reason. */
+const namedOnly: Readonly<Record<string, string>> = {
+  "deno lint": runByCi,
+  "deno run": "it stands for how a program was run",
+  "deno run --cpu-prof": "it stands for how a program was run",
+  "deno task bench": "a measurement, which takes minutes",
+  "deno task bench --edge": "a measurement, which takes minutes",
+  "deno task bench --load": "a measurement, which takes minutes",
+  "deno task bench --load --beside=FOLDER": "a measurement, which takes minutes",
+  "deno task bench --pot": "a measurement, which takes minutes",
+  "deno task contract --url URL": otherTest,
+  "deno task crds": runByCi,
+  "deno task dev --flavor pot": otherTest,
+  "deno task faults --mutants": "it takes an hour",
+  "deno task generate": runByCi,
+  "git worktree add FOLDER COMMIT": "it stands for a clone of another version",
+  "go build": "it is how a tool is made that is missing",
+  "iofog-operator crds": otherTest,
+  "iofog-operator once": otherTest,
+  "iofog-operator run": "it is what runs in every pod of the operator",
+  "iofog-operator version": otherTest,
+  "kubectl describe certificate": "there is no cert-manager",
+  "kubectl get controlplane": "it is what shall not be written",
+  "npx -y deno@2.9.6 task operator COMMAND": "it stands for each command",
+  "potctl legacy": "it is about what another program does",
+  "potctl logs": "it is about what another program does",
+};
+
 /** Commands that make what is given. */
 const stage: Readonly<Record<Given, string>> = {
   "nothing": "",
@@ -123,6 +152,11 @@ kubectl apply -k deploy/samples/iofog
 kubectl wait ecn/iofog --namespace iofog --for condition=Ready --timeout 90s
 `,
 };
+
+/** The program's own name stands in texts for what starts it from a clone. */
+function asRun(command: string): string {
+  return command.replace(/^iofog-operator /, "npx -y deno@2.9.6 task operator ");
+}
 
 /** Milliseconds for all commands of one document. */
 const deadlineMs = 240_000;
@@ -146,13 +180,25 @@ Deno.test("every document with commands is in the table of what is run", besideC
     if (name.endsWith(".md")) paths.push(`docs/${name}`);
   }
   const withCommands: string[] = [];
+  const inline: { readonly path: string; readonly command: string }[] = [];
+  let run = "";
   for (const path of paths) {
     const text = await Deno.readTextFile(`${ROOT}${path}`);
+    inline.push(...inlineCommands(text).map((command) => ({ path, command })));
+    run += commandBlocks(text).map((block) => `${block.text}\n`).join("");
     // Commands that are only indented would not be noticed.
     assertEquals(text.match(/^\n {4}\S.*$/gm) ?? [], [], `${path}: write commands as a block of sh`);
     if (commandBlocks(text).length > 0) withCommands.push(path);
   }
   assertEquals(withCommands.sort(), Object.keys(documents).sort());
+  const lines = run.split("\n").map((line) => line.trim());
+  const isRun = (command: string) => lines.some((line) => `${line} `.startsWith(`${asRun(command)} `));
+  const left = inline.filter(({ command }) => !isRun(command));
+  assertEquals(
+    [...new Set(left.map(({ command }) => command))].toSorted(),
+    Object.keys(namedOnly).toSorted(),
+    left.map(({ command, path }) => `${path}: ${command}`).join("\n"),
+  );
 });
 
 for (const [path, { flavour = "iofog", given, notRun = {} }] of Object.entries(documents)) {
@@ -311,8 +357,11 @@ async function prepareWorkplace(
   await Deno.writeTextFile(transcript, "");
   await writeProgram(
     `${bin}/iofog-operator`,
-    `exec > >(tee -a '${transcript}') 2> >(tee -a '${transcript}' >&2)
-HOME='${home}' exec '${Deno.execPath()}' ${program.map((arg) => `'${arg}'`).join(" ")} "$@"`,
+    // All is written, to a file too, before it ends.
+    `HOME='${home}' '${Deno.execPath()}' ${
+      program.map((arg) => `'${arg}'`).join(" ")
+    } "$@" 2> >(tee -a '${transcript}' >&2) | tee -a '${transcript}'
+exit "\${PIPESTATUS[0]}"`,
   );
   await writeProgram(
     `${bin}/npx`,

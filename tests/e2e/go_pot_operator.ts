@@ -5,18 +5,16 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { parse, parseAll } from "@std/yaml";
 import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, Pod, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
-import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
-import type { CertificateData } from "../../src/resources/pki.ts";
+import { PotControlPlane } from "../../src/resources/controlplane/pot/definition.ts";
 import type { Controller } from "../controller/controller.ts";
 import { type Keycloak, loginAt } from "../keycloak/keycloak.ts";
 import { goManager, installGoOperator, schemalessCrd } from "./go_operator.ts";
 import type { ControlPlaneObject, Json, Scene } from "./harness.ts";
-import { secretsOf } from "./left_by_pot_operator.ts";
+import { type PotRecording, readPotRecording, recordedKind } from "./left_by_pot_operator.ts";
 import { potRolesAsFound } from "./roles_as_found.ts";
 import { eventually } from "./waiting.ts";
 
@@ -29,8 +27,6 @@ export interface PotPlace {
   readonly controller: Controller;
   readonly keycloak: Keycloak;
 }
-
-type Recorded = KubeObject & { readonly stringData?: Readonly<Record<string, string>> };
 
 /** Name of the ControlPlane. */
 const NAME = "pot";
@@ -46,30 +42,16 @@ const rewritten = ["controller-db-credentials", "nats-operator-seed", "nats-cred
 export class PlayedGoPotOperator {
   private constructor(
     readonly place: PotPlace,
-    /** As the recording has them, with real certificates. */
-    readonly recorded: readonly Recorded[],
-    /** The authorities, by the names of their Secrets. */
-    readonly authorities: ReadonlyMap<string, CertificateData>,
+    private readonly recording: PotRecording,
   ) {}
 
+  /** The authorities, by the names of their Secrets. */
+  get authorities(): PotRecording["authorities"] {
+    return this.recording.authorities;
+  }
+
   static async of(place: PotPlace): Promise<PlayedGoPotOperator> {
-    const read = (file: string) =>
-      Deno.readTextFile(new URL(`../golden/pot/all-lb/${file}`, import.meta.url));
-    const { loadBalancerStatus } = parse(await read("given.yaml")) as {
-      loadBalancerStatus: Record<string, { ip: string }>;
-    };
-    const { kubelet, namespace } = place.scene;
-    for (const [name, address] of Object.entries(loadBalancerStatus)) {
-      kubelet.cloud.assign({ namespace, name }, address);
-    }
-    const authorities = new Map<string, CertificateData>();
-    const recorded: Recorded[] = [];
-    for (const child of parseAll(await read("children.yaml")) as Recorded[]) {
-      const { stringData } = child;
-      const values = stringData && await secretsOf(child.metadata?.name ?? "", stringData, authorities);
-      recorded.push(values === undefined ? child : { ...child, stringData: values } as Recorded);
-    }
-    return new PlayedGoPotOperator(place, recorded, authorities);
+    return new PlayedGoPotOperator(place, await readPotRecording(place.scene));
   }
 
   /** A namespace with the CRD, the operator and the control plane, as potctl makes them. */
@@ -132,7 +114,7 @@ export class PlayedGoPotOperator {
     const owner = await this.#controlPlane();
     await this.#renewNatsCertificates();
     for (const child of this.#children(owner)) {
-      const resource = resourceOf(child);
+      const resource = recordedKind(child);
       const name = child.metadata?.name ?? "";
       if (await this.#createIfAbsent(resource, child)) continue;
       const target = { namespace, name };
@@ -184,23 +166,14 @@ export class PlayedGoPotOperator {
     for (const name of natsCertificates) await client.delete(Secret, { namespace, name });
   }
 
-  #children(owner: ControlPlaneObject): readonly Recorded[] {
-    const { uid } = owner.metadata;
+  #children(owner: ControlPlaneObject): readonly KubeObject[] {
     const images = (owner.spec?.["images"] ?? {}) as Record<string, string>;
-    return this.recorded.map((child) => {
-      const { name = "", labels = {}, annotations, ownerReferences = [] } = child.metadata ?? {};
-      const metadata = {
-        name,
-        namespace: this.place.scene.namespace,
-        labels,
-        ...(annotations && { annotations }),
-        ownerReferences: ownerReferences.map((reference) => ({ ...reference, uid })),
-      };
-      const made = structuredClone({ ...child, metadata });
-      const template = (made as Deployment).spec?.template;
-      const container = replaced.includes(resourceOf(child)) ? template?.spec?.containers[0] : undefined;
-      if (container !== undefined && images[name] !== undefined) container.image = images[name];
-      return made;
+    return this.recording.children(owner.metadata.uid ?? "").map((child) => {
+      const template = (child as Deployment).spec?.template;
+      const container = replaced.includes(recordedKind(child)) ? template?.spec?.containers[0] : undefined;
+      const image = images[child.metadata?.name ?? ""];
+      if (container !== undefined && image !== undefined) container.image = image;
+      return child;
     });
   }
 
@@ -276,12 +249,6 @@ function versionIn(document: string): string | undefined {
   const entries = JSON.parse(document) as [string, { metadata?: string }][];
   const metadata = entries.find(([type]) => type === "router")?.[1].metadata;
   return metadata && (JSON.parse(metadata) as Record<string, string>)["pot-config"];
-}
-
-function resourceOf(child: KubeObject): Resource {
-  const found = potDefinition().childResources.find(({ kind }) => kind === child.kind);
-  if (found === undefined) throw new Error(`the recording has a ${child.kind}`);
-  return found;
 }
 
 interface PotCondition {

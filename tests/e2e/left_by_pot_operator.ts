@@ -1,49 +1,83 @@
-/** What the PoT operator 3.7.2 leaves in a namespace: the recording, with real certificates. */
+/** What the PoT operator 3.7.2 writes: the recording (`tests/golden/pot`), with real certificates. */
 
 import { parse, parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
-import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
 import { type CertificateData, makeCa, makeLeaf } from "../../src/resources/pki.ts";
-import { type Json, present } from "../json.ts";
+import type { Json } from "../json.ts";
 import { registerSecret } from "../secrets.ts";
+import { goManager } from "./go_operator.ts";
 import type { Scene } from "./harness.ts";
 
-/**
- * Writes it, under the field manager of that operator; returns the authorities by their Secrets.
- *
- * @param uid Of the ControlPlane, which is called `pot`.
- */
-export async function leaveAsPotOperator(
-  { client, kubelet, namespace }: Pick<Scene, "client" | "kubelet" | "namespace">,
-  uid: string,
-): Promise<ReadonlyMap<string, CertificateData>> {
-  const recorded = (file: string) =>
-    Deno.readTextFile(new URL(`../golden/pot/all-lb/${file}`, import.meta.url));
-  const { loadBalancerStatus } = parse(await recorded("given.yaml")) as {
+type Recorded = KubeObject & { readonly stringData?: Readonly<Record<string, string>> };
+
+/** The recording as it is in one namespace. */
+export interface PotRecording {
+  /** The authorities, by the names of their Secrets. */
+  readonly authorities: ReadonlyMap<string, CertificateData>;
+  /** The objects of the ControlPlane with this uid. */
+  children(uid: string): readonly Recorded[];
+}
+
+/** Reads it; its load balancers get the addresses that it has. */
+export async function readPotRecording(
+  { kubelet, namespace }: Pick<Scene, "kubelet" | "namespace">,
+): Promise<PotRecording> {
+  const read = (file: string) => Deno.readTextFile(new URL(`../golden/pot/all-lb/${file}`, import.meta.url));
+  const { loadBalancerStatus } = parse(await read("given.yaml")) as {
     loadBalancerStatus: Record<string, { ip: string }>;
   };
   for (const [name, address] of Object.entries(loadBalancerStatus)) {
     kubelet.cloud.assign({ namespace, name }, address);
   }
   const authorities = new Map<string, CertificateData>();
-  for (const child of parseAll(await recorded("children.yaml")) as (KubeObject & { stringData?: Json })[]) {
-    const resource = potDefinition().childResources.find(({ kind }) => kind === child.kind);
-    const { name = "", labels = {}, annotations } = child.metadata ?? {};
-    const ownerReferences = (child.metadata?.ownerReferences ?? []).map((owner) => ({ ...owner, uid }));
-    const metadata = { name, namespace, labels, ownerReferences, ...(annotations && { annotations }) };
-    const stringData = child.stringData && await secretsOf(name, child.stringData, authorities);
-    await client.create(
-      present(resource),
-      { ...child, metadata, ...(stringData && { stringData }) } as KubeObject,
-      { fieldManager: "iofog-operator" },
-    );
+  const recorded: Recorded[] = [];
+  for (const child of parseAll(await read("children.yaml")) as Recorded[]) {
+    const { stringData } = child;
+    const values = stringData && await secretsOf(child.metadata?.name ?? "", stringData, authorities);
+    recorded.push(values === undefined ? child : { ...child, stringData: values } as Recorded);
   }
-  return authorities;
+  return {
+    authorities,
+    children: (uid) =>
+      recorded.map((child) => {
+        const { name = "", labels = {}, annotations, ownerReferences = [] } = child.metadata ?? {};
+        const metadata = {
+          name,
+          namespace,
+          labels,
+          ...(annotations && { annotations }),
+          ownerReferences: ownerReferences.map((reference) => ({ ...reference, uid })),
+        };
+        return structuredClone({ ...child, metadata });
+      }),
+  };
+}
+
+/** The kind of a recorded object. */
+export function recordedKind(child: KubeObject): Resource {
+  const found = potDefinition().childResources.find(({ kind }) => kind === child.kind);
+  if (found === undefined) throw new Error(`the recording has a ${child.kind}`);
+  return found;
+}
+
+/**
+ * Writes all of it, where there is no Controller to play the rest with.
+ *
+ * @param uid Of the ControlPlane, which is called `pot`.
+ */
+export async function leaveAsPotOperator(
+  scene: Pick<Scene, "client" | "kubelet" | "namespace">,
+  uid: string,
+): Promise<void> {
+  for (const child of (await readPotRecording(scene)).children(uid)) {
+    await scene.client.create(recordedKind(child), child, goManager);
+  }
 }
 
 /** The values of a recorded Secret, with real ones for what the recording only describes. */
-export async function secretsOf(
+async function secretsOf(
   name: string,
   values: Json,
   authorities: Map<string, CertificateData>,
