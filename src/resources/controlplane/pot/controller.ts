@@ -4,7 +4,7 @@
  */
 
 import type { Child, Parent, Problem, Snapshot } from "../../../operator/definition.ts";
-import { applied, decodeBase64, revisionAnnotations, secretData } from "../../child.ts";
+import { applied, decodeBase64, revisionAnnotations, secretData, secretValues } from "../../child.ts";
 import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
 import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { Ingress } from "../../../kubernetes/generated/networking_v1.ts";
@@ -85,7 +85,7 @@ function databaseSecret(inputs: Inputs): Child {
 
 function authSecret(inputs: Inputs): Child {
   const { auth } = inputs.spec;
-  return secret(inputs, AUTH_SECRET, {
+  const written = {
     "auth-url": auth.url,
     "auth-realm": auth.realm,
     "auth-realm-key": auth.realmKey,
@@ -93,7 +93,13 @@ function authSecret(inputs: Inputs): Child {
     "auth-controller-client": auth.controllerClient,
     "auth-controller-client-secret": auth.controllerSecret,
     "auth-viewer-client": auth.viewerClient,
-  });
+  };
+  const live = secretValues(inputs.snapshot, AUTH_SECRET);
+  // As the Go operator left it: it works but for people's logins, and is no reason to start the Controller again.
+  const isLeft = Object.entries(written).every(([key, value]) => live?.[key] === value);
+  // For these Controller 3.7.3 appends `realms/` to it.
+  const url = isLeft ? auth.url : auth.url.replace(/\/*$/, "/");
+  return secret(inputs, AUTH_SECRET, { ...written, "auth-url": url });
 }
 
 /** What the Controller is told of its vault: the keys of our Secret, and the variables that they end up in. */

@@ -247,3 +247,27 @@ Deno.test("desired() tells the Controller of every vault by the block of its pro
     "VAULT_GOOGLE_CREDENTIALS",
   ]);
 });
+
+Deno.test("desired() tells the Controller of Keycloak's address with a slash, which one that was taken over gets with the next change", () => {
+  const urlOf = (changes: object, live?: object) => {
+    const objects = live === undefined ? [] : [secretOf("controller-auth-credentials", { ...live })];
+    const { children } = desired(contextOf({ auth: { ...auth, ...changes } }, snapshotOf(objects)));
+    return atob(objectOf(children, "Secret controller-auth-credentials").data["auth-url"]);
+  };
+  const withSlash = "https://keycloak.example.com/";
+  const url = "https://keycloak.example.com";
+  assertEquals([urlOf({}), urlOf({ url }), urlOf({ url: `${url}//` })], [withSlash, withSlash, withSlash]);
+  const left = {
+    "auth-url": url,
+    "auth-realm": auth.realm,
+    "auth-realm-key": auth.realmKey,
+    "auth-ssl-req": auth.ssl,
+    "auth-controller-client": auth.controllerClient,
+    "auth-controller-client-secret": auth.controllerSecret,
+    "auth-viewer-client": auth.viewerClient,
+  };
+  assertEquals(urlOf({ url }, left), url);
+  assertEquals(urlOf({}, left), withSlash);
+  assertEquals(urlOf({ url, controllerSecret: "another" }, left), withSlash);
+  assertEquals(urlOf({ url }, { ...left, "auth-url": withSlash }), withSlash);
+});
