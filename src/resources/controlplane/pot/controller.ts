@@ -6,7 +6,7 @@
 import type { Child, Parent, Problem, Snapshot } from "../../../operator/definition.ts";
 import { applied, decodeBase64, revisionAnnotations, secretData, secretValues } from "../../child.ts";
 import { Deployment } from "../../../kubernetes/generated/apps_v1.ts";
-import { type EnvVar, Secret } from "../../../kubernetes/generated/core_v1.ts";
+import { type EnvVar, Secret, Service } from "../../../kubernetes/generated/core_v1.ts";
 import { Ingress } from "../../../kubernetes/generated/networking_v1.ts";
 import type { PolicyRule } from "../../../kubernetes/generated/rbac_v1.ts";
 import { isIpAddress } from "../../ip_address.ts";
@@ -43,7 +43,7 @@ export function controllerChildren(inputs: Inputs): Child[] {
     authSecret(inputs),
     ...vaultSecret(inputs),
     ...claimChildren(inputs, labels),
-    component.service(inputs, CONTROLLER, labels, spec.services.controller, [
+    component.service(inputs, CONTROLLER, labels, controllerExposure(inputs), [
       { name: "controller-api", port: CONTROLLER_API_PORT, targetPort: CONTROLLER_API_PORT },
       { name: "ecn-viewer", port: 80, targetPort: spec.controller.ecnViewerPort },
     ]),
@@ -170,6 +170,21 @@ function ingress(inputs: Inputs): Child[] {
       rules: [{ host, http: { paths: [path("/", "ecn-viewer"), path("/api/v3", "controller-api")] } }],
     },
   })];
+}
+
+/** The host that the Ingress serves now; undefined where there is none. */
+export function servedHost({ snapshot }: Inputs): string | undefined {
+  return snapshot.get(Ingress, INGRESS)?.spec?.rules?.[0]?.host;
+}
+
+/** How Service `controller` is reached now: it stays open to the outside until the Ingress takes its place. */
+export function controllerExposure(inputs: Inputs): component.Exposure {
+  const { ingresses, services: { controller: wanted } } = inputs.spec;
+  if (wanted.type !== "ClusterIP" || servedHost(inputs) === ingresses.controller.host) return wanted;
+  const { externalTrafficPolicy, loadBalancerIP, type } = inputs.snapshot.get(Service, CONTROLLER)?.spec ??
+    {};
+  if (type !== "LoadBalancer" && type !== "NodePort") return wanted;
+  return { ...wanted, type, externalTrafficPolicy, address: loadBalancerIP };
 }
 
 /** Another Ingress of the namespace that serves the host already: whoever comes first gets the requests. */

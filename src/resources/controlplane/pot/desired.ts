@@ -14,7 +14,14 @@ import { CONTROLLER_API_PORT, isSqlite } from "../fields.ts";
 import { pullSecretWarning, readCertificateSecret } from "../references.ts";
 import * as reasons from "../reasons.ts";
 import { certificateWarnings } from "./certificates.ts";
-import { CONTROLLER, controllerChildren, controllerScheme, ingressProblems } from "./controller.ts";
+import {
+  CONTROLLER,
+  controllerChildren,
+  controllerExposure,
+  controllerScheme,
+  ingressProblems,
+  servedHost,
+} from "./controller.ts";
 import { type Details, externalChildren, viewerUrl } from "./external.ts";
 import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import type { Inputs } from "./inputs.ts";
@@ -191,16 +198,15 @@ function controllerCertificateProblems({ now, snapshot, spec }: Inputs): Problem
 }
 
 function addressesOf(inputs: Inputs): Addresses {
-  const { ingresses, services } = inputs.spec;
+  const { type } = controllerExposure(inputs);
   const scheme = controllerScheme(inputs);
   const inside = `${scheme}://${CONTROLLER}.${inputs.namespace}.svc:${CONTROLLER_API_PORT}`;
   const rest = { router: routerEndpoint(inputs), nats: natsAddress(inputs), viewer: viewerUrl(inputs) };
-  if (services.controller.type === "ClusterIP") {
-    const { host } = ingresses.controller;
+  if (type === "ClusterIP") {
     const url = rest.viewer === undefined ? inside : `${rest.viewer}/api/v3`;
-    return { ...rest, controller: host, controllerEndpoint: url };
+    return { ...rest, controller: servedHost(inputs), controllerEndpoint: url };
   }
-  const host = services.controller.type === "LoadBalancer"
+  const host = type === "LoadBalancer"
     ? component.loadBalancerAddress(inputs.snapshot, CONTROLLER)
     : undefined;
   const bracketed = host?.includes(":") ? `[${host}]` : host;

@@ -3,9 +3,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { makeCa, makeLeaf } from "../../pki.ts";
-import { NOW, objectOf, secretOf, snapshotOf } from "../iofog/fixtures.ts";
+import { NOW, objectOf, secretOf, serviceOf, snapshotOf } from "../iofog/fixtures.ts";
 import { assess, desired } from "./desired.ts";
 import { auth, contextOf } from "./fixtures.ts";
+import { inTermsOfSpec } from "./refusals.ts";
 
 function problemsOf(
   spec: object,
@@ -178,6 +179,56 @@ Deno.test("desired() refuses an Ingress host that another Ingress of the namespa
   assertEquals(problem?.[0], "spec.ingresses.controller.host");
   assertMatch(problem?.[1] ?? "", /Ingress shop/);
   assertEquals(problemsOf(spec, [ingress("shop", "/shop"), ingress("pot-controller", "/")]), []);
+});
+
+Deno.test("the Controller stays reachable as it was until its Ingress serves the host, and nobody is told of one that does not", () => {
+  const host = "pot.example.com";
+  const service = (type: string) =>
+    ({
+      ...serviceOf("controller", { ip: "192.0.2.1" }),
+      spec: { type, loadBalancerIP: "192.0.2.1", externalTrafficPolicy: "Local" },
+    }) as KubeObject;
+  const ingress = (host: string) =>
+    ({
+      apiVersion: "networking.k8s.io/v1",
+      kind: "Ingress",
+      metadata: { name: "pot-controller", namespace: "pot" },
+      spec: { rules: [{ host }] },
+    }) as KubeObject;
+  const spec = {
+    auth,
+    services: { controller: { type: "ClusterIP" } },
+    ingresses: { controller: { host, secretName: "tls" } },
+  };
+  const now = (...objects: KubeObject[]) => {
+    const { children } = desired(contextOf(spec, snapshotOf(objects)));
+    const { loadBalancerIP, type } = objectOf(children, "Service controller").spec;
+    const viewer = children.find((child) => child.type === "external" && child.kind === "ViewerClient");
+    return [type, loadBalancerIP, viewer?.type === "external" ? viewer.fields["rootUrl"] : undefined];
+  };
+  // At first there is nothing to keep.
+  assertEquals(now(), ["ClusterIP", undefined, undefined]);
+  assertEquals(now(service("LoadBalancer")), ["LoadBalancer", "192.0.2.1", "http://192.0.2.1"]);
+  assertEquals(now(service("NodePort"))[0], "NodePort");
+  const done = ["ClusterIP", undefined, `https://${host}`];
+  assertEquals(now(service("LoadBalancer"), ingress(host)), done);
+  assertEquals(now(service("ClusterIP"), ingress(host)), done);
+  // Another host, which the API server does not take.
+  assertEquals(now(service("ClusterIP"), ingress("before.example.com"))[2], "https://before.example.com");
+});
+
+Deno.test("inTermsOfSpec() tells what to do about a host that is served elsewhere", () => {
+  const told = (message: string) =>
+    inTermsOfSpec({ object: "Ingress pot-controller", reason: "Rejected", message }).message;
+  assertMatch(
+    told('denied the request: host "a.example" and path "/" is already defined in ingress other/shop'),
+    /other\/shop: choose another host in spec\.ingresses\.controller\.host, or remove it there$/,
+  );
+  assertMatch(told("denied: no such class"), /; see spec\.ingresses\.controller$/);
+  assertMatch(
+    told("spec.rules[0].host: Invalid value"),
+    /^spec\.ingresses\.controller\.host: Invalid value$/,
+  );
 });
 
 Deno.test("assess() understands the empty blocks that the Go operator wrote, and fields of older releases", () => {

@@ -11,7 +11,7 @@ import { trustedIn } from "../../pki.ts";
 import * as component from "../component.ts";
 import * as reasons from "../reasons.ts";
 import { type CertificatePair, pairsOf } from "./certificates.ts";
-import { CONTROLLER, controllerScheme } from "./controller.ts";
+import { CONTROLLER, controllerExposure, controllerScheme, servedHost } from "./controller.ts";
 import type { Inputs } from "./inputs.ts";
 import { natsAddress } from "./nats.ts";
 import type { NatsHealth } from "./nats_scale.ts";
@@ -98,11 +98,11 @@ export function natsHub(inputs: Inputs): NatsHubAddress | undefined {
 
 /** Where people reach the ECN Viewer: what the spec says, the Ingress, or the load balancer. */
 export function viewerUrl(inputs: Inputs): string | undefined {
-  const { controller, ingresses, services } = inputs.spec;
-  switch (services.controller.type) {
+  const { controller, ingresses } = inputs.spec;
+  switch (controllerExposure(inputs).type) {
     case "ClusterIP": {
-      const { host, secretName } = ingresses.controller;
-      const tls = secretName !== undefined || controller.https;
+      const host = servedHost(inputs);
+      const tls = ingresses.controller.secretName !== undefined || controller.https;
       return host === undefined ? undefined : `${tls ? "https" : "http"}://${host}`;
     }
     case "LoadBalancer": {

@@ -69,8 +69,11 @@ async function settled({ spec, objects, bootstrap }: Recording): Promise<[Child[
   for (let before = -1; before !== known.size;) {
     before = known.size;
     for (const child of desired(contextNow()).children) {
-      if (child.type !== "generated" || known.has(childName(child))) continue;
-      known.set(childName(child), { ...child.object, data: await child.generate() } as KubeObject);
+      const name = childName(child);
+      if (known.has(name)) continue;
+      if (child.type === "generated") {
+        known.set(name, { ...child.object, data: await child.generate() } as KubeObject);
+      } else if (name === "Ingress pot-controller" && child.type === "applied") known.set(name, child.object);
     }
   }
   const context = contextNow();

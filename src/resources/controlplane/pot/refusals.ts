@@ -22,10 +22,12 @@ export function inTermsOfSpec(failure: Failure): Failure {
       .replace(/\bspec\.tls\[0\]\.secretName\b/g, "spec.ingresses.controller.secretName")
       .replace(/\bspec\.ingressClassName\b/g, "spec.ingresses.controller.ingressClassName")
       .replace(/\bmetadata\.annotations\b/g, "spec.ingresses.controller.annotations");
-    return {
-      ...failure,
-      message: message.includes("spec.ingresses.") ? message : `${message}; see spec.ingresses.controller`,
-    };
+    if (message.includes("spec.ingresses.")) return { ...failure, message };
+    // What ingress controllers say, and policies: Kubernetes itself does not mind.
+    const remedy = /\bhost\b/i.test(message) && /\balready\b|\btaken\b|\bin use\b/i.test(message)
+      ? ": choose another host in spec.ingresses.controller.host, or remove it there"
+      : "; see spec.ingresses.controller";
+    return { ...failure, message: `${message}${remedy}` };
   }
   if (/^PersistentVolumeClaim js-data-nats-\d+$/.test(failure.object)) {
     return claimInTermsOfSpec(failure, "spec.nats.jetStream.storageSize");
