@@ -517,10 +517,17 @@ function claims(inputs: Inputs): Child[] {
 /** What the spec said when the claim was last written. */
 const SIZE_ANNOTATION = "iofog.org/storage-size";
 
-/** What was asked of a claim: somebody else may have made it larger, and meant it. */
-function askedOf({ snapshot }: Inputs, claim: PersistentVolumeClaim): string {
-  const [template] = snapshot.get(StatefulSet, NATS)?.spec?.volumeClaimTemplates ?? [];
-  return claim.metadata?.annotations?.[SIZE_ANNOTATION] ?? requestOf(template ?? claim);
+/**
+ * What a claim was made to have: somebody else may have made it larger, and meant it; and what was asked and never
+ * reached, as where the class lets nothing grow, may be taken back.
+ */
+function askedOf(inputs: Inputs, claim: PersistentVolumeClaim): string {
+  const [template] = inputs.snapshot.get(StatefulSet, NATS)?.spec?.volumeClaimTemplates ?? [];
+  // One that is new has no annotation yet; the template may be older than that of the others.
+  const asked = [claim, ...liveClaims(inputs)].map(({ metadata }) => metadata?.annotations?.[SIZE_ANNOTATION])
+    .find((size) => size !== undefined) ?? requestOf(template ?? claim);
+  const has = requestOf(claim);
+  return compareQuantities(asked, has) < 0 ? asked : has;
 }
 
 function requestOf({ spec }: PersistentVolumeClaim): string {

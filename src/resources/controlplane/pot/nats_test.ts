@@ -371,6 +371,12 @@ Deno.test("a size that shrinks and another class are refused with their field", 
   const named = { ...noted, metadata: { ...claim(0).metadata, ...noted.metadata, name: "js-data-nats-0" } };
   assertEquals(problems({ storageSize: "20Gi" }, named as KubeObject), []);
   assertEquals(problems({}, claim(0, "50Gi")), []);
+  // Asked for when the servers were made again beside older claims, whose class lets nothing grow.
+  assertEquals(problems({ storageSize: "4Gi" }, claim(0, "4Gi"), claim(1, "4Gi")), []);
+  const back = claim(0, "4Gi", { metadata: { annotations: { "iofog.org/storage-size": "4Gi" } } });
+  const older = { ...back, metadata: { ...claim(0).metadata, ...back.metadata, name: "js-data-nats-0" } };
+  assertEquals(problems({ storageSize: "4Gi" }, older as KubeObject, claim(1)), []);
+  assertMatch(problems({ storageSize: "3Gi" }, older as KubeObject, claim(1))[0] ?? "", /at least 4Gi/);
 });
 
 Deno.test("a server comes when its name is in the certificates, and its route with it", async () => {
