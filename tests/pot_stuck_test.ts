@@ -183,7 +183,7 @@ class Site implements AsyncDisposable {
           availableReplicas: replicas,
           updatedReplicas: replicas,
         };
-        this.api.edit(resource, metadata?.name ?? "", (workload) => {
+        this.api.edit<Deployment | StatefulSet>(resource, metadata?.name ?? "", (workload) => {
           Object.assign(workload, { status: { ...all, observedGeneration: metadata?.generation } });
         });
       }
@@ -238,7 +238,11 @@ Deno.test("what keeps a PoT control plane from being ready is told as docs/pot.m
     return cause();
   };
 
-  await stuck("no Controller yet", () => controller.goDown(), { mend: () => controller.comeUp() });
+  // `Ready` tells why the Controller does not answer.
+  await stuck("no Controller yet", () => controller.goDown(), {
+    mend: () => controller.comeUp(),
+    type: "NatsBootstrapped",
+  });
   const right = keycloak.issuing.clientSecret;
   await stuck("another secret", afterwards(() => keycloak.changeSecret(`${right}2`)), {
     mend: () => keycloak.changeSecret(right),
