@@ -1057,6 +1057,22 @@ Deno.test("Engine confirms only what was seen as it should be", async () => {
   assertEquals(entriesOf(api), ["Thing a true"]);
 });
 
+Deno.test("Engine lets no secret into a status, whoever put it into the message", async () => {
+  const { api, makeWidget, pass, redactor } = harness({
+    definition: {
+      status: () => ({
+        conditions: [{ type: "Ready", status: "False", reason: "Invalid", message: "hunter2 is no number" }],
+        fields: {},
+      }),
+    },
+  });
+  redactor.learn("hunter2");
+  makeWidget();
+  await pass();
+  const { status } = api.get(Widget, "w") as Parent<unknown, { conditions: { message: string }[] }>;
+  assertEquals(status?.conditions[0]?.message, "*** is no number");
+});
+
 Deno.test("Engine learns secrets before anything is said, and cleans what an external system says", async () => {
   const backend = new FakeBackend();
   const { api, engine, externalPass, logged, makeWidget, pass, ready, told } = harness({

@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeBackend, harness, type HarnessOptions } from "../../tests/engine_harness.ts";
+import { refusal } from "../../tests/memory_transport.ts";
+import { settle } from "../../tests/virtual_clock.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
 import type { ExternalChild } from "./definition.ts";
 import type { Resource } from "../kubernetes/resource.ts";
@@ -134,6 +136,119 @@ Deno.test("Engine keeps what still holds something that is not deleted with it, 
   assertStringIncludes(logged().join("\n"), "still holds Part p");
   backend.objects.set("Thing one", { ...backend.objects.get("Thing one")!, contains: [] });
   assertEquals(await converge(), ["delete Thing one"]);
+});
+
+Deno.test("F10 Engine deletes nothing outside for custom resources that could not be listed, after a restart too", async () => {
+  const before = shared();
+  before.make("a", { one: before.thing(1) });
+  await before.converge();
+  for (const [status, reason] of [[403, "Forbidden"], [500, "InternalError"], [404, "NotFound"]] as const) {
+    const after = harness({
+      definition: { sharedInventoryName: "inventory", singleton: false },
+      backend: before.backend,
+      beside: before,
+      hook: ({ options, plural, verb }, proceed) => {
+        if (plural === "widgets" && verb === "list") throw refusal(options, status, reason);
+        return proceed();
+      },
+    });
+    await after.externalPass();
+    assertEquals([...before.backend.objects.keys()], ["Thing one"], reason);
+    assertEquals(before.entries(), ["one one-1 of a"], reason);
+  }
+});
+
+Deno.test("F48 Engine deletes nothing outside while the namespace goes away", async () => {
+  let isTerminating = false;
+  const { api, backend, converge, make, thing } = shared({
+    hook: ({ options, verb }, proceed) => {
+      if (isTerminating && verb === "create" && options.querystring?.get("dryRun") === "All") {
+        throw refusal(options, 403, "Forbidden", { causes: [{ reason: "NamespaceTerminating" }] });
+      }
+      return proceed();
+    },
+  });
+  make("a", { one: thing(1) });
+  await converge();
+  api.remove(Widget, "a");
+  isTerminating = true;
+  assertEquals(await converge(), []);
+  assertEquals([...backend.objects.keys()], ["Thing one"]);
+  isTerminating = false;
+  assertEquals(await converge(), ["delete Thing one"]);
+});
+
+Deno.test("Engine leaves what another custom resource wants by now, also while that one is paused", async () => {
+  const { api, backend, converge, entries, make, thing } = shared();
+  make("a", { one: thing(1) });
+  await converge();
+  make("b", { one: thing(1) }, { annotations: { "example.org/pause": "true" } });
+  api.remove(Widget, "a");
+  assertEquals(await converge(), []);
+  assertEquals([...backend.objects.keys()], ["Thing one"]);
+  api.edit(Widget, "b", ({ metadata }) => metadata!.annotations = {});
+  assertEquals(await converge(), []);
+  assertEquals(entries(), ["one one-1 of b"]);
+});
+
+Deno.test("F20 Engine stops between two writes outside when it may not write any more", async () => {
+  const { api, backend, converge, make, setMayWrite, thing } = shared();
+  let mayWrite = true;
+  setMayWrite(() => mayWrite);
+  const names = ["one", "two", "three"];
+  const stopAt = (verb: string) => {
+    mayWrite = true;
+    backend.before = (what) => {
+      if (what.startsWith(verb)) mayWrite = false;
+    };
+  };
+  stopAt("create");
+  make("a", Object.fromEntries(names.map((name) => [name, thing(1)])));
+  assertEquals(await converge(), ["create Thing one"]);
+  backend.before = () => {};
+  mayWrite = true;
+  assertEquals(await converge(), ["create Thing two", "create Thing three"]);
+  api.remove(Widget, "a");
+  stopAt("delete");
+  assertEquals((await converge()).length, 1);
+  assertEquals(backend.objects.size, 2);
+});
+
+Deno.test("F21 Engine deletes nothing outside where somebody else has written the inventory since it looked", async () => {
+  let meanwhile: (() => Promise<void>) | undefined;
+  const { api, converge, engine, make, thing } = shared({
+    hook: async ({ options, verb }, proceed) => {
+      if (verb === "create" && options.querystring?.get("dryRun") === "All") await meanwhile?.();
+      return await proceed();
+    },
+  });
+  make("a", { one: thing(1) });
+  await converge();
+  api.remove(Widget, "a");
+  let rounds = 0;
+  meanwhile = async () => {
+    api.edit(ConfigMap, "inventory", ({ metadata }) => metadata!.labels = { round: `${++rounds}` });
+    await engine.store.refresh(ConfigMap, "inventory");
+  };
+  assertEquals(await converge(), []);
+  assertEquals(rounds > 0, true);
+  meanwhile = undefined;
+  assertEquals(await converge(), ["delete Thing one"]);
+});
+
+Deno.test("F46 Engine believes at once what a watch tells of each deletion", async () => {
+  const { api, converge, engine, make, thing } = shared();
+  const names = ["a", "b", "c", "d", "e", "f"];
+  for (const name of names) make(name, { [name]: thing(1) });
+  await converge();
+  const stopping = new AbortController();
+  const following = engine.store.follow(stopping.signal);
+  await settle();
+  for (const name of names) api.remove(Widget, name);
+  await settle();
+  assertEquals((await converge()).toSorted(), names.map((name) => `delete Thing ${name}`));
+  stopping.abort();
+  await following;
 });
 
 Deno.test("F46 Engine waits for another list when most custom resources are gone at once without a word", async () => {
