@@ -92,6 +92,16 @@ export const edgeResources: Chapter = {
       status: 404,
       answer: notFound("Could not find resource <run>-cam version 9.9.9"),
     },
+    {
+      only: "3.7",
+      ask: "PUT /edgeResource/<run>-typed/1.0.0",
+      body: {
+        interfaceProtocol: "http",
+        interface: { endpoints: [{ name: "a", method: "GET", url: "/", requestType: "t" }] },
+      },
+      status: 500,
+      answer: failure("SequelizeDatabaseError", /has no column named request_type/),
+    },
     { ask: `PUT ${at}`, body: { description: "changed" }, status: 200 },
     {
       ask: `PUT ${at}`,

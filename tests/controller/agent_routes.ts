@@ -235,7 +235,7 @@ function inOrder({ version, state, clock, background }: World, agent: AgentRow, 
   if (version === "3.0.4") return work();
   void (async () => {
     const { ms, ended } = background;
-    await (ms === 0 ? new Promise((resolve) => setTimeout(resolve)) : clock.sleep(ms, ended));
+    if (ms > 0) await clock.sleep(ms, ended);
     if (ended.aborted || !state.agents.includes(agent)) return;
     try {
       work();

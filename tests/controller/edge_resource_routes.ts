@@ -248,7 +248,20 @@ const emptyEndpoint = {
   ...{ requestPayloadExample: null, responsePayloadExample: null },
 };
 
-function endpointsOf({ state }: World, body: EdgeResourceBody, interfaceId: number) {
+/** Names of columns that the database of 3.7.3 lacks. */
+const lackingColumns = {
+  requestType: "request_type",
+  responseType: "response_type",
+  requestPayloadExample: "request_payload_example",
+  responsePayloadExample: "response_payload_example",
+};
+
+function endpointsOf({ state, version }: World, body: EdgeResourceBody, interfaceId: number) {
+  for (const [key, column] of version === "3.7.3" ? Object.entries(lackingColumns) : []) {
+    if (!body.interface?.endpoints?.some((endpoint) => endpoint[key] !== undefined)) continue;
+    const table = "table HTTPBasedResourceInterfaceEndpoints";
+    throw new Failure("SequelizeDatabaseError", `SQLITE_ERROR: ${table} has no column named ${column}`);
+  }
   return (body.interface?.endpoints ?? []).map((endpoint) => {
     const known = Object.keys(emptyEndpoint).filter((name) => endpoint[name] !== undefined);
     const given = Object.fromEntries(known.map((name) => [name, endpoint[name]]));

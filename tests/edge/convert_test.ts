@@ -160,3 +160,106 @@ Deno.test("what cannot be converted is told, and a file that is none is an error
   assertEquals(code, 1);
   assertEquals(error.split("\n").length, 4);
 });
+
+Deno.test("a microservice and a route that stand in an application of the same file and by themselves become one", async () => {
+  const on = "agent: { name: a }";
+  const { error, objects } = await converted(`
+apiVersion: iofog.org/v3
+kind: Route
+metadata: { name: app/r-one-two }
+spec: { from: two, to: one }
+---
+apiVersion: iofog.org/v3
+kind: Microservice
+metadata: { name: app/one }
+spec: { ${on}, images: { x86: "x:2" }, container: { env: [{ key: A, value: b }] } }
+---
+apiVersion: iofog.org/v3
+kind: Application
+metadata: { name: app }
+spec:
+  microservices:
+    - { name: one, ${on}, images: { x86: "x:1" }, config: { a: 1 }, container: { logSize: 3, commands: [c] } }
+    - { name: two, ${on}, images: { x86: "x:1" } }
+  routes: [{ from: one, to: two }]
+`);
+  assertEquals(error.split("\n").toSorted(), [
+    "",
+    "Microservice app/one was put into Application app, which has it in the same file",
+    "Route app/r-one-two was put into Application app, which has it in the same file",
+  ]);
+  assertEquals(objects.map((object) => (object as KubeObject & { readonly spec: unknown }).spec), [{
+    microservices: [
+      {
+        name: "one",
+        agent: { name: "a" },
+        images: { x86: "x:2" },
+        config: { a: 1 },
+        container: { logSize: 3, env: [{ key: "A", value: "b" }] },
+      },
+      { name: "two", agent: { name: "a" }, images: { x86: "x:1" } },
+    ],
+    routes: [{ from: "two", to: "one", name: "r-one-two" }],
+  }]);
+});
+
+Deno.test("what the CLIs make of a file is made of it here: text of numbers, names that Kubernetes refuses, things named twice", async () => {
+  const { code, error, objects } = await converted(`
+apiVersion: datasance.com/v3
+kind: LocalAgent
+metadata: { name: "Edge 1!" }
+spec: { container: { image: agent:3 } }
+---
+apiVersion: datasance.com/v3
+kind: Agent
+metadata: { name: edge-1 }
+spec: { host: 10.0.0.1 }
+---
+apiVersion: datasance.com/v3
+kind: Application
+metadata: { name: app }
+spec: { description: the earlier }
+---
+apiVersion: datasance.com/v3
+kind: Application
+metadata: { name: app }
+spec:
+  microservices:
+    - name: one
+      agent: { name: edge-1 }
+      images: { x86: "x:1", catalogId: 0 }
+      container: { env: [{ key: DEBUG, value: true }, { key: 7, value: 1.5 }, { key: T, value: "" }] }
+---
+apiVersion: datasance.com/v3
+kind: EdgeResource
+metadata: { name: camera }
+spec: { version: 1.0.0, interfaceProtocol: http }
+---
+apiVersion: datasance.com/v3
+kind: EdgeResource
+metadata: { name: camera }
+spec: { version: 2.0.0, interfaceProtocol: http }
+`);
+  assertEquals([code, error], [
+    0,
+    "Agent Edge 1! has no host: set spec.host to the address at which others reach it\n",
+  ]);
+  assertEquals(
+    objects.map((object) => {
+      const { kind, metadata, spec } = object as KubeObject & { readonly spec: { readonly name?: string } };
+      return `${kind} ${metadata?.name} ${spec.name ?? "-"}`;
+    }),
+    [
+      "Agent edge-1 Edge 1!",
+      "Agent edge-1-2 edge-1",
+      "Application app -",
+      "EdgeResource camera-1.0.0 camera",
+      "EdgeResource camera-2.0.0 camera",
+    ],
+  );
+  const [one] = (objects[2] as KubeObject & { spec: { microservices: Record<string, unknown>[] } }).spec
+    .microservices;
+  assertEquals([one?.["images"], one?.["container"]], [{ x86: "x:1" }, {
+    env: [{ key: "DEBUG", value: "true" }, { key: "7", value: "1.5" }, { key: "T", value: "" }],
+  }]);
+});

@@ -98,7 +98,6 @@ async function fill(edge: EdgeTest): Promise<string> {
     ...ports,
     ...nats("server"),
   });
-  await new Promise((resolve) => setTimeout(resolve, 20));
   await ask("POST", "/iofog", {
     ...{ name: "Edge 1!", fogType: 1, host: "10.0.0.2", ...settings, ...(isPot ? pot : {}) },
     upstreamRouters: ["default-router", uuid("hub")],
@@ -118,7 +117,7 @@ async function fill(edge: EdgeTest): Promise<string> {
     await ask("POST", "/edgeResource", {
       ...{ name: "camera", version, interfaceProtocol: "https", description: "d" },
       interface: {
-        endpoints: [{ name: "b", method: "GET", url: "/b", requestType: "t" }, {
+        endpoints: [{ name: "b", method: "GET", url: "/b", ...(isPot ? {} : { requestType: "t" }) }, {
           name: "a",
           method: "PUT",
           url: "/a",
@@ -178,7 +177,6 @@ async function fill(edge: EdgeTest): Promise<string> {
     await ask("POST", "/routes", { name: "way", application: "app", from: "one", to: "bare" });
     await ask("POST", "/routes", { name: "self", application: "app", from: "one", to: "one" });
   }
-  await new Promise((resolve) => setTimeout(resolve, 20));
   return password;
 }
 

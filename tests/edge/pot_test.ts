@@ -57,6 +57,15 @@ Deno.test("an edge resource whose endpoints cannot be read back is written once,
   });
   assertEquals(verbs(await edge.converge()), ["PUT /edgeResource/camera/v1.0.0"]);
   assertEquals(await edge.converge(), []);
+  // What its database has no column for is told, and the rest comes through.
+  const typed = { ...endpoint, url: "/other", responseType: "image/png", requestPayloadExample: "{}" };
+  edge.change("EdgeResource", "camera", { ...resource, interface: { endpoints: [typed] } });
+  assertEquals(await edge.converge(), []);
+  assertMatch(edge.condition("EdgeResource", "camera"), /^True Ready/);
+  assertMatch(
+    edge.condition("EdgeResource", "camera", "Warning"),
+    /endpoints\[\].responseType \(this Controller cannot keep it\).*requestPayloadExample/,
+  );
   edge.delete("EdgeResource", "camera");
   assertEquals(await edge.converge(), ["DELETE /edgeResource/camera/v1.0.0"]);
 });

@@ -751,14 +751,19 @@ export const edgeWalks: Readonly<Record<EdgeKind, readonly EdgeWalk[]>> = {
       isUnread: "3.7.3",
     },
     // The list belongs to the spec whole.
-    ...Object.keys(endpoint).map((name): EdgeWalk => ({
-      field: `interface.endpoints[0].${name}`,
-      base: "an edge resource",
-      calls: [putCamera],
-      // What cannot be read is compared with what was written last, whole.
-      removedPot: [putCamera],
-      isUnread: "3.7.3",
-    })),
+    ...Object.keys(endpoint).map((name): EdgeWalk => {
+      // Its database has no columns for the others.
+      const pot = ["name", "description", "method", "url"].includes(name) ? [putCamera] : [];
+      return {
+        field: `interface.endpoints[0].${name}`,
+        base: "an edge resource",
+        calls: [putCamera],
+        pot,
+        // What cannot be read is compared with what was written last, whole.
+        removedPot: pot,
+        isUnread: "3.7.3",
+      };
+    }),
     ...["name", "icon", "color"].map((name): EdgeWalk => ({
       field: `display.${name}`,
       base: "an edge resource",

@@ -14,7 +14,7 @@ export interface Converted {
 }
 
 /** Kinds of the CLIs that are no custom resource here, and what to do instead. */
-const others: Readonly<Record<string, string>> = {
+const otherKinds: Readonly<Record<string, string>> = {
   ApplicationTemplate: "keep it with the CLI, and name it in spec.template of an Application",
   CatalogItem: "keep it with the CLI, and name it in images.catalogItem",
   Registry: "keep it with the CLI, and name its URL in images.registry",
@@ -26,8 +26,11 @@ const others: Readonly<Record<string, string>> = {
 /** Converts the documents of a file. Whatever cannot be converted is a note. */
 export function convertDocuments(documents: readonly unknown[]): Converted {
   const notes: string[] = [];
-  const objects: KubeObject[] = [];
   const agents = new Map<string, { readonly group: EdgeGroup; spec: Json }>();
+  /** By what it is in the Controller: of two documents for one thing, the CLIs leave the later. */
+  const others = new Map<string, Wanted>();
+  const add = (wanted: Wanted, ...identity: readonly unknown[]) =>
+    others.set([wanted.kind, ...identity].join("/"), wanted);
   for (const document of documents) {
     if (document === null || document === undefined) continue;
     if (!isRecord(document)) {
@@ -57,9 +60,14 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
         agents.set(name, { group, spec: { ...known, ...agentSpec(own, known), ...tags } });
         break;
       }
-      case "Application":
-        objects.push(objectOf(group, "Application", given, fields));
+      case "Application": {
+        const { microservices } = fields;
+        const spec = Array.isArray(microservices)
+          ? { ...fields, microservices: microservices.map(microserviceSpec) }
+          : fields;
+        add({ group, kind, name: given, spec }, given);
         break;
+      }
       case "Microservice":
       case "Route": {
         const { application = before, name = after, ...rest } = fields;
@@ -67,20 +75,102 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
           notes.push(`${what} was left out: its name must be APPLICATION/NAME, or spec.application be set`);
           break;
         }
-        objects.push(objectOf(group, kind, `${name}`, { application, ...rest }, `${application}-${name}`));
+        const spec = { application, ...(kind === "Microservice" ? microserviceSpec(rest) as Json : rest) };
+        add({ group, kind, name: `${name}`, spec, wanted: `${application}-${name}` }, application, name);
         break;
       }
       case "EdgeResource":
-        objects.push(objectOf(group, kind, given, fields));
+        add({ group, kind, name: given, spec: fields }, given, fields["version"]);
         break;
       default:
         notes.push(
-          `${what} was left out: ${others[`${kind}`] ?? "there is no custom resource of this kind"}`,
+          `${what} was left out: ${otherKinds[`${kind}`] ?? "there is no custom resource of this kind"}`,
         );
     }
   }
-  const converted = [...agents].map(([name, { group, spec }]) => objectOf(group, "Agent", name, spec));
-  return { objects: [...converted, ...objects], notes };
+  const all: Wanted[] = [];
+  for (const [name, { group, spec }] of agents) {
+    const { config, host } = spec as { readonly host?: unknown; readonly config?: AgentConfig };
+    if (host === undefined && config?.routerConfig?.routerMode !== "none") {
+      notes.push(`Agent ${name} has no host: set spec.host to the address at which others reach it`);
+    }
+    all.push({ group, kind: "Agent", name, spec });
+  }
+  for (const [key, { kind, name, spec }] of others) {
+    const { application } = spec;
+    const whole = others.get(`Application/${application}`);
+    const list = kind === "Microservice" ? "microservices" : kind === "Route" ? "routes" : undefined;
+    const merged = list && whole && withPart(whole.spec, list, { ...spec, name });
+    if (merged === undefined || whole === undefined) continue;
+    others.set(`Application/${application}`, { ...whole, spec: merged });
+    others.delete(key);
+    notes.push(
+      `${kind} ${application}/${name} was put into Application ${application}, which has it in the same file`,
+    );
+  }
+  for (const each of others.values()) {
+    const isOneOfSome = each.kind === "EdgeResource" &&
+      [...others.values()].some((other) =>
+        other !== each && other.kind === each.kind && other.name === each.name
+      );
+    all.push(isOneOfSome ? { ...each, wanted: `${each.name}-${each.spec["version"]}` } : each);
+  }
+  const nameFor = kubernetesNames();
+  return { objects: all.map((wanted) => objectOf(wanted, nameFor)), notes };
+}
+
+/**
+ * The spec of an application with one of its parts as a document of its own says it, which the CLIs deploy later;
+ * undefined where the application has none of that name.
+ */
+function withPart(
+  whole: Json,
+  list: "microservices" | "routes",
+  { application: _, ...part }: Json,
+): Json | undefined {
+  const parts = Array.isArray(whole[list]) ? whole[list] : [];
+  const index = parts.findIndex((each) => isRecord(each) && nameOfPart(each) === part["name"]);
+  const before = parts[index] as Json | undefined;
+  if (before === undefined) return undefined;
+  const container = isRecord(before["container"]) ? before["container"] : {};
+  // With a document of its own, lists that it leaves out are emptied, and the rest stays.
+  const kept = Object.fromEntries(Object.entries(container).filter(([, value]) => !Array.isArray(value)));
+  const after = list === "routes" ? { ...before, ...part } : {
+    ...before,
+    ...part,
+    container: { ...kept, ...(isRecord(part["container"]) ? part["container"] : {}) },
+  };
+  return { ...whole, [list]: parts.with(index, after) };
+}
+
+/** Routes may go without a name. */
+function nameOfPart({ from, name, to }: Json): unknown {
+  return name ?? `r-${from}-${to}`;
+}
+
+interface AgentConfig {
+  readonly routerConfig?: { readonly routerMode?: unknown };
+}
+
+/** As the Controller reads the YAML of a CLI: variables are text, and item 0 of the catalogue is none. */
+function microserviceSpec(given: unknown): unknown {
+  if (!isRecord(given)) return given;
+  const { container, images } = given;
+  const { catalogId, ...rest } = isRecord(images) ? images : {};
+  const env = isRecord(container) && Array.isArray(container["env"]) ? container["env"] : undefined;
+  return {
+    ...given,
+    ...(isRecord(images) && { images: catalogId === 0 ? rest : images }),
+    ...(isRecord(container) && env !== undefined && { container: { ...container, env: env.map(variable) } }),
+  };
+}
+
+function variable(given: unknown): unknown {
+  if (!isRecord(given)) return given;
+  const text = Object.entries(given).filter(([key, value]) =>
+    ["key", "value"].includes(key) && ["number", "boolean"].includes(typeof value)
+  );
+  return { ...given, ...Object.fromEntries(text.map(([key, value]) => [key, `${value}`])) };
 }
 
 /** The configuration of a CLI's file has some of what stands beside it here. */
@@ -103,15 +193,44 @@ function splitName(name: string): readonly [string | undefined, string] {
   return at < 0 ? [undefined, name] : [name.slice(0, at), name.slice(at + 1)];
 }
 
-/** @param wanted Name in Kubernetes. @default that in the Controller */
-function objectOf(group: EdgeGroup, kind: string, name: string, spec: Json, wanted = name): KubeObject {
-  const allowed = kubernetesName(wanted);
+/** A custom resource to be. */
+export interface Wanted {
+  readonly group: EdgeGroup;
+  readonly kind: string;
+  /** In the Controller. */
+  readonly name: string;
+  readonly spec: Json;
+  /** Name in Kubernetes, as far as that takes it. @default `name` */
+  readonly wanted?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** The custom resource; `nameFor` from `kubernetesNames`. */
+export function objectOf(
+  { annotations, group, kind, name, spec, wanted = name }: Wanted,
+  nameFor: (kind: string, wanted: string) => string,
+): KubeObject {
+  const own = nameFor(kind, wanted);
   return {
     apiVersion: `${group}/v3`,
     kind,
-    metadata: { name: allowed },
-    spec: allowed === name ? spec : { name, ...spec },
+    metadata: { name: own, ...(annotations && { annotations }) },
+    spec: own === name ? spec : { name, ...spec },
   } as KubeObject;
+}
+
+/** Names that Kubernetes takes, for a kind and a name: never one twice, since two names may be one to Kubernetes. */
+export function kubernetesNames(): (kind: string, wanted: string) => string {
+  const taken = new Set<string>();
+  return (kind, wanted) => {
+    const allowed = kubernetesName(wanted);
+    let own = allowed;
+    for (let number = 2; taken.has(`${kind} ${own}`); number++) {
+      own = `${allowed.slice(0, 248).replace(/[.-]+$/, "")}-${number}`;
+    }
+    taken.add(`${kind} ${own}`);
+    return own;
+  };
 }
 
 /** A name that Kubernetes takes, made of one that the Controller takes. */

@@ -3,7 +3,7 @@
 import type { KubeObject } from "../../kubernetes/resource.ts";
 import { isRecord } from "../../operator/compare.ts";
 import type { ExternalObject } from "../../operator/definition.ts";
-import { kubernetesName } from "./convert.ts";
+import { kubernetesName, kubernetesNames, objectOf } from "./convert.ts";
 import { potOnly } from "./agent/desired.ts";
 import type { EdgeGroup } from "./crds.ts";
 import { specOfMicroservice } from "./row_spec.ts";
@@ -34,22 +34,10 @@ const secretName = /passw|secret|token|credential|private|api_?key/i;
 export function customResourcesOf(world: EdgeWorld, group: EdgeGroup): Exported {
   const objects: KubeObject[] = [];
   const notes: string[] = [];
-  const taken = new Set<string>();
-  const add = (kind: string, name: string, spec: Json, wanted = name) => {
-    const allowed = kubernetesName(wanted);
-    let own = allowed;
-    // Two names may be one to Kubernetes.
-    for (let number = 2; taken.has(`${kind} ${own}`); number++) {
-      own = `${allowed.slice(0, 248).replace(/[.-]+$/, "")}-${number}`;
-    }
-    taken.add(`${kind} ${own}`);
-    objects.push({
-      apiVersion: `${group}/v3`,
-      kind,
-      metadata: { name: own, annotations: { "iofog.org/adopt": "true" } },
-      spec: own === name ? spec : { name, ...spec },
-    } as KubeObject);
-  };
+  const nameFor = kubernetesNames();
+  const annotations = { "iofog.org/adopt": "true" };
+  const add = (kind: string, name: string, spec: Json, wanted = name) =>
+    objects.push(objectOf({ group, kind, name, spec, wanted, annotations }, nameFor));
   const all = [...world.values()];
   for (const object of all.filter(({ kind }) => kind === EDGE_RESOURCE)) {
     const at = object.name.lastIndexOf("/");

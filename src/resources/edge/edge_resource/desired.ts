@@ -5,6 +5,14 @@ import { type Assessment, dialectOf } from "../assessment.ts";
 import { by, canonical, EDGE_RESOURCE, sorted } from "../world.ts";
 import { parseEdgeResource } from "./schema.ts";
 
+/** What 3.7.3 has no columns for, so that it refuses an endpoint that has any of them. */
+const withoutColumn = [
+  "requestType",
+  "responseType",
+  "requestPayloadExample",
+  "responsePayloadExample",
+] as const;
+
 /** See the module. */
 export function assessEdgeResource(context: DesiredContext): Assessment {
   const { parent } = context;
@@ -13,7 +21,13 @@ export function assessEdgeResource(context: DesiredContext): Assessment {
   if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
   const { custom, description, display, interfaceProtocol, name, orchestrationTags, version } = parsed.spec;
   const given = parsed.spec.interface?.endpoints;
-  const endpoints = [...given ?? []].sort(by("name"));
+  const { readsEdgeResources } = dialectOf(context);
+  const dropped = readsEdgeResources
+    ? []
+    : withoutColumn.filter((key) => given?.some((endpoint) => endpoint[key] !== undefined));
+  const endpoints = (given ?? []).map((endpoint) =>
+    Object.fromEntries(Object.entries(endpoint).filter(([key]) => !dropped.some((each) => each === key)))
+  ).sort(by("name"));
   return {
     children: [{
       type: "external",
@@ -28,13 +42,16 @@ export function assessEdgeResource(context: DesiredContext): Assessment {
         // What cannot be read back is compared with what was written last.
         ...(given === undefined
           ? {}
-          : dialectOf(context).readsEdgeResources
+          : readsEdgeResources
           ? { endpoints }
           : { endpoints, written: canonical(endpoints) }),
       },
       singleton: false,
     }],
     problems: [],
-    ignored,
+    ignored: [
+      ...ignored,
+      ...dropped.map((key) => `spec.interface.endpoints[].${key} (this Controller cannot keep it)`),
+    ],
   };
 }
