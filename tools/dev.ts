@@ -85,19 +85,19 @@ export function parseCommand(args: readonly string[], directory: string): DevCom
 }
 
 const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
-/** What is shown of each flavour; the samples lie in namespaces of these names. */
+/**
+ * What is shown of each flavour: a control plane, and two agents with what runs on them, for devices that the played
+ * Controller has. The samples lie in namespaces of these names.
+ */
 const shown = {
-  iofog: { sample: "deploy/samples/iofog", crds: "crds" },
-  pot: { sample: "deploy/samples/pot/minimal", crds: "crds/pot" },
+  iofog: { sample: "deploy/samples/iofog", edge: "deploy/samples/edge", crds: "crds" },
+  pot: { sample: "deploy/samples/pot/minimal", edge: "deploy/samples/edge/pot", crds: "crds/pot" },
 } as const satisfies Record<Flavour, unknown>;
-
-/** Two agents and what runs on them, for two devices that the played Controller has. */
-const edgeSample = "deploy/samples/edge";
 
 /** Everything from start to Ctrl-C. Throws what made it impossible; the reason of `signal` when that aborts. */
 async function develop(options: TargetOptions, flavour: Flavour, signal: AbortSignal): Promise<void> {
   const namespace = flavour;
-  const { crds, sample } = shown[flavour];
+  const { crds, edge, sample } = shown[flavour];
   const began = performance.now();
   const say = (line: string) => writeOutput(`[${formatElapsed(performance.now() - began)}] ${line}\n`);
   const progress = printProgress(writeOutput, { isTerminal: Deno.stdout.isTerminal() });
@@ -107,10 +107,8 @@ async function develop(options: TargetOptions, flavour: Flavour, signal: AbortSi
   });
   await applyManifests(target.client, target.prepare(await readManifests(`${root}/${sample}`)), signal);
   say(`applied ${sample} to namespace ${namespace}`);
-  if (flavour === "iofog") {
-    await applyManifests(target.client, await readManifests(`${root}/${edgeSample}`), signal);
-    say(`applied ${edgeSample} to namespace ${namespace}: two agents with an application on them`);
-  }
+  await applyManifests(target.client, await readManifests(`${root}/${edge}`), signal);
+  say(`applied ${edge} to namespace ${namespace}: two agents with an application on them`);
   signal.throwIfAborted();
   // Ends the parts below together, also when one of them fails.
   const ending = new AbortController();

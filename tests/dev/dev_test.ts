@@ -1,6 +1,8 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { findBinaries, startCluster } from "../cluster/mod.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { findBinaries, findTools, startCluster } from "../cluster/mod.ts";
+import { denoDirectory } from "../e2e/operator_process.ts";
 import { recordOutput } from "../secrets.ts";
+import { fileOf } from "./cli_files.ts";
 
 const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const binaries = await findBinaries();
@@ -68,14 +70,53 @@ async function withDev(args: readonly string[], test: (dev: Dev) => Promise<void
   }
 }
 
+/**
+ * Does what a newcomer does with a file of a CLI: converts it, applies what comes out, and waits for all of it.
+ *
+ * @param namespace That of the sample, which is named like the flavour.
+ */
+async function convertAndApply({ output }: Dev, namespace: "iofog" | "pot"): Promise<void> {
+  const { kubectl } = await findTools();
+  const kubeconfig = output().match(/KUBECONFIG='?([^' ]+)'? /)?.[1] ?? "";
+  const home = await Deno.makeTempDir();
+  const path = `${home}/plant.yaml`;
+  await Deno.writeTextFile(path, fileOf(namespace));
+  const run = async (command: string) => {
+    const env = { HOME: home, KUBECONFIG: kubeconfig, NO_PROXY: "127.0.0.1", DENO_DIR: denoDirectory() };
+    const { success, stdout, stderr } = await new Deno.Command("sh", {
+      args: ["-c", command],
+      cwd: root,
+      env,
+    }).output();
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    recordOutput(command, text);
+    assert(success, `${command}: ${text}`);
+    return text;
+  };
+  try {
+    const operator = `'${Deno.execPath()}' run -A src/cli/main.ts`;
+    const applied = await run(
+      `${operator} convert -f ${path} > ${home}/edge.yaml && ${kubectl} apply -n ${namespace} -f ${home}/edge.yaml`,
+    );
+    const kinds = ["agent", "application", "microservice", "edgeresource"];
+    for (const kind of namespace === "iofog" ? [...kinds, "route"] : kinds) {
+      assertMatch(applied, new RegExp(`^${kind}[a-z.]*/\\S+ created$`, "m"));
+    }
+    await run(`${kubectl} wait -n ${namespace} --for=condition=Ready --timeout=60s -f ${home}/edge.yaml`);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
 /** Processes that have `text` among their arguments: each part names its cluster's directory there. */
 async function processesAt(text: string): Promise<readonly string[]> {
   const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "pid=,args="] }).output();
   return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(text));
 }
 
-Deno.test("deno task dev shows the sample coming up to ready, and Ctrl-C twice ends all of it", async () => {
-  await withDev([], async ({ child, output, said, gone }) => {
+Deno.test("deno task dev shows the sample coming up to ready, takes a file of iofogctl, and Ctrl-C twice ends all of it", async () => {
+  await withDev([], async (dev) => {
+    const { child, output, said, gone } = dev;
     await said(/press Ctrl-C/);
     const text = output();
     for (
@@ -98,6 +139,7 @@ Deno.test("deno task dev shows the sample coming up to ready, and Ctrl-C twice e
         /controlplane\.iofog\.org\/iofog\s+True[\s\S]*deployment/,
       );
     }
+    await convertAndApply(dev, "iofog");
     child.kill("SIGINT");
     child.kill("SIGINT");
     assertEquals((await child.status).code, 0);
@@ -107,8 +149,9 @@ Deno.test("deno task dev shows the sample coming up to ready, and Ctrl-C twice e
   });
 });
 
-Deno.test("deno task dev --flavor pot shows the sample of PoT coming up to ready, with a Keycloak that is played", async () => {
-  await withDev(["--flavor", "pot"], async ({ child, output, said, gone }) => {
+Deno.test("deno task dev --flavor pot shows the sample of PoT coming up to ready, with a Keycloak that is played, and takes a file of potctl", async () => {
+  await withDev(["--flavor", "pot"], async (dev) => {
+    const { child, output, said, gone } = dev;
     await said(/press Ctrl-C/);
     for (
       const part of [
@@ -118,6 +161,7 @@ Deno.test("deno task dev --flavor pot shows the sample of PoT coming up to ready
         /ControlPlane pot\/pot: ready/,
       ]
     ) assertMatch(output(), part);
+    await convertAndApply(dev, "pot");
     child.kill("SIGINT");
     assertEquals((await child.status).code, 0);
     await gone();

@@ -161,12 +161,12 @@ scenario(
       subjects: [{ kind: "ServiceAccount", name: "cli", namespace }],
     });
     scene.operate([`--kubeconfig=${kubeconfig}`]);
-    await world.until("Agent", "press-hall-01", /True NotProvisioned/);
+    await world.until("Agent", "mill-01", /True NotProvisioned/);
     await world.until("Agent", "office-01", /True NotProvisioned/);
-    await world.until("Application", "press-monitor", /False Starting/);
-    await world.until("EdgeResource", "gate-camera", /True Ready/);
-    const camera = await world.get("EdgeResource", "gate-camera");
-    assertEquals(camera.status?.["linked"], ["press-hall-01"]);
+    await world.until("Application", "mill-monitor", /False Starting/);
+    await world.until("EdgeResource", "mill-camera", /True Ready/);
+    const camera = await world.get("EdgeResource", "mill-camera");
+    assertEquals(camera.status?.["linked"], ["mill-01"]);
     const device = await provision(scene, "office-01-provisioning");
     await device.turn();
     const status = await eventually(
@@ -175,7 +175,7 @@ scenario(
       ({ stdout }) => /office-01 +RUNNING/.test(stdout),
       { show: ({ stdout }) => stdout },
     );
-    assertMatch(status.stdout, /office-01 +RUNNING +3\.0\.1 .*\n +press-monitor\/dashboard +RUNNING/);
+    assertMatch(status.stdout, /office-01 +RUNNING +3\.0\.1 .*\n +mill-monitor\/dashboard +RUNNING/);
     const { code, stdout } = await scene.command("diff");
     assertEquals([code, stdout], [0, ""]);
   },

@@ -58,16 +58,16 @@ potScenario(
     }
     const operator = pot.operate([`--kubeconfig=${kubeconfig}`]);
     await pot.untilReady();
-    await world.until("Agent", "press-hall-01", /True NotProvisioned/);
-    await world.until("EdgeResource", "gate-camera", /True Ready/);
-    await world.until("Application", "press-monitor", /False Starting/);
+    await world.until("Agent", "mill-01", /True NotProvisioned/);
+    await world.until("EdgeResource", "mill-camera", /True Ready/);
+    await world.until("Application", "mill-monitor", /False Starting/);
     const device = await provision(scene, "office-01-provisioning", controller);
     await device.turn();
     await world.until("Agent", "office-01", /True Ready/);
 
     controller.forgetRequests();
-    await world.change("Application", "press-monitor", { description: "Vibrations" });
-    assertEquals(await untilCalls(1), ["PATCH /application/press-monitor"]);
+    await world.change("Application", "mill-monitor", { description: "Vibrations" });
+    assertEquals(await untilCalls(1), ["PATCH /application/mill-monitor"]);
 
     controller.forgetRequests();
     const dashboard = controller.state.microservices.find(({ name }) => name === "dashboard");
@@ -84,7 +84,7 @@ potScenario(
     assertEquals(refused.map(({ resource, verb }) => `${verb} ${resource}`), []);
 
     controller.forgetRequests();
-    await world.delete("Application", "press-monitor");
-    assertEquals(await untilCalls(1), ["DELETE /application/press-monitor"]);
+    await world.delete("Application", "mill-monitor");
+    assertEquals(await untilCalls(1), ["DELETE /application/mill-monitor"]);
   },
 );

@@ -50,8 +50,8 @@ for (const group of edgeGroups) {
     assertMade(edge, [...single, ...several]);
     assertEquals(edge.controller.state.agents.map(({ name }) => name).toSorted(), [
       "gateway",
+      "mill-01",
       "office-01",
-      "press-hall-01",
     ]);
   });
 

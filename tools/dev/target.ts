@@ -85,8 +85,9 @@ async function startPrivate(
       keycloak === undefined ? "3.0.4" : "3.7.3"
     } at ${controller.url}`,
   );
-  started.use(controller.playDevices({ count: 2, onAction: played }));
-  played("two devices stand ready: the first two agents that are made are provisioned, and report");
+  // Two for the sample, and some for what is tried besides.
+  started.use(controller.playDevices({ count: 4, onAction: played }));
+  played("four devices stand ready: the first four agents that are made are provisioned, and report");
   const stack = started.move();
   const kubectl = await kubectlOnPath() ?? binaries.kubectl;
   return {

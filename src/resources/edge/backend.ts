@@ -67,8 +67,9 @@ export interface EdgeBackendOptions {
 /** Milliseconds between two sweeps, and how much longer than a sweep that has to be. */
 const sweepRestMs = 10_000;
 const sweepRestFactor = 10;
-/** The same, while nothing can be written: it is not known yet which Controller it is, or it is still at work. */
+/** The same, while something is awaited there: it is not known yet which Controller it is, or it is still at work. */
 const awaitedRestMs = 1_000;
+const awaitedRestFactor = 2;
 /** Milliseconds after which nobody waits any longer for what 3.7 does behind its answers: it takes seconds. */
 const setUpMs = 60_000;
 
@@ -314,12 +315,15 @@ export class EdgeBackend implements ExternalBackend {
     for (const key of [...this.#setUp.keys()]) {
       if (this.#isSetUp(key, world)) this.#setUp.delete(key);
     }
-    const restMs = marker === undefined || this.#setUp.size > 0 ? awaitedRestMs : sweepRestMs;
+    const awaits = marker === undefined || this.#setUp.size > 0;
+    const [restMs, factor] = awaits
+      ? [awaitedRestMs, awaitedRestFactor] as const
+      : [sweepRestMs, sweepRestFactor] as const;
     this.#sweep = {
       client,
       world,
       marker,
-      until: startedAt + Math.max(restMs, sweepRestFactor * (now - startedAt)),
+      until: startedAt + Math.max(restMs, factor * (now - startedAt)),
       referredTo: new Map(),
     };
     return this.#sweep;
