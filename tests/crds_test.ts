@@ -10,10 +10,10 @@ import { ApiError } from "../src/kubernetes/errors.ts";
 import { CustomResourceDefinition } from "../src/kubernetes/generated/apiextensions_v1.ts";
 import { Namespace } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../src/kubernetes/resource.ts";
-import { controlPlaneCrd } from "../src/resources/crd.ts";
-import { generatedFiles } from "../tools/crds.ts";
-import { connectCluster, sharedCluster } from "./cluster/mod.ts";
-import { eventually } from "./e2e/waiting.ts";
+import { type EdgeKind, edgeResourceOf } from "../src/resources/edge/crds.ts";
+import { connectCluster } from "./cluster/mod.ts";
+import { installEdgeCrds } from "./e2e/edge_scene.ts";
+import { cluster } from "./e2e/harness.ts";
 import { registerSecret } from "./secrets.ts";
 
 interface ControlPlane extends KubeObject {
@@ -29,7 +29,7 @@ const controlPlanes: Resource<ControlPlane> = {
   namespaced: true,
 };
 
-const client = connectCluster(await sharedCluster());
+const client = connectCluster(cluster);
 const namespace = `crds-${crypto.randomUUID().slice(0, 8)}`;
 const user = {
   name: "Fake",
@@ -42,26 +42,8 @@ function controlPlane(spec: unknown): ControlPlane {
   return { apiVersion: "iofog.org/v3", kind: "ControlPlane", metadata: { name: "iofog", namespace }, spec };
 }
 
-/** Installs the CRD as `kubectl apply -f crds/` does, and a namespace of this file. */
-async function install(): Promise<void> {
-  for (const [path, text] of generatedFiles()) {
-    if (!/^crds\/[^/]+$/.test(path)) continue;
-    await client.apply(CustomResourceDefinition, parse(text) as CustomResourceDefinition, {
-      fieldManager: "crds-test",
-      force: true,
-    });
-  }
-  await eventually(
-    "the CRD to be established",
-    () => client.get(CustomResourceDefinition, { name: controlPlaneCrd().metadata.name }),
-    (crd) =>
-      crd?.status?.conditions?.some(({ type, status }) => type === "Established" && status === "True") ??
-        false,
-  );
-  await client.create(Namespace, { metadata: { name: namespace } });
-}
-
-await install();
+await installEdgeCrds(cluster, "iofog.org");
+await client.create(Namespace, { metadata: { name: namespace } });
 Deno.test.afterAll(async () => {
   await client.delete(Namespace, { name: namespace });
 });
@@ -181,26 +163,81 @@ Deno.test("a ControlPlane keeps its status, loses unknown fields, and is the sam
   });
 });
 
+/** What `kubectl get` shows of the first object of a kind, its age aside: columns and cells. */
+async function shown(plural: string): Promise<Record<string, unknown>> {
+  const table = await client.transport.performRequest({
+    method: "GET",
+    path: `/apis/iofog.org/v3/namespaces/${namespace}/${plural}`,
+    accept: "application/json;as=Table;v=v1;g=meta.k8s.io",
+    expectJson: true,
+  }) as { columnDefinitions: { name: string; priority: number }[]; rows: { cells: unknown[] }[] };
+  return Object.fromEntries(
+    table.columnDefinitions
+      .map(({ name, priority }, index) => ({ name, priority, cell: table.rows[0]?.cells[index] }))
+      .filter(({ priority, name }) => priority === 0 && name !== "Age")
+      .map(({ name, cell }) => [name, cell]),
+  );
+}
+
 Deno.test("kubectl get shows whether a ControlPlane is ready, and where it is", async () => {
   await withReadyControlPlane(async () => {
-    const table = await client.transport.performRequest({
-      method: "GET",
-      path: `/apis/iofog.org/v3/namespaces/${namespace}/controlplanes`,
-      accept: "application/json;as=Table;v=v1;g=meta.k8s.io",
-      expectJson: true,
-    }) as { columnDefinitions: { name: string; priority: number }[]; rows: { cells: unknown[] }[] };
-    const usual = table.columnDefinitions
-      .map(({ name, priority }, index) => ({ name, priority, cell: table.rows[0]?.cells[index] }))
-      .filter(({ priority, name }) => priority === 0 && name !== "Age");
-    assertEquals(usual.map(({ name, cell }) => [name, cell]), [
-      ["Name", "iofog"],
-      ["Ready", "True"],
-      ["Reason", "Available"],
-      ["Version", "3.0.4"],
-      ["Endpoint", "http://192.0.2.9:51121"],
-    ]);
+    assertEquals(await shown("controlplanes"), {
+      Name: "iofog",
+      Ready: "True",
+      Reason: "Available",
+      Version: "3.0.4",
+      Endpoint: "http://192.0.2.9:51121",
+    });
   });
 });
+
+/** By kind: a spec, a status, and what `kubectl get` has of them. */
+const edge: Readonly<
+  Record<EdgeKind, { readonly spec: unknown; readonly status: object; readonly columns: object }>
+> = {
+  Agent: {
+    spec: { host: "10.0.0.1" },
+    status: { daemonStatus: "RUNNING", version: "3.0.1", address: "10.0.0.1" },
+    columns: { Status: "RUNNING", Version: "3.0.1", Address: "10.0.0.1" },
+  },
+  EdgeResource: {
+    spec: { version: "v1.0.0", interfaceProtocol: "https" },
+    status: { linked: ["press-1", "press-2"], linkedTo: "press-1, press-2" },
+    columns: { Version: "v1.0.0", Linked: "press-1, press-2" },
+  },
+  Application: {
+    spec: { microservices: [] },
+    status: { isActivated: true, running: "1/2" },
+    columns: { Active: "true", Running: "1/2" },
+  },
+  Microservice: {
+    spec: { application: "line", agent: { name: "press-1" }, images: { x86: "reader:1" } },
+    status: { agent: "press-1", status: "RUNNING", image: "reader:1" },
+    columns: { Agent: "press-1", Status: "RUNNING", Image: "reader:1" },
+  },
+  Route: {
+    spec: { application: "line", from: "reader", to: "writer" },
+    status: {},
+    columns: { From: "reader", To: "writer" },
+  },
+};
+
+for (const [kind, { columns, spec, status }] of Object.entries(edge)) {
+  Deno.test(`kubectl get shows what a person asks first of a kind of the edge: ${kind}`, async () => {
+    const resource = edgeResourceOf(kind as EdgeKind, "iofog.org");
+    const object = { metadata: { namespace, name: "one" }, spec } as KubeObject;
+    const created = await client.create(resource, object);
+    const conditions = readyStatus.conditions.filter(({ type }) => type === "Ready");
+    const ready = { ...created, status: { ...status, conditions, observedGeneration: 1 } };
+    await client.replace(resource, ready, { subresource: "status" });
+    assertEquals(await shown(resource.plural), {
+      Name: "one",
+      Ready: "True",
+      Reason: "Available",
+      ...columns,
+    });
+  });
+}
 
 Deno.test("kubectl explain has a text for each field", async () => {
   const document = await client.rawGet("/openapi/v3/apis/iofog.org/v3") as {

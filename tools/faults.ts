@@ -11,9 +11,10 @@ import { runOnCluster } from "./test.ts";
 /** Milliseconds that a run may take: CI's part has a quarter of an hour on a machine of its own, the whole three hours. */
 const CI_DEADLINE_MS = 30 * 60_000;
 const WHOLE_DEADLINE_MS = 3 * 3600_000;
-/** CI runs one plan of so many; those of PoT have more writes each. */
+/** CI runs one plan of so many; those of PoT have more writes each, and those of the edge more lists. */
 const CI_SHARE = 6;
 const CI_POT_SHARE = 24;
+const CI_EDGE_SHARE = 24;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
 const LONG_TESTS = ["api_server", "model", "two_writers", "process", "pot", "slow_server"].map((name) =>
   `tests/faults/${name}_test.ts`
@@ -22,7 +23,9 @@ const LONG_TESTS = ["api_server", "model", "two_writers", "process", "pot", "slo
 if (import.meta.main) {
   const [ci, onlyMutants] = [Deno.args.includes("--ci"), Deno.args.includes("--mutants")];
   const rest = Deno.args.filter((arg) => arg !== "--ci" && arg !== "--mutants");
-  const share = ci ? [`--share=${CI_SHARE}`, `--pot-share=${CI_POT_SHARE}`] : [];
+  const share = ci
+    ? [`--share=${CI_SHARE}`, `--pot-share=${CI_POT_SHARE}`, `--edge-share=${CI_EDGE_SHARE}`]
+    : [];
   const plans = ["run", "--allow-all", "tests/faults/main.ts", ...share, ...rest];
   const mutants = ["run", "--allow-all", "tests/faults/mutants.ts"];
   const tests = ["test", "--allow-all", "--parallel", "--no-prompt", "--filter", "/^F\\d\\d /"];

@@ -36,7 +36,8 @@ export class KubernetesLane {
    * @param only The parents to look at. @default all
    */
   async converge(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
-    const { planner } = this.#context;
+    const { planner, reporter, store } = this.#context;
+    reporter.lacking(store.snapshot());
     const planned = this.#context.options.managed.flatMap(({ definition }) => {
       const plans = only === undefined
         ? planner.all(definition)

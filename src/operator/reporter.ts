@@ -5,11 +5,11 @@
 import type { Resource } from "../kubernetes/resource.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Redactor } from "../telemetry/redaction.ts";
-import type { Definition, Failure, KindState, Parent, StatusDraft } from "./definition.ts";
+import type { Definition, Failure, KindState, Parent, Snapshot, StatusDraft } from "./definition.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
 import type { ParentPlan } from "./plan.ts";
-import { isOptional, keyOf } from "./store.ts";
+import { isOptional } from "./store.ts";
 import { describeTarget, type ExternalWrite, type KubernetesWrite, type Write } from "./write.ts";
 
 export interface ReporterOptions {
@@ -18,11 +18,6 @@ export interface ReporterOptions {
   readonly events: EventRecorder;
   readonly definitions: readonly Definition[];
   readonly failures: Failures;
-}
-
-/** How to get a kind of custom resource that is optional; undefined for every other kind. */
-function remedyOf(definitions: readonly Definition[], resource: Resource): string | undefined {
-  return definitions.find((each) => keyOf(each.resource) === keyOf(resource))?.optionalKind;
 }
 
 /** A write that succeeded. */
@@ -135,6 +130,22 @@ export class Reporter {
     } else this.#options.log.info("not ready yet", fields);
   }
 
+  /** Tells once how to get the kinds that nobody needs to have, where some of them are not served or denied. */
+  lacking(snapshot: Snapshot): void {
+    for (const { optionalKind: remedy, resource } of this.#options.definitions) {
+      const state = snapshot.kind(resource);
+      const isDenied = state.phase === "failed" && state.denied;
+      if (remedy === undefined || !isDenied && state.phase !== "absent") continue;
+      this.sayOnce(`optional ${remedy}`, () =>
+        this.#options.log.info(
+          `a kind that is optional ${
+            isDenied ? "cannot be listed" : "is not served"
+          }: the rest goes on without it`,
+          { kind: resource.kind, remedy },
+        ));
+    }
+  }
+
   /** The state of a kind changed. */
   kind(resource: Resource, state: KindState): void {
     const { log } = this.#options;
@@ -156,17 +167,6 @@ export class Reporter {
           const { message } = state;
           this.sayOnce("server", () => log.warn("the API server cannot be used", { detail: message }));
         } else {
-          const remedy = state.denied ? remedyOf(this.#options.definitions, resource) : undefined;
-          if (remedy !== undefined) {
-            this.sayOnce(
-              `optional ${remedy}`,
-              () =>
-                log.info("a kind that is optional cannot be listed: the rest goes on without it", {
-                  ...what,
-                  remedy,
-                }),
-            );
-          }
           log[optional && state.denied ? "debug" : "warn"]("cannot be listed", {
             ...what,
             detail: state.message,

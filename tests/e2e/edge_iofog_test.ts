@@ -166,7 +166,7 @@ scenario(
     await world.until("Application", "mill-monitor", /False Starting/);
     await world.until("EdgeResource", "mill-camera", /True Ready/);
     const camera = await world.get("EdgeResource", "mill-camera");
-    assertEquals(camera.status?.["linked"], ["mill-01"]);
+    assertEquals([camera.status?.["linked"], camera.status?.["linkedTo"]], [["mill-01"], "mill-01"]);
     const device = await provision(scene, "office-01-provisioning");
     await device.turn();
     const status = await eventually(

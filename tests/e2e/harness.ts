@@ -407,13 +407,18 @@ export async function installCrd(
   const text = await Deno.readTextFile(new URL(file, import.meta.url));
   const crd = parse(text) as CustomResourceDefinition;
   await client.apply(CustomResourceDefinition, crd, { fieldManager: "e2e-test", force: true });
+  await untilServed(client, resource);
+  client.transport.close?.();
+}
+
+/** Waits until a CRD that was installed is there to be used. */
+export async function untilServed(client: KubernetesClient, resource: Resource): Promise<void> {
   await eventually(
     "the CRD to be served",
     () => servedSchema(client, resource, AbortSignal.timeout(10_000)).catch(() => undefined),
     (schema) => schema !== undefined,
     { show: () => "nothing" },
   );
-  client.transport.close?.();
 }
 
 /**

@@ -72,7 +72,21 @@ Deno.test("an agent is linked to edge resources, and keeps its tags and theirs",
   ]);
   assertEquals(edge.controller.state.agents[0]?.tags.toSorted(), ["camera", "gate-3", "mine"]);
   assertEquals(await edge.converge(), []);
-  assertEquals((edge.get("EdgeResource", "camera").status as { linked?: unknown }).linked, ["gate"]);
+  const shown = () => {
+    const { linked, linkedTo } = edge.get("EdgeResource", "camera").status as Record<string, unknown>;
+    return [linked, linkedTo];
+  };
+  assertEquals(shown(), [["gate"], "gate"]);
+  const others = ["a", "b", "c"];
+  const edgeResources = [{ name: "camera", version: "v1.2.0" }];
+  for (const name of others) edge.make("Agent", name, { host: "10.0.0.2", edgeResources });
+  await edge.converge();
+  await edge.converge();
+  assertEquals(shown(), [["a", "b", "c", "gate"], "4 agents"]);
+  for (const name of others) edge.delete("Agent", name);
+  await edge.converge();
+  await edge.converge();
+  assertEquals(shown(), [["gate"], "gate"]);
   edge.change("EdgeResource", "camera", { ...resource, interface: { endpoints: [] } });
   assertEquals(verbs(await edge.converge()), ["PUT /edgeResource/camera/v1.2.0"]);
   // Changed in place, the Controller would lose its interface for good.

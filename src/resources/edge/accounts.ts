@@ -118,14 +118,19 @@ export function routeAccount(context: StatusContext): Account {
   return { fields: told({ route }), message: `route ${route} is in the Controller` };
 }
 
+/** More agents than these make a line of `kubectl get` too long. */
+const mostNamed = 3;
+
 export function edgeResourceAccount(context: StatusContext): Account {
   const name = childOf(context, EDGE_RESOURCE)?.name ?? "";
   const found = foundIn(context, EDGE_RESOURCE, name);
   if (found === undefined) return { fields: {}, message: "" };
+  const linked = found.fields["linked"] as readonly string[];
   return {
     fields: told({
       version: name.split("/").at(-1),
-      linked: found.fields["linked"],
+      linked,
+      linkedTo: linked.length > mostNamed ? `${linked.length} agents` : linked.join(", ") || undefined,
       written: found.fields["written"],
     }),
     message: `edge resource ${name} is in the Controller`,

@@ -43,7 +43,7 @@ const kinds: Readonly<Record<EdgeKind, Described>> = {
     schema: edgeResourceSchema,
     columns: [
       ["Version", ".spec.version", "Version."],
-      ["Linked", ".status.linked", "Agents that it is linked to."],
+      ["Linked", ".status.linkedTo", "Agents that it is linked to, or how many."],
     ],
   },
   Application: {

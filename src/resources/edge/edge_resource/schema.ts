@@ -52,6 +52,7 @@ export const edgeResourceSchema = z.strictObject({
   status: statusOf({
     version: text("Version."),
     linked: strings("Agents that it is linked to."),
+    linkedTo: text("The same for people: up to three names, or how many agents."),
     written: text("The endpoints that were written last, where the Controller does not tell them."),
   }),
 }).meta({ description: "A device or service at the edge that microservices can use." });
