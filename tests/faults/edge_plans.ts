@@ -20,6 +20,8 @@ export interface EdgeScenario {
   /** What stands there before, at rest. */
   prepare(edge: EdgeTest): void;
   happens(edge: EdgeTest): void;
+  /** Whether the Controller has another database then: a list from before is none that it could give. */
+  readonly empties?: boolean;
 }
 
 /** One fault at one place: the how-many-th request of all is hit. */
@@ -102,6 +104,7 @@ async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise
   await edge.converge().catch(() => {});
   process.begin();
   scenario.happens(edge);
+  if (scenario.empties === true) process.forgetController();
   edge.controller.forgetRequests();
   for (let round = 0; round < 2 && !process.isDead; round++) await edge.converge().catch(() => {});
   const heir = new MortalProcess(edge);
@@ -174,6 +177,11 @@ class MortalProcess implements Transport {
       /:(\w+)/g,
       (whole, name: string) => name === "uuid" ? named(parameters[name]) : parameters[name] ?? whole,
     );
+  }
+
+  /** What the Controller answered so far is no older answer of the one that there is now: that held nothing at first. */
+  forgetController(): void {
+    for (const what of [...this.#older.keys()]) if (what.startsWith("GET ")) this.#older.delete(what);
   }
 
   /** From now on requests are counted, and one of them is hit. */

@@ -96,6 +96,7 @@ export const edgeScenarios: readonly EdgeScenario[] = [
   {
     name: "a Controller that lost everything",
     prepare: make,
+    empties: true,
     happens({ controller }) {
       const { config, router, tokens, users } = controller.state;
       controller.forgetEverything();
