@@ -79,7 +79,10 @@ export async function runClean(world: World, scenario: Scenario): Promise<CleanR
   await untilDone(trial, scenario);
   const endState = await readEndState(trial);
   await operator.stop();
-  const violations = world.historyOf(trial.namespace).violations;
+  const violations = [
+    ...world.historyOf(trial.namespace).violations,
+    ...idleStatuses(operator.api.exchanges),
+  ];
   if (violations.length > 0) throw new Error(`${scenario.name}: ${violations.join("; ")}`);
   const exchanges = { api: operator.api.exchanges, controller: operator.controller.exchanges };
   return {
@@ -171,6 +174,7 @@ async function tryPlan(world: World, clean: CleanRun, plan: Plan): Promise<reado
   return [
     ...world.historyOf(trial.namespace).violations,
     ...excessiveWrites(clean, plan, countWrites(trial.exchanges())),
+    ...idleStatuses(trial.exchanges()),
     ...excessiveContents(clean, contentsBefore, contentsOf(trial)),
     ...trial.operators.flatMap(({ lines }) => lines.filter((line) => line.includes('"pass failed"'))),
   ];
@@ -328,7 +332,8 @@ function countWrites(exchanges: readonly Exchange[]): ReadonlyMap<string, number
 
 /**
  * How many more writes than in the clean run are fine: the one that is repeated; of the inventory, one more for the
- * batch that is begun again; of the status, what each operator finds on its way; of JetStream's key, one for each claim
+ * batch that is begun again; of the status, what each operator finds on its way, which pods and addresses decide that
+ * come at any time (each says something new: see `idleStatuses`); of JetStream's key, one for each claim
  * that comes apart from the others, since they own it; of what configures NATS, one more where an operator begins before
  * it has heard the Controller.
  */
@@ -348,6 +353,22 @@ function excessiveWrites(
       ? 1 + repeated
       : repeated;
     return count > expected + more ? [`${name} ${count} times instead of ${expected}`] : [];
+  });
+}
+
+/** Statuses that were written although they said what the one before did: at no time is nothing a reason to write. */
+function idleStatuses(exchanges: readonly Exchange[]): readonly string[] {
+  const said = new Map<string, string>();
+  return exchanges.flatMap(({ carriedOut, request: { body, plural, subresource, verb } }) => {
+    if (!carriedOut || verb !== "update" || subresource !== "status") return [];
+    const { metadata, status } = JSON.parse(new TextDecoder().decode(body)) as {
+      readonly metadata: { readonly name: string; readonly uid: string };
+      readonly status: unknown;
+    };
+    const text = JSON.stringify(status, (key, value) => key === "lastTransitionTime" ? undefined : value);
+    const isIdle = said.get(metadata.uid) === text;
+    said.set(metadata.uid, text);
+    return isIdle ? [`the status of ${plural}/${metadata.name} was written again without a difference`] : [];
   });
 }
 
