@@ -299,3 +299,49 @@ Deno.test("a port that another microservice has is named, and nothing is asked o
   edge.change("Application", "second", { microservices: [{ ...dashboard, name: "taken", container: port }] });
   assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /microservices"]);
 });
+
+Deno.test("a name for another microservice or agent waits for it, and nothing is refused meanwhile", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "press-1", agent);
+  const naming = (name: string, address: string) => ({
+    ...dashboard,
+    name,
+    container: { extraHosts: [{ name: "other.local", address }] },
+  });
+  edge.make("Application", "app", {
+    microservices: [
+      naming("first", "${Apps.app.second.local}"),
+      naming("second", "${Agents.press-2}"),
+      naming("third", "10.1.1.1"),
+    ],
+  });
+  const verbs = (calls: readonly string[]) =>
+    calls.map((call) => call.replace(/ \{"name":("[^"]+").*\}/, " $1"));
+  assertEquals(verbs(await edge.converge()), [
+    'POST /iofog "press-1"',
+    'POST /application "app"',
+    'POST /microservices "third"',
+  ]);
+  assertMatch(
+    edge.condition("Application", "app"),
+    /^False HostMissing: .*host other.local: microservice app\/second does not exist.*correct container.extraHosts/,
+  );
+  edge.make("Agent", "press-2", { host: "10.20.0.12" });
+  assertEquals(verbs(await edge.converge()), [
+    'POST /iofog "press-2"',
+    'POST /microservices "second"',
+    'POST /microservices "first"',
+  ]);
+  assertEquals(await edge.converge(), []);
+  const changed = [
+    naming("first", "${Agents.gone}"),
+    naming("second", "10.1.1.2"),
+    naming("third", "10.1.1.1"),
+  ];
+  edge.change("Application", "app", { microservices: changed });
+  assertEquals(verbs(await edge.converge()), [
+    'PATCH /microservices/<second> {"agentName":"press-1","logSize":1,"extraHosts":[{"name":"other.local",' +
+    '"address":"10.1.1.2"}]}',
+  ]);
+  assertMatch(edge.condition("Application", "app"), /^False HostMissing: .*agent gone does not exist/);
+});

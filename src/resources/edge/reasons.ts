@@ -39,6 +39,8 @@ export const APPLICATION_MISSING = "ApplicationMissing";
 export const ROUTE_END_MISSING = "RouteEndMissing";
 /** This Controller has no routes. */
 export const ROUTES_NOT_SUPPORTED = "RoutesNotSupported";
+/** The agent or microservice that an additional host name stands for does not exist. */
+export const HOST_MISSING = "HostMissing";
 /** An upstream router that is named does not exist. */
 export const UPSTREAM_MISSING = "UpstreamMissing";
 /** An upstream router that is named is not of mode interior. */
@@ -86,5 +88,5 @@ export const stalling: ReadonlySet<string> = new Set([
 /** Something that is named is not there: it may come, or the name is wrong. */
 export const awaiting: ReadonlySet<string> = new Set([
   ...[AGENT_MISSING, APPLICATION_MISSING, ROUTE_END_MISSING, UPSTREAM_MISSING, EDGE_RESOURCE_MISSING],
-  ...[TEMPLATE_MISSING, CATALOG_ITEM_MISSING, REGISTRY_MISSING, ARCHITECTURE_UNKNOWN],
+  ...[TEMPLATE_MISSING, CATALOG_ITEM_MISSING, REGISTRY_MISSING, ARCHITECTURE_UNKNOWN, HOST_MISSING],
 ]);

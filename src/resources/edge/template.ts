@@ -90,7 +90,7 @@ export function rendered(
     };
   } catch (error) {
     const { message, originalError } = error as Error & { readonly originalError?: Error };
-    const variable = /^undefined variable: (.+)$/.exec(originalError?.message ?? "")?.[1];
+    const variable = /^undefined variable: ([^,]+)/.exec(originalError?.message ?? "")?.[1];
     if (variable !== undefined) return missingVariable(name, variable);
     return invalid(name, (originalError?.message ?? message).split("\n")[0] ?? "");
   }

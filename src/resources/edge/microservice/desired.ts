@@ -108,6 +108,7 @@ export function microserviceChild(
   const ports = portState(context, name, wanted, siblings);
   const blocked = environment.blocked ?? sizeProblem(fields, environment.secrets) ??
     problemOf(context, spec) ??
+    hostProblem(context, application, spec) ??
     ports.blocked;
   const references = [
     ...referencesOf(application, spec, isOld),
@@ -160,15 +161,19 @@ export function ignoredIn(
     ...(ports ? [`${path}.container.ports[].public`] : []),
     ...(isOld && spec.natsConfig !== undefined ? [`${path}.natsConfig`] : []),
     ...(isOld && spec.schedule !== undefined ? [`${path}.schedule`] : []),
-  ].map((field) => `${field} (this Controller does not know it)`);
+  ].map((field) => `${field} (this Controller does not know it)`).concat(
+    spec.agent.config === undefined ? [] : [`${path}.agent.config (an Agent says how it is configured)`],
+    spec.rebuild === undefined ? [] : [`${path}.rebuild (only iofogctl and potctl can do that)`],
+  );
 }
 
 /** What has to be known besides it. */
 function referencesOf(
   application: string,
-  { agent, container, images }: EmbeddedMicroservice,
+  spec: EmbeddedMicroservice,
   isOld: boolean,
 ) {
+  const { agent, container, images } = spec;
   const kept = (container?.env ?? []).flatMap(({ valueFromConfigMap, valueFromSecret }) => [
     ...(valueFromSecret === undefined ? [] : [{ kind: CONTROLLER_SECRET, name: nameIn(valueFromSecret) }]),
     ...(valueFromConfigMap === undefined
@@ -181,7 +186,35 @@ function referencesOf(
     ...(images.catalogItem === undefined ? [] : [{ kind: CATALOG_ITEM, name: images.catalogItem }]),
     ...(isUrl(images.registry) ? [{ kind: REGISTRY, name: images.registry }] : []),
     ...(isOld ? [] : kept),
+    ...hostsOf(application, spec).map(({ kind, name }) => ({ kind, name })),
   ];
+}
+
+/** What additional host names stand for: `${Agents.NAME}`, `${Apps.APPLICATION.MICROSERVICE.local}` or `...public.PORT`. */
+function hostsOf(application: string, { container, name: own }: EmbeddedMicroservice) {
+  return (container?.extraHosts ?? []).flatMap(({ address, name: host }) => {
+    const [type, ...names] = /^\$\{(.+)\}$/.exec(address)?.[1]?.split(".") ?? [];
+    const [first = "", second = ""] = names;
+    if (type === "Agents" && names.length === 1) return [{ host, kind: AGENT, name: first }];
+    // It cannot wait for itself.
+    if (type !== "Apps" || names.length < 3 || (first === application && second === own)) return [];
+    return [{ host, kind: MICROSERVICE, name: `${first}/${second}` }];
+  });
+}
+
+/** The Controller refuses a name for something that does not exist. */
+function hostProblem(
+  context: DesiredContext,
+  application: string,
+  spec: EmbeddedMicroservice,
+): Blocked | undefined {
+  const missing = hostsOf(application, spec).find(({ kind, name }) => isMissing(context, kind, name));
+  if (missing === undefined) return undefined;
+  const { host, kind, name } = missing;
+  const message =
+    `host ${host}: ${kind.toLowerCase()} ${name} does not exist in the Controller: create it, or ` +
+    "correct container.extraHosts";
+  return { reason: reasons.HOST_MISSING, message };
 }
 
 /** `name/key` */
