@@ -1180,3 +1180,26 @@ Deno.test("Engine stops in the middle of a pass when somebody pauses its parent"
   assertEquals((await pass()).sent.filter((line) => !line.includes("widgets")), ["apply configmaps a"]);
   assertEquals((await pass()).sent.filter((line) => !line.includes("widgets")), []);
 });
+
+Deno.test("Engine warns where a custom resource is ready no more, unless that comes of a change of its spec", async () => {
+  let reason = "Ready";
+  const { editWidget, makeWidget, pass, told } = harness({
+    definition: {
+      status: () => ({
+        conditions: [{ type: "Ready", status: reason === "Ready" ? "True" : "False", reason, message: "" }],
+        fields: {},
+      }),
+    },
+  });
+  const becomes = async (next: string) => {
+    reason = next;
+    await pass();
+    return (await told()).map((event) => event.split(":")[0]);
+  };
+  makeWidget();
+  assertEquals(await becomes("Ready"), ["Ready"]);
+  editWidget({ key: "changed" });
+  assertEquals(await becomes("Applying"), ["Ready"]);
+  await becomes("Ready");
+  assertEquals(await becomes("PodsUnavailable"), ["Ready", "PodsUnavailable"]);
+});

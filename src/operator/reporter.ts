@@ -5,7 +5,15 @@
 import type { Resource } from "../kubernetes/resource.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Redactor } from "../telemetry/redaction.ts";
-import type { Definition, Failure, KindState, Parent, Snapshot, StatusDraft } from "./definition.ts";
+import type {
+  Condition,
+  Definition,
+  Failure,
+  KindState,
+  Parent,
+  Snapshot,
+  StatusDraft,
+} from "./definition.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
 import type { ParentPlan } from "./plan.ts";
@@ -110,7 +118,7 @@ export class Reporter {
    */
   readiness(definition: Definition, before: unknown, parent: Parent, draft: StatusDraft): void {
     const conditions = (before as
-      | { conditions?: { type: string; status: string; reason: string; message: string }[] }
+      | { conditions?: Condition[] }
       | undefined)
       ?.conditions ?? [];
     const was = conditions.find(({ type }) => type === "Ready");
@@ -119,12 +127,14 @@ export class Reporter {
     const same = was?.status === is?.status && was?.reason === is?.reason;
     // What stalls is told again in other words; what is only awaited changes its words all the time.
     if (is === undefined || (same && (!stalled || was?.message === is.message))) return;
+    // Whoever changes a spec knows that it takes a moment.
+    const isLost = was?.status === "True" && was.observedGeneration === parent.metadata.generation;
     const name = parent.metadata.name;
     const fields = { kind: definition.resource.kind, name, reason: is.reason, detail: is.message };
     if (is.status === "True") {
       this.#options.log.info("ready", fields);
       this.event(parent, "Normal", is.reason, is.message);
-    } else if (was?.status === "True" || stalled || draft.alarm === true) {
+    } else if (isLost || stalled || draft.alarm === true) {
       this.#options.log.warn("not ready", fields);
       this.event(parent, "Warning", is.reason, is.message);
     } else this.#options.log.info("not ready yet", fields);
