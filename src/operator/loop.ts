@@ -31,6 +31,8 @@ export interface LoopOptions {
 const sliceSize = 25;
 /** Milliseconds for which hints are gathered: the events of one apply arrive together. */
 const debounceMs = 10;
+/** Milliseconds between two slices of what a pass over the external systems found out, while it goes on. */
+const newsMs = 1_000;
 /** Milliseconds between two passes over the external systems that hints asked for. */
 const externalSpacingMs = 250;
 /** Milliseconds until the external systems are looked at again: all is well, or something is awaited. */
@@ -48,9 +50,9 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
   const { clock, engine, leases, log } = options;
   const kubernetes = new Hints();
   const external = new Hints();
+  const news = new News(kubernetes, clock);
   const changed = (uid: string | undefined, world: "kubernetes" | "external" = "kubernetes") => {
-    // A repair does not wait for a hundred statuses that tell what was found in a Controller.
-    if (world === "external" && uid !== undefined) kubernetes.markLater(uid);
+    if (world === "external" && uid !== undefined) news.tell(uid);
     else kubernetes.mark(uid);
     external.mark(uid);
   };
@@ -67,7 +69,7 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
     ...leases.map((lease) => lease.run(stop, () => changed(undefined))),
     headStart(options, stop).then(() => engine.store.follow(stop)),
     kubernetesLane(options, kubernetes, stop, writing.signal),
-    externalLane(options, external, stop, writing.signal),
+    externalLane(options, external, news, stop, writing.signal),
   ];
   try {
     // Where one of them fails, which is a mistake of ours, the others must not go on by themselves.
@@ -150,6 +152,7 @@ async function kubernetesLane(
 async function externalLane(
   options: LoopOptions,
   hints: Hints,
+  news: News,
   signal: AbortSignal,
   writeSignal: AbortSignal,
 ): Promise<void> {
@@ -165,7 +168,7 @@ async function externalLane(
       continue;
     }
     try {
-      const result = await engine.convergeExternal(writeSignal);
+      const result = await news.during(() => engine.convergeExternal(writeSignal));
       if (result.again) hints.mark(undefined);
       waitMs = result.settled ? externalRestMs : externalWaitMs;
     } catch (error) {
@@ -178,6 +181,57 @@ async function externalLane(
 
 function definite(uids: ReadonlySet<string | undefined>): ReadonlySet<string> {
   return new Set([...uids].filter((uid) => uid !== undefined));
+}
+
+/**
+ * What a pass over the external systems finds out, for the statuses. What hundreds of custom resources ask for comes
+ * about sooner where it does not share the machine with hundreds of statuses, so these are told a few at a time while
+ * the pass goes on.
+ */
+class News {
+  readonly #hints: Hints;
+  readonly #clock: Clock;
+  readonly #held = new Set<string>();
+  #isHolding = false;
+
+  constructor(hints: Hints, clock: Clock) {
+    this.#hints = hints;
+    this.#clock = clock;
+  }
+
+  tell(uid: string): void {
+    if (this.#isHolding) this.#held.add(uid);
+    else this.#hints.markLater(uid);
+  }
+
+  async during<T>(pass: () => Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    this.#isHolding = true;
+    const pacing = this.#pace(ended.signal);
+    try {
+      return await pass();
+    } finally {
+      this.#isHolding = false;
+      ended.abort();
+      await pacing;
+      this.#release(Infinity);
+    }
+  }
+
+  async #pace(ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      await this.#clock.sleep(newsMs, ended);
+      this.#release(sliceSize);
+    }
+  }
+
+  #release(most: number): void {
+    for (const uid of [...this.#held].slice(0, most)) {
+      this.#held.delete(uid);
+      // A repair does not wait for a hundred statuses that tell what was found in a Controller.
+      this.#hints.markLater(uid);
+    }
+  }
 }
 
 /** Which custom resources may have something to do; `undefined` among them means all. */
