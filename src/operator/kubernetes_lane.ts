@@ -100,16 +100,16 @@ export class KubernetesLane {
     let writes = 0;
     let again = false;
     if (planned.paused) this.#context.failures.forget(uid);
-    if (this.#hasVanished(planned)) {
-      // The garbage collector may have taken it, and what it tells may be heard before what the person said.
-      await refresh(this.#context, definition.resource, planned.parent.metadata.name, signal);
-      const now = this.#context.planner.one(definition, uid);
-      if (now === undefined) return { writes: 0, again: false, settled: false, failed: false };
-      current = now;
-    }
     for (let attempt = 1; attempt <= conflictRetries; attempt++) {
       again = false;
       if (current.paused || current.waves.length === 0 || this.#context.halt.active) break;
+      if (mayHaveVanished(current)) {
+        // The garbage collector may have taken it, and what it does may be heard before what the person did.
+        await refresh(this.#context, definition.resource, planned.parent.metadata.name, signal);
+        const now = this.#context.planner.one(definition, uid);
+        if (now === undefined) return { writes, again: false, settled: false, failed: false };
+        current = now;
+      }
       const carried = await this.#carryOutAll(current, signal);
       const done = carried.filter(({ outcome }) => outcome.type === "written");
       const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
@@ -139,13 +139,6 @@ export class KubernetesLane {
     }
     const failed = current.failures.length > 0;
     return { writes, again, settled: current.waves.length === 0 && !failed, failed };
-  }
-
-  /** Whether something is to be made that stood before. */
-  #hasVanished(planned: ParentPlan): boolean {
-    return planned.waves.flat().some((write) =>
-      write.live === undefined && this.#context.progress.stood(write, planned)
-    );
   }
 
   /**
@@ -320,6 +313,11 @@ export class KubernetesLane {
 async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);
   return await Promise.all(work);
+}
+
+/** Whether something is to be made for a parent that was looked at before: it may have stood already. */
+function mayHaveVanished({ parent, waves }: ParentPlan): boolean {
+  return parent.status !== undefined && waves.flat().some(({ live }) => live === undefined);
 }
 
 function generates(write: KubernetesWrite): boolean {

@@ -30,11 +30,6 @@ export class Progress {
       this.#settled.get(planned.parent.metadata.uid)?.get(describeTarget(write)) === wanted;
   }
 
-  /** Whether it was there, as it was desired then. */
-  stood(write: Write, { parent }: ParentPlan): boolean {
-    return this.#settled.get(parent.metadata.uid)?.has(describeTarget(write)) === true;
-  }
-
   /** Remembers what is as desired: a later difference is drift, and earlier failures are over. */
   note(planned: ParentPlan): void {
     const { uid } = planned.parent.metadata;

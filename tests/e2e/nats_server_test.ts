@@ -68,6 +68,7 @@ class World {
       images: defaultImages,
       snapshot: snapshotOf(this.objects),
       now: this.now,
+      authProved: true,
       natsHealth: this.health,
       ...this.told,
     };

@@ -92,6 +92,29 @@ potScenario(
     await pot.change({ auth: { controllerSecret: right } });
     await pot.untilReady();
 
+    // The Controller goes on with what it has, until Keycloak lets the operator in with what it is to get.
+    const toldOfKeycloak = async () => {
+      const [secret, deployment] = await Promise.all([
+        scene.get(Secret, "controller-auth-credentials"),
+        scene.get(Deployment, "controller"),
+      ]);
+      return [secret.metadata?.resourceVersion, deployment.metadata?.generation];
+    };
+    const { url } = keycloak;
+    const standing = await toldOfKeycloak();
+    await using page = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => new Response("<html></html>", { headers: { "content-type": "text/html" } }),
+    );
+    await pot.change({ auth: { url: `http://127.0.0.1:${page.addr.port}/` } });
+    await untilRefused(pot, "BadResponse", "Check that spec.auth.url is the address of a Keycloak");
+    await pot.change({ auth: { url, realm: "nowhere" } });
+    await untilRefused(pot, "RealmNotFound", "Correct spec.auth.realm");
+    assertEquals(await toldOfKeycloak(), standing);
+    await pot.change({ auth: { realm: keycloak.realm } });
+    await pot.untilReady();
+    assertEquals(await toldOfKeycloak(), standing);
+
     keycloak.breakAt({
       path: /\/token$/,
       action: { type: "answer", status: 200, body: "<form>" },

@@ -29,7 +29,7 @@ import * as reasons from "../reasons.ts";
 import { controllerCa, controllerServerName } from "./controller.ts";
 import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
 import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
-import { resolveReferences } from "./references.ts";
+import { authVersion, resolveReferences } from "./references.ts";
 import type { RouterEndpoint } from "./router.ts";
 import { type ControlPlaneSpec, parseSpec } from "./schema.ts";
 
@@ -62,12 +62,16 @@ interface Refusal {
   readonly message: string;
 }
 
-interface Connection {
+/** The operator's own place at Keycloak. */
+interface Login {
   /** What it was made of; never shown. */
   readonly key: string;
+  readonly keycloak: KeycloakClient;
+}
+
+interface Connection extends Login {
   readonly url: string;
   readonly client: PotControllerClient;
-  readonly keycloak: KeycloakClient;
   /** What `GET /status` tells; undefined while nobody is logged in. */
   version: string | undefined;
   /** Fingerprints by name, and what the list said of them then. */
@@ -80,6 +84,7 @@ interface Connection {
 /** See the module. */
 export class PotBackend implements ExternalBackend {
   readonly #options: PotBackendOptions;
+  readonly #logins = new Map<string, Login>();
   readonly #connections = new Map<string, Connection>();
 
   constructor(options: PotBackendOptions) {
@@ -94,6 +99,39 @@ export class PotBackend implements ExternalBackend {
   ): Promise<ExternalState> {
     const spec = specOf(parent, snapshot);
     if (spec === undefined) return { phase: "unknown", objects: [], facts: {} };
+    // A Controller that is away may be so because of what it was told of Keycloak.
+    const [state, proof] = await Promise.all([
+      this.#observe(parent, children, spec, snapshot, signal),
+      this.#prove(parent, spec, snapshot, signal),
+    ]);
+    return { ...state, facts: { ...state.facts, ...proof } };
+  }
+
+  /** Whether Keycloak lets the operator in as the spec says. */
+  async #prove(
+    parent: Parent,
+    spec: ControlPlaneSpec,
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>> {
+    const version = authVersion(parent, spec, snapshot);
+    try {
+      await this.#logIn(parent, spec).keycloak.accessToken({ abortSignal: signal });
+      return { [facts.provedAuth]: version };
+    } catch (error) {
+      // Why not is told by whoever needs it.
+      if (error instanceof TypeError || error instanceof ControllerError) return {};
+      throw error;
+    }
+  }
+
+  async #observe(
+    parent: Parent,
+    children: readonly ExternalChild[],
+    spec: ControlPlaneSpec,
+    snapshot: Snapshot,
+    signal: AbortSignal,
+  ): Promise<ExternalState> {
     const location = await this.#options.locate(parent, snapshot, signal);
     if (!("url" in location)) return { phase: "unreachable", ...location, objects: [], facts: {} };
     try {
@@ -160,8 +198,10 @@ export class PotBackend implements ExternalBackend {
 
   /** Closes every connection. */
   close(): void {
-    for (const connection of this.#connections.values()) closeConnection(connection);
+    for (const { client } of this.#connections.values()) client.close();
+    for (const { keycloak } of this.#logins.values()) keycloak.close();
     this.#connections.clear();
+    this.#logins.clear();
   }
 
   async #look(
@@ -311,9 +351,8 @@ export class PotBackend implements ExternalBackend {
     }
   }
 
-  /** @throws TypeError where an address or a certificate of the spec is unusable */
-  #connect(parent: Parent, baseUrl: string, { auth }: ControlPlaneSpec, snapshot: Snapshot): Connection {
-    const caPem = controllerCa(parent, snapshot);
+  /** @throws TypeError where the address or the certificate of Keycloak is unusable */
+  #logIn({ metadata: { uid } }: Parent, { auth }: ControlPlaneSpec): Login {
     const options = {
       url: auth.url,
       realm: auth.realm,
@@ -321,42 +360,43 @@ export class PotBackend implements ExternalBackend {
       clientSecret: auth.controllerSecret,
       caPem: auth.ca,
     };
-    const serverName = controllerServerName(parent, snapshot, baseUrl);
-    const key = JSON.stringify([baseUrl, caPem, serverName, options]);
-    const known = this.#connections.get(parent.metadata.uid);
+    const key = JSON.stringify(options);
+    const known = this.#logins.get(uid);
     if (known?.key === key) return known;
-    if (known !== undefined) closeConnection(known);
     // What is closed never comes back, also where another cannot be made.
-    this.#connections.delete(parent.metadata.uid);
-    const keycloak = this.#options.connectKeycloak(options);
-    const client = this.#connectController({ baseUrl, caPem, serverName, keycloak });
+    this.#connections.get(uid)?.client.close();
+    this.#connections.delete(uid);
+    known?.keycloak.close();
+    this.#logins.delete(uid);
+    const login = { key, keycloak: this.#options.connectKeycloak(options) };
+    this.#logins.set(uid, login);
+    return login;
+  }
+
+  /** @throws TypeError where an address or a certificate of the spec is unusable */
+  #connect(parent: Parent, baseUrl: string, spec: ControlPlaneSpec, snapshot: Snapshot): Connection {
+    const { uid } = parent.metadata;
+    const login = this.#logIn(parent, spec);
+    const caPem = controllerCa(parent, snapshot);
+    const serverName = controllerServerName(parent, snapshot, baseUrl);
+    const key = JSON.stringify([baseUrl, caPem, serverName]);
+    const known = this.#connections.get(uid);
+    if (known?.key === key) return known;
+    known?.client.close();
+    this.#connections.delete(uid);
     const connection: Connection = {
       key,
       url: baseUrl,
       version: undefined,
-      client,
-      keycloak,
+      client: this.#options.connect({ baseUrl, caPem, serverName, keycloak: login.keycloak }),
+      keycloak: login.keycloak,
       authorities: new Map(),
       bootstrap: undefined,
       viewer: undefined,
     };
-    this.#connections.set(parent.metadata.uid, connection);
+    this.#connections.set(uid, connection);
     return connection;
   }
-
-  #connectController(options: Parameters<PotBackendOptions["connect"]>[0]): PotControllerClient {
-    try {
-      return this.#options.connect(options);
-    } catch (error) {
-      options.keycloak.close();
-      throw error;
-    }
-  }
-}
-
-function closeConnection({ client, keycloak }: Connection): void {
-  client.close();
-  keycloak.close();
 }
 
 function specOf(parent: Parent, snapshot: Snapshot): ControlPlaneSpec | undefined {

@@ -2,12 +2,14 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { systemClock } from "../../../clock.ts";
-import { KeycloakError } from "../../../controller/errors.ts";
+import { ControllerError, KeycloakError } from "../../../controller/errors.ts";
 import type { KeycloakClient } from "../../../controller/keycloak.ts";
 import type { PotControllerClient } from "../../../controller/pot_client.ts";
 import { snapshotOf } from "../iofog/fixtures.ts";
 import { PotBackend } from "./backend.ts";
+import { facts } from "./external.ts";
 import { auth, parentOf } from "./fixtures.ts";
+import { authVersion } from "./references.ts";
 
 Deno.test("PotBackend connects anew after a spec that it could not connect with", async () => {
   const open = new Set<object>();
@@ -48,9 +50,42 @@ Deno.test("PotBackend connects anew after a spec that it could not connect with"
   const broken = await look({ realm: "another" });
   assertEquals(broken.phase, "unreachable");
   assertMatch(broken.message ?? "", /the CA is not usable/);
-  assertEquals(open.size, 0, "nothing stays open");
+  assertEquals(open.size, 1, "nothing stays open but the login at Keycloak");
   isBroken = false;
   assertEquals((await look()).phase, "observed");
   backend.close();
   assertEquals(open.size, 0);
+});
+
+Deno.test("PotBackend tells that Keycloak lets the operator in, whether or not the Controller answers", async () => {
+  let accepts = true;
+  let logins = 0;
+  const away = new ControllerError("no answer", { status: 0, code: "Unreachable" });
+  const backend = new PotBackend({
+    clock: systemClock,
+    locate: () => Promise.resolve({ url: "http://controller" }),
+    connectKeycloak: () => {
+      logins++;
+      const refused = new KeycloakError("refused", { status: 401, code: "InvalidClient" });
+      return {
+        accessToken: () => accepts ? Promise.resolve("token") : Promise.reject(refused),
+        close: () => {},
+      } as unknown as KeycloakClient;
+    },
+    connect: () =>
+      ({ status: () => Promise.reject(away), close: () => {} }) as unknown as PotControllerClient,
+  });
+  const look = async (generation: number, changes = {}) => {
+    const parent = parentOf({ auth: { ...auth, ...changes } });
+    const now = { ...parent, metadata: { ...parent.metadata, generation } };
+    const state = await backend.observe(now, [], snapshotOf(), new AbortController().signal);
+    assertEquals(state.phase, "unreachable");
+    return state.facts[facts.provedAuth] === authVersion(now, { auth }, snapshotOf());
+  };
+  assertEquals([await look(1), await look(2), logins], [true, true, 1]);
+  accepts = false;
+  assertEquals([await look(3, { realm: "another" }), logins], [false, 2]);
+  accepts = true;
+  assertEquals(await look(5), true);
+  backend.close();
 });

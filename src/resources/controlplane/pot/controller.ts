@@ -83,8 +83,8 @@ function databaseSecret(inputs: Inputs): Child {
   });
 }
 
-function authSecret(inputs: Inputs): Child {
-  const { auth } = inputs.spec;
+/** What the Controller is told of Keycloak, as the spec says it. */
+function authValues({ snapshot, spec: { auth } }: Inputs): Readonly<Record<string, string>> {
   const written = {
     "auth-url": auth.url,
     "auth-realm": auth.realm,
@@ -94,12 +94,30 @@ function authSecret(inputs: Inputs): Child {
     "auth-controller-client-secret": auth.controllerSecret,
     "auth-viewer-client": auth.viewerClient,
   };
-  const live = secretValues(inputs.snapshot, AUTH_SECRET);
+  const live = secretValues(snapshot, AUTH_SECRET);
   // As the Go operator left it: it works but for people's logins, and is no reason to start the Controller again.
   const isLeft = Object.entries(written).every(([key, value]) => live?.[key] === value);
   // For these Controller 3.7.3 appends `realms/` to it.
-  const url = isLeft ? auth.url : auth.url.replace(/\/*$/, "/");
-  return secret(inputs, AUTH_SECRET, { ...written, "auth-url": url });
+  return { ...written, "auth-url": isLeft ? auth.url : auth.url.replace(/\/*$/, "/") };
+}
+
+/**
+ * What the Controller keeps of what it was told of Keycloak, since that has not let the operator in yet as the spec says:
+ * nobody could log in to it with what is wrong. Undefined where nothing is kept.
+ */
+export function keptAuth(inputs: Inputs): Readonly<Record<string, string>> | undefined {
+  const live = secretValues(inputs.snapshot, AUTH_SECRET);
+  const wanted = Object.entries(authValues(inputs));
+  // What the pods read has to be there.
+  if (inputs.authProved || live === undefined || wanted.some(([key]) => live[key] === undefined)) {
+    return undefined;
+  }
+  if (wanted.every(([key, value]) => live[key] === value)) return undefined;
+  return Object.fromEntries(wanted.map(([key]) => [key, live[key] ?? ""]));
+}
+
+function authSecret(inputs: Inputs): Child {
+  return secret(inputs, AUTH_SECRET, keptAuth(inputs) ?? authValues(inputs));
 }
 
 /** What the Controller is told of its vault: the keys of our Secret, and the variables that they end up in. */

@@ -22,7 +22,7 @@ import {
   ingressProblems,
   servedHost,
 } from "./controller.ts";
-import { type Details, externalChildren, viewerUrl } from "./external.ts";
+import { type Details, externalChildren, facts, viewerUrl } from "./external.ts";
 import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import type { Inputs } from "./inputs.ts";
 import {
@@ -34,7 +34,7 @@ import {
   natsWaiting,
 } from "./nats.ts";
 import { networkPolicies } from "./network_policies.ts";
-import { referencedSecrets, resolveReferences } from "./references.ts";
+import { authVersion, referencedSecrets, resolveReferences } from "./references.ts";
 import {
   ROUTER,
   routerChildren,
@@ -96,7 +96,8 @@ export function assess(
   const resolved = resolveReferences(parsed.spec, snapshot);
   if ("problems" in resolved) return { accepted: false, problems: resolved.problems, warnings: unknown };
   const { name, namespace, uid } = parent.metadata;
-  const details = snapshot.external(uid).details as Details | undefined;
+  const external = snapshot.external(uid);
+  const details = external.details as Details | undefined;
   const inputs: Inputs = {
     name,
     namespace,
@@ -105,6 +106,7 @@ export function assess(
     now,
     spec: { ...resolved.spec, images: { ...site, ...resolved.spec.images } },
     images,
+    authProved: external.facts[facts.provedAuth] === authVersion(parent, resolved.spec, snapshot),
     natsBootstrap: details?.natsBootstrap,
     natsAccounts: details?.natsAccounts,
     natsHealth: details?.natsHealth,

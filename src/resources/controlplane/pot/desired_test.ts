@@ -5,7 +5,9 @@ import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { makeCa, makeLeaf } from "../../pki.ts";
 import { NOW, objectOf, secretOf, serviceOf, snapshotOf } from "../iofog/fixtures.ts";
 import { assess, desired } from "./desired.ts";
-import { auth, contextOf } from "./fixtures.ts";
+import { facts } from "./external.ts";
+import { auth, contextOf, parentOf } from "./fixtures.ts";
+import { authVersion } from "./references.ts";
 import { inTermsOfSpec } from "./refusals.ts";
 
 function problemsOf(
@@ -302,7 +304,9 @@ Deno.test("desired() tells the Controller of every vault by the block of its pro
 Deno.test("desired() tells the Controller of Keycloak's address with a slash, which one that was taken over gets with the next change", () => {
   const urlOf = (changes: object, live?: object) => {
     const objects = live === undefined ? [] : [secretOf("controller-auth-credentials", { ...live })];
-    const { children } = desired(contextOf({ auth: { ...auth, ...changes } }, snapshotOf(objects)));
+    const spec = { auth: { ...auth, ...changes } };
+    const proved = { [facts.provedAuth]: authVersion(parentOf(spec), spec, snapshotOf()) };
+    const { children } = desired(contextOf(spec, snapshotOf(objects, proved)));
     return atob(objectOf(children, "Secret controller-auth-credentials").data["auth-url"]);
   };
   const withSlash = "https://keycloak.example.com/";
@@ -321,4 +325,38 @@ Deno.test("desired() tells the Controller of Keycloak's address with a slash, wh
   assertEquals(urlOf({}, left), withSlash);
   assertEquals(urlOf({ url, controllerSecret: "another" }, left), withSlash);
   assertEquals(urlOf({ url }, { ...left, "auth-url": withSlash }), withSlash);
+});
+
+Deno.test("desired() leaves the Controller what it was told of Keycloak until that lets the operator in another way", () => {
+  const name = "controller-auth-credentials";
+  const changed = { ...auth, realm: "another", controllerSecretRef: { name: "client", key: "secret" } };
+  const { controllerSecret: _, ...spec } = changed;
+  const client = { ...secretOf("client", { secret: "of-the-other-realm" }), type: "Opaque" } as KubeObject;
+  const before = { "auth-realm": "fake-realm", "auth-controller-client-secret": "fake-client-secret" };
+  const whole = {
+    ...before,
+    ...{ "auth-url": `${auth.url}kept`, "auth-realm-key": "k", "auth-ssl-req": "none" },
+    ...{ "auth-controller-client": "c", "auth-viewer-client": "v" },
+  };
+  const toldTo = (live: object | undefined, proof: string | undefined) => {
+    const objects = [client, ...(live === undefined ? [] : [secretOf(name, { ...live })])];
+    const proved = proof === undefined ? {} : { [facts.provedAuth]: proof };
+    const { children } = desired(contextOf({ auth: spec }, snapshotOf(objects, proved)));
+    const data: Record<string, string> = objectOf(children, `Secret ${name}`).data;
+    return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, atob(value)]));
+  };
+  const given = authVersion(parentOf({}), { auth: changed }, snapshotOf([client]));
+  const after = { realm: "another", secret: "of-the-other-realm" };
+  const shown = (data: Record<string, string>) => ({
+    realm: data["auth-realm"],
+    secret: data["auth-controller-client-secret"],
+  });
+  assertEquals(toldTo(whole, undefined), whole);
+  // As it was before the spec, or the Secret that it names, changed.
+  assertEquals(toldTo(whole, given.replace("1", "0")), whole);
+  assertEquals(toldTo(whole, `${given}7`), whole);
+  assertEquals(shown(toldTo(whole, given)), after);
+  // Where nothing stands, or not all that the pods read, there is nothing to keep.
+  assertEquals(shown(toldTo(undefined, undefined)), after);
+  assertEquals(shown(toldTo(before, undefined)), after);
 });

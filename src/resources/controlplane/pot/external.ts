@@ -30,9 +30,11 @@ export interface Details {
   readonly natsHealth?: NatsHealth | undefined;
 }
 
-/** Names in `ExternalState.facts` that the status reads. */
+/** Names in `ExternalState.facts`. */
 export const facts = {
   controllerVersion: "controllerVersion",
+  /** `authVersion` of the spec with which Keycloak last let the operator in. */
+  provedAuth: "provedAuth",
   /** Why Keycloak or the Controller does not accept the operator: a reason, and a sentence. */
   loginReason: "loginReason",
   loginMessage: "loginMessage",

@@ -11,6 +11,8 @@ export interface Inputs extends Surroundings {
   readonly spec: ControlPlaneSpec;
   /** Images for what the spec leaves open. */
   readonly images: Images;
+  /** Whether Keycloak lets the operator in as `spec.auth` says. */
+  readonly authProved: boolean;
   /** What the Controller made for NATS; undefined while it was not asked, or does not answer. */
   readonly natsBootstrap: NatsBootstrap | undefined;
   /** The NATS accounts that the Controller knows; undefined while it was not asked, or does not answer. */

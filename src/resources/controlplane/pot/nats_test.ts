@@ -61,6 +61,7 @@ function inputsOf(
     now: NOW,
     natsBootstrap: undefined,
     natsAccounts: undefined,
+    authProved: true,
     natsHealth: undefined,
     ...told,
   };

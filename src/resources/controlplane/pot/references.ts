@@ -1,6 +1,7 @@
 /** The Secrets that the spec of a PoT control plane names, and the spec with what they hold. */
 
-import type { Problem, Snapshot } from "../../../operator/definition.ts";
+import { Secret } from "../../../kubernetes/generated/core_v1.ts";
+import type { Parent, Problem, Snapshot } from "../../../operator/definition.ts";
 import { isPem } from "../../pki.ts";
 import { isSqlite } from "../fields.ts";
 import { readValues, referencesIn, type ValueReference } from "../references.ts";
@@ -91,4 +92,17 @@ export function resolveReferences(
       },
     },
   };
+}
+
+/** Another text whenever what Keycloak is told may be another: it stands in the spec, or in Secrets that the spec names. */
+export function authVersion(
+  { metadata }: Parent,
+  { auth }: Pick<ControlPlaneSpec, "auth">,
+  snapshot: Snapshot,
+): string {
+  const versions = [auth.controllerSecretRef, auth.caSecretRef].map((reference) => {
+    const { resourceVersion, uid } = (reference && snapshot.get(Secret, reference.name)?.metadata) ?? {};
+    return `${uid ?? ""}/${resourceVersion ?? ""}`;
+  });
+  return [metadata.generation, ...versions].join(" ");
 }

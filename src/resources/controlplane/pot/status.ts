@@ -18,7 +18,7 @@ import {
 } from "../status.ts";
 import type { Workload } from "../trouble.ts";
 import { certificatePairs } from "./certificates.ts";
-import { CONTROLLER } from "./controller.ts";
+import { CONTROLLER, keptAuth } from "./controller.ts";
 import { assess, type Assessment } from "./desired.ts";
 import { AUTHORITY, DEFAULT_ROUTER, facts, NATS_HUB, natsHub, VIEWER_CLIENT } from "./external.ts";
 import type { Images, SiteImages } from "./images.ts";
@@ -87,6 +87,13 @@ export function workloadsOf({ snapshot, spec }: Inputs) {
   } satisfies Record<string, Workload>;
 }
 
+const notProved = {
+  status: "False",
+  reason: reasons.NOT_ASKED,
+  message:
+    "Keycloak has not been asked yet as spec.auth says; the Controller keeps what it was told until then",
+} as const;
+
 /** Parts that only the Controller can tell of. */
 const askedFor = [
   "ControllerReachable",
@@ -114,7 +121,11 @@ function partsOf(context: StatusContext, assessment: Assessment): readonly Part[
     ...awaited.filter((part) => !isBootstrap(part)),
     workloadPart("ControllerAvailable", controller, inputs),
     workloadPart("RouterAvailable", router, inputs),
-    ...controllerParts(context, hasHub),
+    ...controllerParts(context, hasHub).map((part) =>
+      part.type === "Authenticated" && part.status === "True" && keptAuth(inputs) !== undefined
+        ? { ...part, ...notProved }
+        : part
+    ),
     // Last, since they wait for all of the above, which may tell why.
     ...awaited.filter(isBootstrap),
     ...(inputs.spec.nats.enabled ? [workloadPart("NatsAvailable", nats, inputs)] : []),

@@ -39,3 +39,19 @@ Deno.test("status() of a new control plane tells the cause, and not that NATS wa
   assertEquals(readyOf(both, refused("InvalidCredentials")), ["InvalidCredentials", "True", false]);
   assertEquals(readyOf(both, {})[0], "NotRegistered");
 });
+
+Deno.test("status() is not ready while the Controller keeps what it was told of Keycloak before", () => {
+  const secret = objectOf(made, "Secret controller-auth-credentials");
+  const authenticated = (changes: object) => {
+    const spec = { auth: { ...auth, ...changes }, nats: { enabled: false } };
+    const context = contextOf(
+      spec,
+      snapshotOf([{ ...secret, data: { ...secret.data } }, serviceOf("router", { ip: "192.0.2.1" })]),
+    );
+    const given = { desired: desired(context), pending: [], failures: [], lostFields: [], restrictions: [] };
+    const found = status({ ...context, ...given }).conditions.find(({ type }) => type === "Authenticated");
+    return [found?.status, found?.reason];
+  };
+  assertEquals(authenticated({}), ["True", "Registered"]);
+  assertEquals(authenticated({ realm: "another" }), ["False", "NotAsked"]);
+});
