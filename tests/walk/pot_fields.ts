@@ -212,9 +212,6 @@ const walks: readonly Walk[] = [
     told: ["nobody"],
     others: "told",
     ...auth,
-    // What was tried is recorded before.
-    changes: [...auth.changes, inventory],
-    madeAnew: [`${inventory} data (batch|entries)`],
   },
   {
     // The same value in another place.
