@@ -157,6 +157,30 @@ Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go 
   });
 });
 
+Deno.test("runLoop() tells what it finds outside a few at a time while a pass goes on, and all of it in the end", async () => {
+  const backend = new FakeBackend();
+  const { api, clock, makeWidget, ready, running } = operator({
+    desired: ({ parent }) => [external("Thing", parent.metadata.name)],
+    definition: { singleton: false },
+    backend,
+  });
+  backend.before = (what) => clock.sleep(what === "look" ? 20 : 100);
+  const names = Array.from({ length: 100 }, (_, index) => `w${index}`);
+  for (const name of names) makeWidget({ name, uid: `${name}-uid` });
+  const statuses = () => sentSince(api).filter((line) => line.endsWith("/status")).length;
+  await running(async () => {
+    const first = statuses();
+    for (let second = 1; second <= 5; second++) {
+      await clock.advance(1_000);
+      const told = statuses() - first;
+      assert(told > 0 && told <= 25 * (second + 1), `${told} in ${second} s`);
+    }
+    assert(backend.objects.size < names.length, "the pass is over");
+    await clock.advance(20_000);
+    assertEquals(names.filter((name) => ready(name) !== "True"), []);
+  });
+});
+
 Deno.test("F05 runLoop() repairs within the resync interval what no watch told", async () => {
   const deaf: RequestHook = ({ options, verb }, proceed) =>
     verb !== "watch" ? proceed() : Promise.resolve(
