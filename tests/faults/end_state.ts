@@ -72,8 +72,11 @@ function reduced(object: KubeObject): unknown {
   const { managedFields, uid, resourceVersion: _, creationTimestamp: __, ...kept } = metadata;
   const managers = managedFields?.filter(({ manager }) => manager?.startsWith("iofog-operator"))
     .map(({ manager, operation, subresource }) => `${manager} ${operation} ${subresource ?? ""}`);
+  const { data: stored = {} } = object as { data?: Record<string, string> };
   const data = object.kind === "Secret"
-    ? { data: decoded((object as { data?: Record<string, string> }).data) }
+    ? { data: decoded(stored) }
+    : object.kind === "ConfigMap" && stored["entries"] !== undefined
+    ? { data: { ...stored, entries: inOrder(stored["entries"]) } }
     : {};
   return {
     uid,
@@ -87,6 +90,12 @@ function reduced(object: KubeObject): unknown {
 
 function decoded(data: Readonly<Record<string, string>> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, atob(value)]));
+}
+
+/** The entries of an inventory, which stand in the order in which they were confirmed. */
+function inOrder(entries: string): string {
+  const texts = (JSON.parse(entries) as unknown[]).map((entry) => JSON.stringify(entry));
+  return texts.sort().join();
 }
 
 const unstable: ReadonlySet<string> = new Set([
