@@ -98,7 +98,7 @@ const documents: Readonly<Record<string, Document>> = {
         otherTest,
       "deno task test    # the tests, on a real API server, and the secret scan: before every pull request":
         "it is what runs this",
-      "deno task walk    # each field of a control plane that is ready changed to all that it takes, and back":
+      "deno task walk    # each field of a control plane that is ready, and of the edge, changed to all that it takes, and back":
         runByCi,
       "deno task faults  # each scenario with a crash at each write and a stale answer to each list (docs/faults.md)":
         runByCi,
