@@ -552,7 +552,7 @@ const walks: readonly Walk[] = [
     ["natsLocalCaSecret", "default-nats-local-ca", "nats-mqtt-server"],
   ] as const).map(([name, authority, leaf]): Walk => {
     // What the Controller has of it is another one until somebody removes that: then ours is imported.
-    const changes = [`Secret ${authority}`, `Secret ${leaf}`, inventory];
+    const changes = [`Secret ${authority}`, `Secret ${leaf}`];
     return {
       field: `certificates.${name}.name`,
       base: "certificates",
