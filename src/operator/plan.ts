@@ -368,10 +368,11 @@ function planUpdate(
     ...write,
     object,
     before: correction(object, absent, [...found.renamed, ...disowned]),
-    // What is taken over restarts no pods.
     freshRevision: child.type === "applied" && child.revisioned === true &&
-      live.metadata?.annotations?.[ownerAnnotation(input.identity)] !== undefined &&
-      paths.some((path) => /^data\b/.test(path)),
+      (live.metadata?.annotations?.[ownerAnnotation(input.identity)] !== undefined
+        ? paths.some((path) => /^data\b/.test(path))
+        // What is only added while taking over restarts no pods.
+        : open.some(({ fields, live: value }) => fields[0] === "data" && value !== undefined)),
   };
 }
 

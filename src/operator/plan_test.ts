@@ -371,8 +371,14 @@ Deno.test("plan() takes over what a predecessor left without an owner, and nothi
   const found = planFor([desired], [[Secret, secret("old-widgets")]]);
   const adopted = only(found);
   assertEquals(adopted.paths, ["metadata.managedFields", "metadata.ownerReferences"]);
-  const ours = only(planFor([desired], [[Secret, secret("widgets", "Apply")]]));
-  assertEquals([ours.verb, "freshRevision" in ours && ours.freshRevision], ["apply", false]);
+  const freshOf = (data: Record<string, string>) => {
+    const child = applied(Secret, "key", { data }, { revisioned: true });
+    const ours = only(planFor([child], [[Secret, secret("widgets", "Apply")]]));
+    return [ours.verb, "freshRevision" in ours && ours.freshRevision];
+  };
+  // Pods run on with what is only more, and not with what is another value.
+  assertEquals(freshOf({ password: "b2xk", ca: "" }), ["apply", false]);
+  assertEquals(freshOf({ password: "bmV3" }), ["apply", true]);
   for (
     const foreign of [
       secret("kubectl-create"),

@@ -51,7 +51,7 @@ export class PlayedGoPotOperator {
   }
 
   static async of(place: PotPlace): Promise<PlayedGoPotOperator> {
-    return new PlayedGoPotOperator(place, await readPotRecording(place.scene));
+    return new PlayedGoPotOperator(place, await readPotRecording(place.scene, place.keycloak.auth()));
   }
 
   /** A namespace with the CRD, the operator and the control plane, as potctl makes them. */

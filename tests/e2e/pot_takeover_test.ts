@@ -3,6 +3,8 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import { ConfigMap, PersistentVolumeClaim, Pod, Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { AUTH_SECRET } from "../../src/resources/controlplane/pot/controller.ts";
+import { REVISION_ANNOTATION } from "../../src/resources/child.ts";
 import { PlayedGoPotOperator } from "./go_pot_operator.ts";
 import { conditionOf } from "./harness.ts";
 import { potCluster, potScenario, type PotScene } from "./pot_harness.ts";
@@ -47,6 +49,9 @@ potScenario(
     const operator = pot.operate(["--resync-interval=1s"]);
     await pot.untilReady();
     assertEquals(await pods(pot), before);
+    // Nor will they start again: nothing that they read is another.
+    const { annotations } = (await scene.get(Secret, AUTH_SECRET)).metadata ?? {};
+    assertEquals(annotations?.[REVISION_ANNOTATION], undefined);
     const authority = (await scene.get(Secret, "router-site-ca")).data?.["tls.crt"] ?? "";
     assertEquals(atob(authority), go.authorities.get("router-site-ca")?.["tls.crt"]);
     const account = await controller.addNatsAccount("shop");
@@ -94,5 +99,40 @@ potScenario(
     await pot.untilReady();
     assertEquals(await routerImage(), "example.com/router:3");
     assertNotEquals(await pods(pot), theirs);
+  },
+);
+
+potScenario(
+  "what was changed in spec.auth after PoT operator 3.7.2 installed it reaches the Controller, which starts once more",
+  cluster,
+  async (pot) => {
+    const { keycloak, scene } = pot;
+    await (await PlayedGoPotOperator.of(pot)).install(pot.spec());
+    const before = await pods(pot);
+    await keycloak.changeSecret(`another-${crypto.randomUUID()}`);
+    // As the authority of Keycloak is no part of what the Go operator knows.
+    const { auth } = pot.spec() as { auth: Record<string, unknown> };
+    await pot.change({ auth });
+    pot.operate(["--resync-interval=1s"]);
+    const told = async () =>
+      atob((await scene.get(Secret, AUTH_SECRET)).data?.["auth-controller-client-secret"] ?? "");
+    await eventually(
+      "the Controller to be told",
+      told,
+      (secret) => secret === keycloak.auth()["controllerSecret"],
+      {
+        show: () => "it has the old one",
+      },
+    );
+    const others = (all: readonly string[]) => all.filter((pod) => !pod.startsWith("controller "));
+    const after = await eventually(
+      "the Controller to start again",
+      () => pods(pot),
+      (now) => now.length === before.length && now.join() !== before.join(),
+      { withinMs: 60_000, show: (now) => now.join() },
+    );
+    assertEquals(others(after), others(before));
+    await pot.untilReady();
+    assertEquals(await pods(pot), after);
   },
 );
