@@ -5,7 +5,7 @@
  * `kubectl create secret --from-file` leaves it, is no part of it. Messages name the Secret, never what is in it.
  */
 
-import type { Problem, Snapshot } from "../../operator/definition.ts";
+import type { Parent, Problem, Snapshot } from "../../operator/definition.ts";
 import { Secret } from "../../kubernetes/generated/core_v1.ts";
 import { decodeBase64 } from "../child.ts";
 import type { CertificateData } from "../pki.ts";
@@ -49,6 +49,19 @@ export function readValues(
     else problems.push(value.problem);
   }
   return { values, problems };
+}
+
+/** Another text whenever a value may be another that stands in the spec, or in the Secrets that the spec names. */
+export function versionOf(
+  { metadata }: Parent,
+  references: readonly ({ readonly name: string } | undefined)[],
+  snapshot: Snapshot,
+): string {
+  const versions = references.flatMap((reference) => {
+    const { resourceVersion, uid } = (reference && snapshot.get(Secret, reference.name)?.metadata) ?? {};
+    return [uid, resourceVersion];
+  });
+  return [metadata.generation, ...versions].filter((part) => part !== undefined).join("/");
 }
 
 /** Types that hold something else by what Kubernetes says of them; a type of somebody else's may hold anything. */

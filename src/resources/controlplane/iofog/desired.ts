@@ -7,7 +7,6 @@
 
 import type { Desired, DesiredContext, Parent, Problem, Snapshot } from "../../../operator/definition.ts";
 import { readInventory } from "../../../operator/inventory.ts";
-import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import { certificateWarnings } from "./certificates.ts";
 import * as component from "../component.ts";
 import { inventoryName } from "../inventory.ts";
@@ -20,7 +19,7 @@ import { defaultImages, type Images, type SiteImages } from "./images.ts";
 import { networkPolicies } from "./network_policies.ts";
 import { portManagerChildren, portManagerWaiting } from "./port_manager.ts";
 import * as reasons from "../reasons.ts";
-import { pullSecretWarning } from "../references.ts";
+import { pullSecretWarning, versionOf } from "../references.ts";
 import { referencedSecrets, resolveReferences } from "./references.ts";
 import { routerChildren, type RouterEndpoint, routerEndpoint, routerWaiting } from "./router.ts";
 import { CONTROLLER_API_PORT } from "../fields.ts";
@@ -77,7 +76,7 @@ export function assess(
   if (established !== undefined && established !== parsed.spec.user.email) {
     return { accepted: false, problems: [emailProblem(established)], warnings: unknown };
   }
-  const passwordVersion = versionOf(parent, resolved.spec.user.passwordSecretRef, snapshot);
+  const passwordVersion = versionOf(parent, [resolved.spec.user.passwordSecretRef], snapshot);
   const inputs: Inputs = {
     name: parent.metadata.name,
     namespace: parent.metadata.namespace,
@@ -103,16 +102,6 @@ export function assess(
       ...certificateWarnings(inputs, addresses.router?.host),
     ],
   };
-}
-
-/** Another text whenever the value may be another: it stands in the spec, or in the Secret that the spec names. */
-function versionOf(
-  { metadata }: Parent,
-  reference: { readonly name: string } | undefined,
-  snapshot: Snapshot,
-): string {
-  const { resourceVersion, uid } = (reference && snapshot.get(Secret, reference.name)?.metadata) ?? {};
-  return [metadata.generation, uid, resourceVersion].filter((part) => part !== undefined).join("/");
 }
 
 /** What should be: nothing new while the spec cannot be accepted. */

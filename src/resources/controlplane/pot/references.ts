@@ -1,10 +1,9 @@
 /** The Secrets that the spec of a PoT control plane names, and the spec with what they hold. */
 
-import { Secret } from "../../../kubernetes/generated/core_v1.ts";
 import type { Parent, Problem, Snapshot } from "../../../operator/definition.ts";
 import { isPem } from "../../pki.ts";
 import { isSqlite } from "../fields.ts";
-import { readValues, referencesIn, type ValueReference } from "../references.ts";
+import { readValues, referencesIn, type ValueReference, versionOf } from "../references.ts";
 import * as reasons from "../reasons.ts";
 import type { AcceptedSpec, ControlPlaneSpec } from "./schema.ts";
 
@@ -94,15 +93,11 @@ export function resolveReferences(
   };
 }
 
-/** Another text whenever what Keycloak is told may be another: it stands in the spec, or in Secrets that the spec names. */
+/** See `versionOf`: of what Keycloak is told. */
 export function authVersion(
-  { metadata }: Parent,
+  parent: Parent,
   { auth }: Pick<ControlPlaneSpec, "auth">,
   snapshot: Snapshot,
 ): string {
-  const versions = [auth.controllerSecretRef, auth.caSecretRef].map((reference) => {
-    const { resourceVersion, uid } = (reference && snapshot.get(Secret, reference.name)?.metadata) ?? {};
-    return `${uid ?? ""}/${resourceVersion ?? ""}`;
-  });
-  return [metadata.generation, ...versions].join(" ");
+  return versionOf(parent, [auth.controllerSecretRef, auth.caSecretRef], snapshot);
 }
