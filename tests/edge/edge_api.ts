@@ -6,6 +6,7 @@ import type { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { type ApiError, isStatus } from "../../src/kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { RequestOptions, Transport } from "../../src/kubernetes/transport.ts";
+import { keyOf } from "../../src/operator/store.ts";
 
 /** What somebody other than the operator does there. None of it waits. */
 export interface EdgeApi extends Transport {
@@ -95,8 +96,4 @@ export class ClusterApi implements EdgeApi {
   refusal(resource: Resource, name: string): string | undefined {
     return this.#refusals.get(`${keyOf(resource)}/${name}`);
   }
-}
-
-function keyOf({ group, plural }: Resource): string {
-  return `${plural}.${group}`;
 }
