@@ -35,6 +35,12 @@ export function dateConditions(
   });
 }
 
+/** The conditions in a status, of whatever shape that is. */
+export function conditionsOf(status: unknown): readonly Condition[] {
+  const conditions = isRecord(status) ? status["conditions"] : undefined;
+  return Array.isArray(conditions) ? conditions : [];
+}
+
 /** The whole status to store for a draft. */
 export function datedStatus(
   draft: StatusDraft,
@@ -42,11 +48,10 @@ export function datedStatus(
   generation: number,
   now: number,
 ): Readonly<Record<string, unknown>> {
-  const conditions = isRecord(before) ? before["conditions"] : undefined;
   return {
     ...draft.fields,
     observedGeneration: generation,
-    conditions: dateConditions(draft.conditions, conditions, generation, now),
+    conditions: dateConditions(draft.conditions, conditionsOf(before), generation, now),
   };
 }
 

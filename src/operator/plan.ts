@@ -3,8 +3,7 @@
  *
  * Guarantees: pure; the same input gives the same plan. Nothing is planned for a parent that is being deleted, for
  * one whose spec has a problem, while something is unknown that its children follow from, or for an object that is not
- * ours. An object is only deleted when its kind is listed
- * in full and the object says that it was made for this parent.
+ * ours. An object is only deleted when its kind is listed in full and the object says that it was made for this parent.
  */
 
 import type { JsonPatchOperation } from "../kubernetes/client.ts";
@@ -128,10 +127,11 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
   const reads = noteReads(input.snapshot, input.definition, parent);
   const desired = refuseRival(input, parent) ??
     withInventory(input, parent, input.definition.desired({ ...context, snapshot: reads.snapshot }));
-  const unknown = reads.unknown(desired.children, input.failures(parent));
+  const lately = input.failures(parent);
+  const unknown = reads.unknown(desired.children, lately);
   const paused = isPaused(parent, input.identity);
   // What failed before the pause is tried anew after it.
-  const known: ReturnType<PlanInput["failures"]> = paused ? new Map() : input.failures(parent);
+  const known: typeof lately = paused ? new Map() : lately;
   const writes: Write[] = [];
   const failures: Failure[] = [...unknown];
   const pending: string[] = unknown.length === 0 ? [] : desired.children.map(describeChild);

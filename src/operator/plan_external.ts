@@ -7,9 +7,9 @@
  */
 
 import { compare } from "./compare.ts";
+import { conditionsOf } from "./conditions.ts";
 import type {
   Child,
-  Condition,
   Definition,
   ExternalChild,
   ExternalObject,
@@ -51,8 +51,7 @@ export function isForeign({ reason }: Failure): boolean {
 
 /** Whether the conditions tell, of the present generation, what somebody else made and what would be changed of it. */
 function isToldOf({ metadata: { generation }, status }: Parent): boolean {
-  const { conditions = [] } = (status ?? {}) as { readonly conditions?: readonly Condition[] };
-  return conditions.some(({ observedGeneration, reason }) =>
+  return conditionsOf(status).some(({ observedGeneration, reason }) =>
     (reason === notOurs || reason === adopting) && observedGeneration === generation
   );
 }

@@ -6,6 +6,7 @@
  * when it is. `Ready`, `Reconciling` and `Stalled` follow kstatus; the rest tells, part by part, what is awaited.
  */
 
+import { conditionsOf } from "../../operator/conditions.ts";
 import type {
   Condition,
   ConditionDraft,
@@ -87,7 +88,7 @@ const momentary: ReadonlySet<string> = new Set([
  * not see it deploying again only because we begin to look.
  */
 function isProvisional(context: StatusContext, { isReadyOfGo, parts }: Account): boolean {
-  const before = conditionsOf(context).find(({ status }) => status === "True");
+  const before = conditionsOf(context.parent.status).find(({ status }) => status === "True");
   if (before?.type !== "ready" || !isReadyOfGo(before)) return false;
   const missing = parts.filter(({ status }) => status !== "True");
   return missing.length > 0 && missing.every(({ reason }) => momentary.has(reason));
@@ -231,7 +232,7 @@ const loweredByGo = "transition_to_";
 
 /** After a restart of the operator nothing was asked yet: what was found before stands until then. */
 export function rememberedParts(context: StatusContext, types: readonly string[]): readonly Part[] {
-  const before = conditionsOf(context);
+  const before = conditionsOf(context.parent.status);
   return types.map((type) => {
     const known = before.find((condition) =>
       condition.type === type && condition.observedGeneration === context.parent.metadata.generation &&
@@ -285,7 +286,7 @@ function summarise(context: StatusContext, account: Account): readonly Condition
 
 /** Whether the control plane was ready before the change of its spec that is being made. */
 function wasReady(context: StatusContext): boolean {
-  const before = conditionsOf(context).find(({ status }) => status === "True");
+  const before = conditionsOf(context.parent.status).find(({ status }) => status === "True");
   return before?.type === "updating" ||
     (before?.type === "ready" && before.observedGeneration !== context.parent.metadata.generation);
 }
@@ -375,11 +376,6 @@ function isExternal(object: string, context: StatusContext): boolean {
   return context.desired.children.some((child) =>
     child.type === "external" && `${child.kind} ${child.name}` === object
   );
-}
-
-function conditionsOf(context: StatusContext): readonly Condition[] {
-  const conditions = (context.parent.status as { conditions?: readonly Condition[] } | undefined)?.conditions;
-  return Array.isArray(conditions) ? conditions : [];
 }
 
 function describe(failure: Failure): string {
