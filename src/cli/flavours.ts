@@ -6,7 +6,7 @@
 import type { KubernetesClient } from "../kubernetes/client.ts";
 import { isStatus } from "../kubernetes/errors.ts";
 import type { Resource } from "../kubernetes/resource.ts";
-import type { KindState } from "../operator/definition.ts";
+import { isDenied, type KindState } from "../operator/definition.ts";
 import { ControlPlane } from "../resources/controlplane/iofog/resource.ts";
 import { PotControlPlane } from "../resources/controlplane/pot/resource.ts";
 
@@ -60,7 +60,7 @@ async function answerOf(
   const resource = controlPlanes[flavour];
   const state = known(flavour);
   // Whoever looks after it anyway knows; what just failed may work again.
-  if (state !== undefined && state.phase !== "absent" && !(state.phase === "failed" && state.denied)) {
+  if (state !== undefined && state.phase !== "absent" && !isDenied(state)) {
     return "listed";
   }
   // Open to everybody, while whoever may not list a kind is not told whether it is there.

@@ -1,7 +1,7 @@
 /** `iofog-operator run`: keeps everything as the custom resources say, until SIGTERM. */
 
 import type { Resource } from "../kubernetes/resource.ts";
-import type { KindState } from "../operator/definition.ts";
+import { isDenied, type KindState } from "../operator/definition.ts";
 import type { Engine } from "../operator/engine.ts";
 import type { Operator } from "../operator/operator.ts";
 import { isOptional, keyOf } from "../operator/store.ts";
@@ -149,7 +149,7 @@ function unlisted(engine: Engine, patienceMs: number): string | undefined {
   const definitions = engine.managed.map(({ definition }) => definition);
   const problems = engine.store.resources.flatMap((resource) => {
     const state = snapshot.kind(resource);
-    const lacking = state.phase === "absent" || (state.phase === "failed" && state.denied);
+    const lacking = state.phase === "absent" || isDenied(state);
     if (lacking && isOptional(definitions, resource)) return [];
     switch (state.phase) {
       case "synced":

@@ -28,6 +28,11 @@ export type KindState =
     readonly unlisted?: true;
   };
 
+/** Whether the operator's Role does not allow to list a kind. */
+export function isDenied(state: KindState): boolean {
+  return state.phase === "failed" && state.denied;
+}
+
 /** What is. It follows the store: what is read without a pause in between is consistent within a kind. */
 export interface Snapshot {
   /** The object with this name in the operator's namespace. A Secret has `data` and `type` only where its content was read. */

@@ -7,7 +7,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { SelfSubjectAccessReview } from "../kubernetes/generated/authorization_v1.ts";
 import { forbiddenMs } from "./backoff.ts";
-import type { Definition, Parent } from "./definition.ts";
+import { type Definition, isDenied, type Parent } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput, planParent } from "./plan.ts";
@@ -150,10 +150,7 @@ export class Planner {
   #restrictions({ observedResources = [], resource }: Definition): readonly string[] {
     const snapshot = this.#options.store.snapshot();
     const unseen = observedResources.map((observed) => observed.resource)
-      .filter((observed) => {
-        const state = snapshot.kind(observed);
-        return state.phase === "failed" && state.denied;
-      })
+      .filter((observed) => isDenied(snapshot.kind(observed)))
       .map(({ plural }) => `why something does not start is hard to tell: grant list and watch on ${plural}`);
     const finalizers =
       `owner references go without blockOwnerDeletion: grant update on ${resource.plural}/finalizers`;

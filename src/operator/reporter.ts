@@ -5,14 +5,15 @@
 import type { Resource } from "../kubernetes/resource.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Redactor } from "../telemetry/redaction.ts";
-import type {
-  Condition,
-  Definition,
-  Failure,
-  KindState,
-  Parent,
-  Snapshot,
-  StatusDraft,
+import { conditionsOf } from "./conditions.ts";
+import {
+  type Definition,
+  type Failure,
+  isDenied,
+  type KindState,
+  type Parent,
+  type Snapshot,
+  type StatusDraft,
 } from "./definition.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Failures } from "./failures.ts";
@@ -117,11 +118,7 @@ export class Reporter {
    * @param before The status that was told last.
    */
   readiness(definition: Definition, before: unknown, parent: Parent, draft: StatusDraft): void {
-    const conditions = (before as
-      | { conditions?: Condition[] }
-      | undefined)
-      ?.conditions ?? [];
-    const was = conditions.find(({ type }) => type === "Ready");
+    const was = conditionsOf(before).find(({ type }) => type === "Ready");
     const is = draft.conditions.find(({ type }) => type === "Ready");
     const stalled = draft.conditions.some(({ type, status }) => type === "Stalled" && status === "True");
     const same = was?.status === is?.status && was?.reason === is?.reason;
@@ -144,12 +141,12 @@ export class Reporter {
   lacking(snapshot: Snapshot): void {
     for (const { optionalKind: remedy, resource } of this.#options.definitions) {
       const state = snapshot.kind(resource);
-      const isDenied = state.phase === "failed" && state.denied;
-      if (remedy === undefined || !isDenied && state.phase !== "absent") continue;
+      const denied = isDenied(state);
+      if (remedy === undefined || !denied && state.phase !== "absent") continue;
       this.sayOnce(`optional ${remedy}`, () =>
         this.#options.log.info(
           `a kind that is optional ${
-            isDenied ? "cannot be listed" : "is not served"
+            denied ? "cannot be listed" : "is not served"
           }: the rest goes on without it`,
           { kind: resource.kind, remedy },
         ));

@@ -12,7 +12,13 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
-import type { Definition, ExternalState, KindState, Snapshot } from "./definition.ts";
+import {
+  type Definition,
+  type ExternalState,
+  isDenied,
+  type KindState,
+  type Snapshot,
+} from "./definition.ts";
 import { correctionManager, hasLostMark, type Identity, isPredecessors, markOf } from "./ownership.ts";
 
 /** A kind to keep. */
@@ -476,10 +482,6 @@ interface Kind {
 /** Whether the server has said how it is about a kind. */
 function isAnswer(state: KindState): boolean {
   return state.phase === "synced" || state.phase === "absent" || isDenied(state);
-}
-
-function isDenied(state: KindState): boolean {
-  return state.phase === "failed" && state.denied;
 }
 
 /** Whether it could not be listed for no reason of its own. */

@@ -5,7 +5,14 @@
 
 import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
-import type { Child, Definition, Failure, Parent, Snapshot } from "./definition.ts";
+import {
+  type Child,
+  type Definition,
+  type Failure,
+  isDenied,
+  type Parent,
+  type Snapshot,
+} from "./definition.ts";
 
 /** A snapshot that remembers what was read of it. */
 export interface NotedReads {
@@ -93,7 +100,7 @@ function neverListed(
   if (why === undefined) return [];
   // Some Roles do without it, for good.
   const isMissed = childResources.includes(resource) && !optional.includes(resource);
-  if (state.phase === "failed" && state.denied && !isMissed) return [];
+  if (isDenied(state) && !isMissed) return [];
   return [{
     object: resource.plural,
     reason: why.reason,

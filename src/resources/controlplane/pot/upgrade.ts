@@ -7,7 +7,7 @@
 import { Deployment, StatefulSet } from "../../../kubernetes/generated/apps_v1.ts";
 import { ServiceAccount } from "../../../kubernetes/generated/core_v1.ts";
 import { Role, RoleBinding } from "../../../kubernetes/generated/rbac_v1.ts";
-import type { Child, Retired } from "../../../operator/definition.ts";
+import { type Child, isDenied, type Retired } from "../../../operator/definition.ts";
 import { applied } from "../../child.ts";
 import { metaOf, type Surroundings } from "../component.ts";
 
@@ -29,9 +29,8 @@ export const OWN_ROLE = "iofog-operator-statefulsets";
  */
 export function ownPermissions(surroundings: Surroundings, serviceAccount: string | undefined): Child[] {
   const { namespace, snapshot } = surroundings;
-  const state = snapshot.kind(StatefulSet);
-  const isDenied = state.phase === "failed" && state.denied;
-  if (serviceAccount === undefined || (!isDenied && snapshot.get(Role, OWN_ROLE) === undefined)) return [];
+  const denied = isDenied(snapshot.kind(StatefulSet));
+  if (serviceAccount === undefined || (!denied && snapshot.get(Role, OWN_ROLE) === undefined)) return [];
   const metadata = metaOf(surroundings, OWN_ROLE);
   return [
     applied(Role, metadata, {
