@@ -1,5 +1,6 @@
-/** An engine for Widgets on an API server in memory, and all that it says, for unit tests. */
+/** An engine without Leases for tests, and one for Widgets on an API server in memory with all that it says. */
 
+import type { Clock } from "../src/clock.ts";
 import { KubernetesClient } from "../src/kubernetes/client.ts";
 import { Lease } from "../src/kubernetes/generated/coordination_v1.ts";
 import { Event } from "../src/kubernetes/generated/core_v1.ts";
@@ -12,13 +13,14 @@ import type {
   ExternalObject,
   Parent,
 } from "../src/operator/definition.ts";
-import { Engine } from "../src/operator/engine.ts";
+import { Engine, type Managed } from "../src/operator/engine.ts";
 import { EventRecorder } from "../src/operator/events.ts";
 import { type ExternalBackend, ExternalError } from "../src/operator/external.ts";
 import { childKinds, definitionOf, identity, observed, Widget, widget } from "../src/operator/fixtures.ts";
+import type { Identity } from "../src/operator/ownership.ts";
 import type { ExternalWrite } from "../src/operator/write.ts";
 import { createLogger } from "../src/telemetry/log.ts";
-import type { Metrics } from "../src/telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "../src/telemetry/metrics.ts";
 import { createRedactor } from "../src/telemetry/redaction.ts";
 import { MemoryApi } from "./memory_transport.ts";
 import { VirtualClock } from "./virtual_clock.ts";
@@ -90,36 +92,69 @@ export interface HarnessOptions {
   readonly beside?: { readonly api: MemoryApi; readonly clock: VirtualClock };
 }
 
-/** See the module. */
+/** What `createEngine` is told. */
+export interface EngineParts {
+  readonly client: KubernetesClient;
+  readonly clock: Clock;
+  readonly namespace: string;
+  readonly managed: readonly Managed[];
+  /** @default that of the operator, with nothing to take over */
+  readonly identity?: Identity;
+  /** @default nobody reads them */
+  readonly metrics?: Metrics;
+  /** @default always */
+  readonly mayWrite?: () => boolean;
+  /** Gets each line of the log. @default nobody reads it */
+  readonly write?: (line: string) => void;
+}
+
+/** An engine with what belongs to it, Leases aside. */
+export function createEngine(parts: EngineParts) {
+  const { client, clock, managed, mayWrite = () => true, namespace, write = () => {} } = parts;
+  const { metrics = createMetrics({ version: "test", clock }) } = parts;
+  const { identity = { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] } } =
+    parts;
+  const redactor = createRedactor();
+  const log = createLogger({ level: "info", format: "text", write, redactor, clock });
+  const events = new EventRecorder({
+    client,
+    clock,
+    component: identity.fieldManager,
+    clean: redactor.clean,
+    onForbidden: () => log.warn("events forbidden"),
+  });
+  const engine = new Engine({
+    client,
+    namespace,
+    clock,
+    identity,
+    managed,
+    mayWrite,
+    log,
+    metrics,
+    redactor,
+    events,
+    restrictions: () => events.forbidden ? ["Events cannot be written"] : [],
+    resyncMs: 30_000,
+  });
+  return { engine, events, log, redactor };
+}
+
+/** An engine for Widgets on an API server in memory. */
 export function harness(options: HarnessOptions = {}) {
   const clock = options.beside?.clock ?? new VirtualClock();
   const { others = [] } = options;
   const kinds = [Widget, ...others.map(({ resource }) => resource), ...childKinds, Event, Lease];
   const api = options.beside?.api ?? new MemoryApi(clock, kinds);
-  const redactor = createRedactor();
   const lines: string[] = [];
   const counts: string[] = [];
   let mayWrite = () => true;
-  const log = createLogger({
-    level: "info",
-    format: "text",
-    write: (line) => lines.push(line.replace(/^\S+ /, "")),
-    redactor,
-    clock,
-  });
   const client = new KubernetesClient(
     options.hook === undefined ? api : intercept(api, options.hook),
     clock,
   );
-  const events = new EventRecorder({
-    client,
-    clock,
-    component: "widget-operator",
-    clean: redactor.clean,
-    onForbidden: () => log.warn("events forbidden"),
-  });
   const definition = definitionOf(options.desired ?? (() => []), options.definition);
-  const engine = new Engine({
+  const { engine, events, log, redactor } = createEngine({
     client,
     namespace: "ns",
     clock,
@@ -129,12 +164,8 @@ export function harness(options: HarnessOptions = {}) {
       ...others.map((definition) => ({ definition })),
     ],
     mayWrite: () => mayWrite(),
-    log,
     metrics: recordingMetrics(counts),
-    redactor,
-    events,
-    restrictions: () => events.forbidden ? ["Events cannot be written"] : [],
-    resyncMs: 30_000,
+    write: (line) => lines.push(line.replace(/^\S+ /, "")),
   });
   const never = new AbortController().signal;
   return {

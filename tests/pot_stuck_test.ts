@@ -12,18 +12,15 @@ import { Deployment, StatefulSet } from "../src/kubernetes/generated/apps_v1.ts"
 import { Lease } from "../src/kubernetes/generated/coordination_v1.ts";
 import { Event, Pod, Secret, Service } from "../src/kubernetes/generated/core_v1.ts";
 import type { Condition, Parent } from "../src/operator/definition.ts";
-import { Engine } from "../src/operator/engine.ts";
-import { EventRecorder } from "../src/operator/events.ts";
+import type { Engine } from "../src/operator/engine.ts";
 import { PotBackend } from "../src/resources/controlplane/pot/backend.ts";
 import { potDefinition } from "../src/resources/controlplane/pot/definition.ts";
 import { Certificate } from "../src/resources/controlplane/pot/issued.ts";
 import { PotControlPlane } from "../src/resources/controlplane/pot/resource.ts";
 import { generateKeys } from "../src/resources/rsa_keys.ts";
-import { createLogger } from "../src/telemetry/log.ts";
-import { createMetrics } from "../src/telemetry/metrics.ts";
-import { createRedactor } from "../src/telemetry/redaction.ts";
 import { createCertificateAuthority } from "./cluster/certificates.ts";
 import { type Controller, startController } from "./controller/controller.ts";
+import { createEngine } from "./engine_harness.ts";
 import { type Json, merged } from "./json.ts";
 import type { Realm } from "./controller/bearer.ts";
 import { stockRsaKeys } from "./faults/key_stock.ts";
@@ -67,12 +64,6 @@ class Site implements AsyncDisposable {
     readonly api: MemoryApi,
   ) {
     const { clock } = this;
-    // As the API server does.
-    api.admit = (object) => {
-      if (object["kind"] === "Secret") object["type"] ??= "Opaque";
-    };
-    const redactor = createRedactor();
-    const client = new KubernetesClient(api, clock);
     this.#backend = new PotBackend({
       clock,
       locate: () => Promise.resolve({ url: controller.url }),
@@ -81,28 +72,12 @@ class Site implements AsyncDisposable {
       natsMonitorAt: () =>
         `http://127.0.0.1:${this.jsz === undefined ? this.#closedPort : this.#monitor.addr.port}`,
     });
-    const log = createLogger({ level: "error", format: "text", write: () => {}, redactor, clock });
-    const events = new EventRecorder({
-      client,
-      clock,
-      component: "iofog-operator",
-      clean: redactor.clean,
-      onForbidden: () => {},
-    });
-    this.engine = new Engine({
-      client,
+    this.engine = createEngine({
+      client: new KubernetesClient(api, clock),
       namespace: NAMESPACE,
       clock,
-      identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
       managed: [{ definition: potDefinition(), backend: this.#backend }],
-      mayWrite: () => true,
-      log,
-      metrics: createMetrics({ version: "test", clock }),
-      redactor,
-      events,
-      restrictions: () => [],
-      resyncMs: 30_000,
-    });
+    }).engine;
   }
 
   static async open(): Promise<Site> {

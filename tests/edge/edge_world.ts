@@ -12,20 +12,18 @@ import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { Lease } from "../../src/kubernetes/generated/coordination_v1.ts";
 import { ConfigMap, Event, Namespace, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { Condition, Parent } from "../../src/operator/definition.ts";
-import { Engine } from "../../src/operator/engine.ts";
-import { EventRecorder } from "../../src/operator/events.ts";
+import type { Engine } from "../../src/operator/engine.ts";
+import type { EventRecorder } from "../../src/operator/events.ts";
 import { definitionOf } from "../../src/operator/fixtures.ts";
 import { ControlPlane } from "../../src/resources/controlplane/iofog/definition.ts";
 import { type EdgeGroup, type EdgeKind, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { edgeManaged } from "../../src/resources/edge/managed.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import type { Transport } from "../../src/kubernetes/transport.ts";
-import { createLogger } from "../../src/telemetry/log.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { createRedactor } from "../../src/telemetry/redaction.ts";
 import { connectCluster } from "../cluster/cluster.ts";
 import type { SharedCluster } from "../cluster/shared.ts";
 import { type Controller, startController } from "../controller/controller.ts";
+import { createEngine } from "../engine_harness.ts";
 import { startKeycloak } from "../keycloak/keycloak.ts";
 import { MemoryApi } from "../memory_transport.ts";
 import { registerSecret } from "../secrets.ts";
@@ -79,10 +77,7 @@ async function startPot(later?: (() => void)[]): Promise<Started> {
 }
 
 /** What one process has. */
-interface RunningEngine {
-  readonly engine: Engine;
-  readonly events: EventRecorder;
-}
+type RunningEngine = ReturnType<typeof createEngine>;
 
 function startEngine(
   { client, clock, group, lines, namespace, transport, url, version }: {
@@ -97,33 +92,16 @@ function startEngine(
   },
 ): RunningEngine {
   const access = () => ({ client, url, version });
-  const redactor = createRedactor();
-  const log = createLogger({
-    level: "info",
-    format: "text",
-    write: (line) => lines.push(line),
-    redactor,
-    clock,
-  });
-  const kubernetes = new KubernetesClient(transport, clock);
-  const events = new EventRecorder({
-    client: kubernetes,
-    clock,
-    component: "iofog-operator",
-    clean: redactor.clean,
-    onForbidden: () => {},
-  });
   const controlPlane = definitionOf(() => [], {
     resource: ControlPlane,
     childResources: [ConfigMap, Secret],
     leaseName: "lease",
     inventoryName: "unused",
   });
-  const engine = new Engine({
-    client: kubernetes,
+  return createEngine({
+    client: new KubernetesClient(transport, clock),
     namespace,
     clock,
-    identity: { fieldManager: "iofog-operator", annotationPrefix: "iofog.org", predecessors: [] },
     managed: [
       { definition: controlPlane },
       ...edgeManaged({
@@ -133,15 +111,8 @@ function startEngine(
         access,
       }),
     ],
-    mayWrite: () => true,
-    log,
-    metrics: createMetrics({ version: "test", clock }),
-    redactor,
-    events,
-    restrictions: () => [],
-    resyncMs: 30_000,
+    write: (line) => lines.push(line),
   });
-  return { engine, events };
 }
 
 /** Where a test is, what it is written with, and how to leave. */
