@@ -313,6 +313,12 @@ export interface Definition {
   secretsIn(resource: Resource, object: KubeObject, parents: readonly Parent[]): readonly string[];
   /** What the API server says against a child, in terms that the custom resource's author knows. @default as it is said */
   inTermsOfSpec?(failure: Failure): Failure;
+  /**
+   * The external objects that a custom resource asks for, by kind and name: what nobody has made yet belongs to the
+   * oldest that asks for it, of whatever kind. Also of a spec that has a problem; all custom resources are asked, so it
+   * has to be cheap. @default those of this kind get it in their order of age, and whoever comes first of several kinds
+   */
+  claims?(context: DesiredContext): readonly { readonly kind: string; readonly name: string }[];
   desired(context: DesiredContext): Desired;
   status(context: StatusContext): StatusDraft;
 }

@@ -6,6 +6,7 @@
 import { isStatus } from "../kubernetes/errors.ts";
 import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
+import { ageOf } from "./claims.ts";
 import { sameJson } from "./compare.ts";
 import type { Definition, ExternalChild, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
@@ -382,6 +383,5 @@ function isSettled({ desired, settled }: ParentPlan): boolean {
 }
 
 function oldestFirst(plans: readonly ParentPlan[]): readonly ParentPlan[] {
-  const age = ({ parent: { metadata } }: ParentPlan) => `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
-  return plans.toSorted((one, other) => age(one).localeCompare(age(other)));
+  return plans.toSorted((one, other) => ageOf(one.parent).localeCompare(ageOf(other.parent)));
 }

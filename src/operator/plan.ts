@@ -10,6 +10,7 @@ import type { JsonPatchOperation } from "../kubernetes/client.ts";
 import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
 import { mergeRuleAt } from "../kubernetes/schema.ts";
+import { ageOf } from "./claims.ts";
 import { compare, type Difference, isRecord, type MergeRules, type RenamedItems } from "./compare.ts";
 import type {
   AppliedChild,
@@ -213,7 +214,7 @@ function refuseRival({ definition, rivals = [], snapshot }: PlanInput, parent: P
   const all = [resource, ...rivals].flatMap((each) =>
     (snapshot.list(each) as readonly Parent[]).map((object) => ({ object, group: each.group }))
   );
-  const [oldest] = all.toSorted((one, other) => age(one.object).localeCompare(age(other.object)));
+  const [oldest] = all.toSorted((one, other) => ageOf(one.object).localeCompare(ageOf(other.object)));
   if (oldest === undefined || oldest.object === parent) return undefined;
   const { group, object: { kind, metadata } } = oldest;
   const foreign = group === resource.group ? "" : ` of ${group}`;
@@ -235,10 +236,6 @@ function withInventory(input: PlanInput, parent: Parent, desired: Desired): Desi
   if (record === undefined) return desired;
   const marker = markerChild(input.definition, inventory);
   return { ...desired, children: [...desired.children, record, ...(marker === undefined ? [] : [marker])] };
-}
-
-function age(parent: Parent): string {
-  return `${parent.metadata.creationTimestamp ?? ""} ${parent.metadata.uid}`;
 }
 
 function planChild(

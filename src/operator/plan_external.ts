@@ -24,6 +24,7 @@ import {
   inventoryNameOf,
   isRecorded,
   keyOfExternal,
+  ownerOf,
   readInventory,
 } from "./inventory.ts";
 import { adoptAnnotation, type Identity, mayAdopt } from "./ownership.ts";
@@ -36,6 +37,8 @@ export interface ExternalPlanInput {
   readonly identity: Identity;
   /** Whether a custom resource, of whatever kind, with this uid is there. */
   readonly isLiving: (uid: string) => boolean;
+  /** The oldest custom resource that asks for this external object, where its kind tells what it asks for. */
+  readonly oldestClaimant?: (child: ExternalChild) => Parent | undefined;
 }
 
 /** Why an object is not written that exists and is recorded for nobody; its condition shows what would be changed. */
@@ -73,10 +76,9 @@ export function planExternal(
     : compare(child.fields, observed.fields, () => undefined).paths;
   if (!child.singleton) {
     const entry = indexed(inventoryOf(input)).get(keyOfExternal(child));
-    if (entry !== undefined && entry.parentUid !== parent.metadata.uid && input.isLiving(entry.parentUid)) {
-      const message =
-        `${object} is kept by ${entry.owner ?? "another custom resource"} already: remove it from one ` +
-        "of the two";
+    const rival = rivalOf(input, parent, child, entry, observed);
+    if (rival !== undefined) {
+      const message = `${object} is kept by ${rival}: remove it from one of the two`;
       return { object, reason: "Conflict", message };
     }
     if (observed !== undefined && !isRecorded(entry, observed)) {
@@ -97,6 +99,26 @@ export function planExternal(
   if (child.blocked !== undefined) return { object, ...child.blocked };
   if (observed === undefined) return { world: "external", verb: "create", child, observed, paths };
   return paths.length === 0 ? undefined : { world: "external", verb: "update", child, observed, paths };
+}
+
+/** Whose the object is if not the parent's: that of whoever made it, or else of the oldest that asks for it. */
+function rivalOf(
+  { isLiving, oldestClaimant }: ExternalPlanInput,
+  { metadata: { uid } }: Parent,
+  child: ExternalChild,
+  entry: InventoryEntry | undefined,
+  observed: ExternalObject | undefined,
+): string | undefined {
+  const holder = entry !== undefined && isLiving(entry.parentUid) ? entry : undefined;
+  // An intent alone makes nothing: whoever recorded it may have been heard of first only.
+  const isMade = holder?.confirmed === true || (observed !== undefined && isRecorded(holder, observed));
+  if (holder?.parentUid === uid && isMade) return undefined;
+  const claimant = isMade ? undefined : oldestClaimant?.(child);
+  if (claimant !== undefined) {
+    return claimant.metadata.uid === uid ? undefined : ownerOf(claimant);
+  }
+  if (holder === undefined || holder.parentUid === uid) return undefined;
+  return holder.owner ?? "another custom resource";
 }
 
 const emptyInventory: Inventory = { id: "", entries: [] };

@@ -7,6 +7,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { SelfSubjectAccessReview } from "../kubernetes/generated/authorization_v1.ts";
 import { forbiddenMs } from "./backoff.ts";
+import { Claims } from "./claims.ts";
 import { type Definition, isDenied, type Parent } from "./definition.ts";
 import type { Failures } from "./failures.ts";
 import type { Identity } from "./ownership.ts";
@@ -43,8 +44,11 @@ export class Planner {
   readonly #kept = new Map<string, readonly string[]>();
   #askAt = 0;
 
+  readonly #claims: Claims;
+
   constructor(options: PlannerOptions) {
     this.#options = options;
+    this.#claims = new Claims(options.definitions, options.store);
   }
 
   /** Plans for every custom resource of one kind. */
@@ -160,12 +164,13 @@ export class Planner {
   #input(definition: Definition): PlanInput {
     const { clock, definitions, failures, identity, progress, store } = this.#options;
     const snapshot = store.snapshot();
+    const now = clock.now();
     return {
       definition,
       rivals: definitions.filter((each) => each.singleton && each !== definition)
         .map(({ resource }) => resource),
       snapshot,
-      now: clock.now(),
+      now,
       identity,
       blockOwnerDeletion: this.#blockOwnerDeletion,
       failures: (parent) => failures.of(parent),
@@ -175,6 +180,7 @@ export class Planner {
       kept: this.#kept.get(definition.inventoryName ?? "") ?? [],
       uuid: () => clock.uuid(),
       isLiving: (uid) => definitions.some(({ resource }) => snapshot.byUid(resource, uid) !== undefined),
+      oldestClaimant: (child) => this.#claims.oldest(definition, child, now),
     };
   }
 }

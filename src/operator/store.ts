@@ -85,6 +85,7 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #kinds = new Map<string, Kind>();
   readonly #external = new Map<string, ExternalState>();
+  #revision = 0;
   /** While nothing can be listed since the server is out of reach: who looks for it often, and how to wake the others. */
   #away: { readonly scout: Kind; readonly back: AbortController } | undefined;
   /** Kinds that could not be listed while it was away, and have not been tried since. */
@@ -112,6 +113,11 @@ export class Store {
   get ready(): boolean {
     return this.#away === undefined && this.#untried.size === 0 &&
       [...this.#kinds.values()].every((kind) => kind.state.phase !== "pending");
+  }
+
+  /** Another number after each change of what is kept. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The kinds that are kept. */
@@ -203,6 +209,7 @@ export class Store {
       kind.complete.delete(name);
       const known = kind.objects.get(name);
       if (known !== undefined) kind.objects.set(name, metadataOf(known));
+      this.#revision++;
     }
     return [...names].filter((name) => kind.objects.has(name) && !kind.complete.has(name));
   }
@@ -211,6 +218,7 @@ export class Store {
   setExternal(parentUid: string, state: ExternalState): boolean {
     const before = this.#external.get(parentUid) ?? unobserved;
     this.#external.set(parentUid, state);
+    this.#revision++;
     return JSON.stringify(before) !== JSON.stringify(state);
   }
 
@@ -382,6 +390,7 @@ export class Store {
     const kept = trim(partial ? metadataOf(object) : object, identity);
     this.#unindex(kind, previous);
     kind.objects.set(name, kept);
+    this.#revision++;
     kind.names.set(uid, name);
     const mark = markOf(kept, identity);
     if (mark !== undefined) kind.owned.set(mark, (kind.owned.get(mark) ?? new Set()).add(name));
@@ -404,6 +413,7 @@ export class Store {
     const previous = kind.objects.get(name);
     if (previous === undefined) return;
     kind.objects.delete(name);
+    this.#revision++;
     kind.complete.delete(name);
     this.#unindex(kind, previous);
     rememberGone(kind, previous);

@@ -193,7 +193,7 @@ const found: readonly (readonly [string, EdgeKind, unknown, RegExp, boolean])[] 
     "second",
     "Agent",
     { name: "a", host: "h" },
-    /Conflict: .*Agent a is kept by Agent.iofog.org\/a already: remove it from one of the two/,
+    /Conflict: .*Agent a is kept by Agent.iofog.org\/a: remove it from one of the two/,
     true,
   ],
   [

@@ -280,7 +280,7 @@ Deno.test("nothing is put into an agent or application that is somebody else's, 
   edge.make("Agent", "second", { name: "a", ...agent, provisioning: { secretName: "b-key" } });
   edge.make("Application", "second", { name: "app", ...application("two") });
   assertEquals(await edge.converge(), []);
-  assertMatch(edge.condition("Agent", "second"), /^False Conflict: .*kept by Agent.iofog.org\/own-a already/);
-  assertMatch(edge.condition("Application", "second"), /^False Conflict: .*\/own-app already/);
+  assertMatch(edge.condition("Agent", "second"), /^False Conflict: .*kept by Agent.iofog.org\/own-a:/);
+  assertMatch(edge.condition("Application", "second"), /^False Conflict: .*\/own-app:/);
   assertEquals(edge.api.get(Secret, "b-key"), undefined);
 });

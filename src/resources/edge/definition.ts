@@ -16,6 +16,7 @@ import { assessAgent, type ProvideKey } from "./agent/desired.ts";
 import { assessApplication } from "./application/desired.ts";
 import { arrange } from "./arrange.ts";
 import type { Assessment } from "./assessment.ts";
+import { claimsOf } from "./claims.ts";
 import { type EdgeGroup, type EdgeKind, edgeKinds, edgeResourceOf, edgeSchemaOf } from "./crds.ts";
 import { assessEdgeResource } from "./edge_resource/desired.ts";
 import { assessMicroservice, secretsOf } from "./microservice/desired.ts";
@@ -72,6 +73,7 @@ function define(kind: EdgeKind, { account, assess }: Behaviour, options: EdgeDef
       return { children, problems };
     },
     status: (context) => statusOf(context, assess(context), account(context)),
+    claims: (context) => claimsOf(kind, context),
     arrange,
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../../clock.ts";
 import type { Resource } from "../../kubernetes/resource.ts";
+import { ageOf } from "../../operator/claims.ts";
 import type { Definition, Parent, Snapshot } from "../../operator/definition.ts";
 import type { ExternalBackend } from "../../operator/external.ts";
 import { type ControllerAccess, EdgeBackend, type NoAccess } from "./backend.ts";
@@ -43,9 +44,8 @@ function accessIn(
   controlPlane: Resource,
   access: EdgeOptions["access"],
 ): ControllerAccess | NoAccess {
-  const age = ({ metadata }: Parent) => `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
   const [oldest] = (snapshot.list(controlPlane) as readonly Parent[])
-    .toSorted((one, other) => age(one).localeCompare(age(other)));
+    .toSorted((one, other) => ageOf(one).localeCompare(ageOf(other)));
   if (oldest === undefined || oldest.metadata.deletionTimestamp !== undefined) {
     return {
       reason: "NoControlPlane",

@@ -78,7 +78,7 @@ interface Content extends Pick<ApplicationSpec, "microservices" | "routes"> {
 }
 
 /** Microservices and routes, from the spec or from the template that it names. */
-function contentOf(
+export function contentOf(
   context: DesiredContext,
   application: string,
   { microservices, routes, template }: ApplicationSpec,
