@@ -57,13 +57,21 @@ function refusal(
   const code = typeof value.name === "string" && value.name !== "" ? value.name : unnamed;
   const said = [value.message, value.error_description, value.error]
     .find((text) => typeof text === "string" && text !== "");
-  const detail = presentable(typeof said === "string" ? said : "", secrets);
+  const detail = presentable(typeof said === "string" ? withoutDump(said) : "", secrets);
   return new ControllerError(`${subject}: ${code}${detail === "" ? "" : `: ${detail}`}`, {
     status,
     code: presentable(code, secrets),
     detail,
     oauthError: typeof value.error === "string" ? presentable(value.error, secrets) : undefined,
   });
+}
+
+/** What its validator says of a whole, without the whole, which it dumps. */
+function withoutDump(text: string): string {
+  const dump = text.startsWith("{") ? parse(text) : undefined;
+  return isRecord(dump) && typeof dump.property === "string" && typeof dump.message === "string"
+    ? `${dump.property.replace(/^instance/, "the request")} ${dump.message.replace(/:$/, "")}`
+    : text;
 }
 
 function presentable(text: string, secrets: readonly string[]): string {

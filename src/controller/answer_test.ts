@@ -195,3 +195,20 @@ Deno.test("readAnswer() shows no secret that the Controller echoes, and no more 
   assertEquals(error.detail.slice(0, 20), 'bad *** and "***" yy');
   assertEquals(error.detail.length, 301);
 });
+
+Deno.test("readAnswer() tells what a validator says, and nothing of what it dumps", () => {
+  const message = JSON.stringify({
+    property: "instance",
+    message: "does not match allOf schema </edgeResource> with 1 error[s]:",
+    instance: { password: "not-to-be-seen" },
+  });
+  const text = JSON.stringify({ name: "ValidationError", message });
+  const error = assertThrows(
+    () => readAnswer({ status: 400, contentType: "application/json", text }, "PUT /x", []),
+    ControllerError,
+  );
+  assertEquals(
+    (error as ControllerError).message,
+    "PUT /x: ValidationError: the request does not match allOf schema </edgeResource> with 1 error[s]",
+  );
+});

@@ -85,6 +85,11 @@ const endpoint: PropertySchema = {
   },
 };
 
+/** As it came to be, without its backslashes: no part may have two digits. */
+const semanticVersion = "^v?(0|[1-9]d*).(0|[1-9]d*).(0|[1-9]d*)" +
+  "(?:-((?:0|[1-9]d*|d*[a-zA-Z-][0-9a-zA-Z-]*)(?:.(?:0|[1-9]d*|d*[a-zA-Z-][0-9a-zA-Z-]*))*))?" +
+  "(?:[+]([0-9a-zA-Z-]+(?:.[0-9a-zA-Z-]+)*))?$";
+
 /** What is wrong in here is told as one error of the whole. */
 const edgeResource: PropertySchema = {
   id: "/edgeResource",
@@ -92,8 +97,7 @@ const edgeResource: PropertySchema = {
   properties: {
     display: { type: "object", properties: { name: text, color: text, icon: text } },
     name: { minLength: 1, ...resourceName },
-    // Its backslashes were lost: no part may have two digits.
-    version: { type: "string", minLength: 1, pattern: "^v?(0|[1-9]d*).(0|[1-9]d*).(0|[1-9]d*)$" },
+    version: { type: "string", minLength: 1, pattern: semanticVersion },
     description: text,
     orchestrationTags: { type: "array", items: text },
     interfaceProtocol: { enum: protocols },

@@ -68,16 +68,42 @@ const cases: readonly (readonly [string, EdgeKind, unknown, RegExp])[] = [
     /env\[0\] must have exactly one of value/,
   ],
   [
-    "a configuration that is too large",
-    "Application",
-    one({ config: { text: "x".repeat(100_000) } }),
-    /spec.microservices\[0\] is too large: it has/,
-  ],
-  [
     "a version with two digits",
     "EdgeResource",
     { version: "1.10.0", interfaceProtocol: "http" },
     /must be a version such as/,
+  ],
+  [
+    "a version of two places",
+    "EdgeResource",
+    { version: "1.0", interfaceProtocol: "http" },
+    /spec.version must be .* three places with one digit in each/,
+  ],
+  [
+    "an endpoint with a name that the Controller refuses",
+    "EdgeResource",
+    {
+      version: "1.0.0",
+      interfaceProtocol: "http",
+      interface: { endpoints: [{ name: "Take Picture", method: "GET", url: "/" }] },
+    },
+    /spec.interface.endpoints\[0\].name must have at most/,
+  ],
+  [
+    "a variable twice, once from a Secret",
+    "Application",
+    one({
+      container: {
+        env: [{ key: "A", value: "x" }, { key: "A", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }],
+      },
+    }),
+    /env\[1\].key A is there a second time/,
+  ],
+  [
+    "images without a name",
+    "Application",
+    one({ images: { x86: "", arm: "" } }),
+    /images must name an image/,
   ],
   ["a route without an end", "Route", { application: "x", from: "a" }, /spec.to is required/],
 ];
@@ -270,6 +296,75 @@ Deno.test("what only the Controller shows to be wrong is one condition and one E
   // Linked to nothing, an agent is whole.
   assertEquals(agents.map(({ name }) => name).toSorted(), ["a", "auto", "link"]);
   assertEquals([microservices.length, routings], [1, []]);
+});
+
+Deno.test("what the Controller keeps in another form than a spec has it comes to rest, with nothing refused", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "a", { host: "10.0.0.1", config: { agentType: "x86" }, tags: ["x", "y", "x"] });
+  const none = { routerConfig: { routerMode: "none" }, networkRouter: "default-router" };
+  edge.make("Agent", "without-router", { config: none });
+  const twice = { networkRouter: "nobody", upstreamRouters: ["default-router", "default-router"] };
+  edge.make("Agent", "other", { host: "10.0.0.2", config: twice });
+  const resource = { version: "v1.0.0-rc.1", interfaceProtocol: "http" };
+  edge.make("EdgeResource", "camera", { ...resource, orchestrationTags: ["b", "a", "b"] });
+  const microservice = one({ images: { x86: "i", arm: "" }, container: { logSize: 0 } });
+  edge.make("Application", "app", microservice);
+  const calls = await edge.converge();
+  assertEquals(calls.filter((call) => / -> [45]/.test(call)), []);
+  assertEquals([await edge.converge(), await edge.converge(40_000)], [[], []]);
+  assertMatch(edge.condition("Agent", "without-router"), /^True NotProvisioned/);
+  assertMatch(edge.condition("Agent", "other"), /^True NotProvisioned/);
+  assertMatch(
+    edge.condition("Agent", "other", "Warning"),
+    /config.networkRouter \(only with routerMode none\)/,
+  );
+  assertMatch(edge.condition("EdgeResource", "camera"), /^True Ready/);
+  assertMatch(edge.condition("Application", "app"), /^False Starting/);
+  // Back from the router of another agent.
+  const interior = { routerMode: "interior", edgeRouterPort: 45671, interRouterPort: 55671 };
+  edge.make("Agent", "hub", { host: "10.0.0.3", config: { routerConfig: interior } });
+  edge.change("Agent", "without-router", { config: { ...none, networkRouter: "hub" } });
+  await edge.converge();
+  edge.change("Agent", "without-router", { config: none });
+  assertEquals(await edge.converge(), ['PATCH /iofog/<without-router> {"routerMode":"none"}']);
+  assertEquals(await edge.converge(), []);
+});
+
+Deno.test("what is too large for the Controller is told before it is sent, whatever its characters take on the way", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "a", { host: "10.0.0.1", config: { agentType: "x86" } });
+  edge.make("Application", "app", {});
+  await edge.converge();
+  const large: readonly (readonly [EdgeKind, unknown])[] = [
+    ["Agent", { host: "x", config: { description: "ä".repeat(60_000) } }],
+    ["Application", { description: "ä".repeat(60_000) }],
+    ["EdgeResource", { version: "1.0.0", interfaceProtocol: "ws", custom: { text: "ä".repeat(60_000) } }],
+    ["EdgeResource", { version: "1.0.0", interfaceProtocol: "ws", custom: { text: "{{".repeat(10_000) } }],
+    ["Microservice", { application: "app", ...on, config: { text: "{{".repeat(10_000) } }],
+    ["Microservice", { application: "app", ...on, config: { text: '"'.repeat(22_000) } }],
+    ["Application", one({ config: { text: "x".repeat(110_000) } })],
+  ];
+  large.forEach(([kind, spec], index) => edge.make(kind, `large-${index}`, spec));
+  // As large as may be, to the byte: what stands around the text takes the rest.
+  const around =
+    '{"name":"most","application":"app","agentName":"a","config":"{\\"text\\":\\"\\"}","cmd":[],' +
+    '"volumeMappings":[],"extraHosts":[],"images":[{"fogTypeId":1,"containerImage":"image"}],"env":[],"ports":[]}';
+  const most = (more: number) => ({
+    ...{ application: "app", ...on, name: "most" },
+    config: { text: "x".repeat(102_400 - around.length + more) },
+  });
+  edge.make("Microservice", "most", most(1));
+  // What else an application has does not wait for it.
+  assertEquals(await edge.converge(), ['POST /application {"name":"large-6","isActivated":true}']);
+  large.forEach(([kind], index) =>
+    assertMatch(
+      edge.condition(kind, `large-${index}`, "Stalled"),
+      /^True TooLarge: .* takes 1[0-9]{5} bytes|^True TooLarge: .* takes 220/,
+    )
+  );
+  assertMatch(edge.condition("Microservice", "most", "Stalled"), /^True TooLarge: .* takes 102401 bytes/);
+  edge.change("Microservice", "most", most(0));
+  assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /microservices"]);
 });
 
 Deno.test("names of 253 characters, and an application beyond what one body may hold, come through", async () => {

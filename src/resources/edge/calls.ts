@@ -107,11 +107,7 @@ export function setUpOf({ child: { fields }, observed }: ExternalWrite): Json {
 /** The router's settings, all that its mode knows: the Controller loses what is left out. */
 function routerOf(fields: Json): Json {
   const mode = fields["routerMode"] ?? "edge";
-  if (mode === "none") {
-    // It tells that the default router is the one, but does not take that word back.
-    const { networkRouter } = fields;
-    return { routerMode: mode, ...(networkRouter === DEFAULT_ROUTER ? {} : pick(fields, ["networkRouter"])) };
-  }
+  if (mode === "none") return { routerMode: mode, ...pick(fields, ["networkRouter"]) };
   const ports = mode === "interior" ? ["edgeRouterPort", "interRouterPort"] : [];
   return { routerMode: mode, ...pick(fields, ["host", "messagingPort", "upstreamRouters", ...ports]) };
 }
@@ -136,7 +132,10 @@ function withUuids(fields: Json, { uuidOf }: CallContext): Json {
   return {
     ...rest,
     ...(upstreamRouters !== undefined && { upstreamRouters: (upstreamRouters as string[]).map(known) }),
-    ...(networkRouter !== undefined && { networkRouter: known(`${networkRouter}`) }),
+    // It tells that the default router is the one, but does not take that word back.
+    ...(networkRouter !== undefined && networkRouter !== DEFAULT_ROUTER && {
+      networkRouter: known(`${networkRouter}`),
+    }),
     ...(upstreamNatsServers !== undefined && {
       upstreamNatsServers: (upstreamNatsServers as string[]).map(known),
     }),

@@ -4,6 +4,7 @@
  */
 
 import * as z from "zod";
+import { checkSpec } from "../parse_spec.ts";
 
 /** Names that the Controller accepts for applications, microservices, routes and edge resources. */
 const CONTROLLER_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -11,6 +12,10 @@ const CONTROLLER_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 const LONGEST_NAME = 255;
 
 export const text = (description: string) => z.string().optional().meta({ description });
+
+/** Text that is as good as left out where it is empty, as files of the CLIs have it. */
+export const filled = (description: string) =>
+  z.string().transform((value) => value === "" ? undefined : value).optional().meta({ description });
 
 export const flag = (description: string) => z.boolean().optional().meta({ description });
 
@@ -109,3 +114,10 @@ export function immutable(...fields: readonly string[]) {
     })),
   };
 }
+
+/** Characters of a spec: what is sent goes piece by piece, and each is measured by itself. */
+const LARGEST_SPEC = 1_000_000;
+
+/** A spec of the edge as it was read; "" and 0 mean what they say. */
+export const checkEdgeSpec = <Spec>(spec: z.ZodType<Spec>, raw: unknown) =>
+  checkSpec(spec, raw, [], 0, LARGEST_SPEC);

@@ -141,7 +141,7 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
         ]),
         provisioned: isProvisioned(row),
         violations: ["memory", "disk", "cpu"].filter((which) => isViolated(row[`${which}Violation`])),
-        linkedTags: sorted([...new Set(links.flatMap((link) => tags.get(link) ?? []))]),
+        linkedTags: sorted(links.flatMap((link) => tags.get(link) ?? [])),
         links,
         ports: Object.fromEntries([
           ...ownPorts(row),
@@ -349,9 +349,9 @@ function withoutNull(value: unknown): Record<string, unknown> {
   return set(value as Record<string, unknown>, Object.keys(value));
 }
 
-/** Tags and routers have no order. */
+/** Tags and routers have no order, and each counts once. */
 export function sorted(texts: readonly string[] | null | undefined): readonly string[] {
-  return [...texts ?? []].sort();
+  return [...new Set(texts ?? [])].sort();
 }
 
 /** For lists whose order means nothing. */

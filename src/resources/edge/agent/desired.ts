@@ -17,6 +17,7 @@ import {
   foundIn,
   isMissing,
 } from "../assessment.ts";
+import { sizeProblem } from "../body_size.ts";
 import * as reasons from "../reasons.ts";
 import {
   AGENT,
@@ -73,7 +74,8 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
       ignored,
     };
   }
-  const isOld = dialectOf(context).name === "3.0";
+  const dialect = dialectOf(context);
+  const isOld = dialect.name === "3.0";
   const dropped = Object.keys(spec.config ?? {}).filter((key) => isOld && potOnly.has(key));
   const agent: ExternalChild = {
     type: "external",
@@ -83,18 +85,24 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
     singleton: false,
     references: [...upstreamsOf(spec), ...natsServersOf(spec, isOld)].map((name) => ({ kind: AGENT, name })),
     ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
-    ...asBlocked(
-      upstreamProblem(spec, name, context) ?? natsProblem(spec, context, isOld) ?? awaited(name, context),
-    ),
   };
+  const blocked = sizeProblem(agent, dialect) ?? upstreamProblem(spec, name, context) ??
+    natsProblem(spec, context, isOld) ?? awaited(name, context);
   const key = keySecret(spec, name, context, provideKey);
   return {
-    children: [agent, ...links(spec, name, context), ...(key === undefined ? [] : [key])],
+    children: [
+      { ...agent, ...asBlocked(blocked) },
+      ...links(spec, name, context),
+      ...(key === undefined ? [] : [key]),
+    ],
     problems: [],
     ignored: [
       ...ignored,
       ...cliOnlyFields(spec, ["ssh", "package", "scripts", "container", "controllerEndpoint"]),
       ...dropped.map((field) => `spec.config.${field} (this Controller does not know it)`),
+      ...(spec.config?.networkRouter !== undefined && !isWithoutRouter(spec)
+        ? ["spec.config.networkRouter (only with routerMode none)"]
+        : []),
     ],
   };
 }
@@ -125,14 +133,16 @@ function fieldsOf(
     ...(host !== undefined && { host }),
     ...routerFields(config.routerConfig),
     ...(isOld ? {} : natsFields(config.natsConfig)),
-    ...(config.upstreamRouters !== undefined && config.routerConfig?.routerMode !== "none" && {
+    ...(config.upstreamRouters !== undefined && !isWithoutRouter(spec) && {
       upstreamRouters: sorted(config.upstreamRouters),
     }),
     ...(!isOld && config.upstreamNatsServers !== undefined && config.natsConfig?.natsMode !== "none" && {
       upstreamNatsServers: sorted(config.upstreamNatsServers),
     }),
-    ...(config.networkRouter !== undefined && { networkRouter: config.networkRouter }),
-    ...(tags !== undefined && { tags: sorted([...new Set([...tags, ...linkedTags])]) }),
+    ...(isWithoutRouter(spec) && config.networkRouter !== undefined && {
+      networkRouter: config.networkRouter,
+    }),
+    ...(tags !== undefined && { tags: sorted([...tags, ...linkedTags]) }),
     // The agent says what it is once it has been provisioned.
     ...(architecture !== undefined && (known === undefined || known === 0) && { fogType: architecture }),
   };
@@ -166,10 +176,15 @@ function awaited(name: string, context: DesiredContext): Blocked | undefined {
   return { reason: reasons.APPLYING, message };
 }
 
-function upstreamsOf(spec: Pick<AgentSpec, "config"> | undefined): readonly string[] {
-  const { networkRouter, upstreamRouters = [] } = spec?.config ?? {};
-  return [...upstreamRouters, ...(networkRouter === undefined ? [] : [networkRouter])]
-    .filter((name) => name !== DEFAULT_ROUTER);
+/** Only then it uses the router of another agent; otherwise its own is connected to others. */
+function isWithoutRouter({ config }: Pick<AgentSpec, "config">): boolean {
+  return config?.routerConfig?.routerMode === "none";
+}
+
+function upstreamsOf(spec: Pick<AgentSpec, "config">): readonly string[] {
+  const { networkRouter, upstreamRouters = [] } = spec.config ?? {};
+  const wanted = isWithoutRouter(spec) ? networkRouter === undefined ? [] : [networkRouter] : upstreamRouters;
+  return wanted.filter((name) => name !== DEFAULT_ROUTER);
 }
 
 /** Why the agent cannot be connected to the routers that it names. */

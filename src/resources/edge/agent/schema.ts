@@ -1,8 +1,7 @@
 /** The spec and status of an Agent, for both groups; see the YAML `Agent` and `AgentConfig` of iofogctl and potctl. */
 
 import * as z from "zod";
-import { checkSpec } from "../../parse_spec.ts";
-import { cliOnly, flag, immutable, port, statusOf, strings, text, whole } from "../fields.ts";
+import { checkEdgeSpec, cliOnly, flag, immutable, port, statusOf, strings, text, whole } from "../fields.ts";
 
 const degrees = (description: string, most: number) =>
   z.number().refine((value) => Math.abs(value) <= most, { error: `must be from -${most} to ${most}` })
@@ -139,4 +138,4 @@ export const agentSchema = z.strictObject({
   }),
 }).meta({ description: "An edge node, as the Controller knows it." });
 
-export const parseAgent = (raw: unknown) => checkSpec(spec, raw, [], 0);
+export const parseAgent = (raw: unknown) => checkEdgeSpec(spec, raw);

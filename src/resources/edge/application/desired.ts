@@ -2,6 +2,7 @@
 
 import type { DesiredContext, ExternalChild, Problem } from "../../../operator/definition.ts";
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing } from "../assessment.ts";
+import { sizeProblem } from "../body_size.ts";
 import * as reasons from "../reasons.ts";
 import { ignoredIn, microserviceChild, natsFields } from "../microservice/desired.ts";
 import { withPortsAwaited } from "../microservice/ports.ts";
@@ -32,8 +33,8 @@ export function assessApplication(context: DesiredContext): Assessment {
     },
     singleton: false,
     ...(spec.template !== undefined && { references: [{ kind: TEMPLATE, name: spec.template.name }] }),
-    ...(content.blocked !== undefined && { blocked: content.blocked }),
   };
+  const blocked = content.blocked ?? sizeProblem(application, dialect);
   const wanted = content.microservices ?? [];
   const siblings = new Set(wanted.map((each) => `${name}/${each.name}`));
   const microservices = withPortsAwaited(
@@ -51,7 +52,7 @@ export function assessApplication(context: DesiredContext): Assessment {
   );
   return {
     children: [
-      application,
+      { ...application, ...(blocked !== undefined && { blocked }) },
       ...[...microservices, ...routes].map((child) => ({ ...child, partOf: { kind: APPLICATION, name } })),
       ...content.kept,
     ],

@@ -1,8 +1,17 @@
 /** The spec and status of an Application, for both groups; see the YAML of iofogctl and potctl. */
 
 import * as z from "zod";
-import { checkSpec } from "../../parse_spec.ts";
-import { anything, controllerName, flag, immutable, ownName, statusOf, text, whole } from "../fields.ts";
+import {
+  anything,
+  checkEdgeSpec,
+  controllerName,
+  flag,
+  immutable,
+  ownName,
+  statusOf,
+  text,
+  whole,
+} from "../fields.ts";
 import { embeddedMicroservice, natsAccess } from "../microservice/schema.ts";
 
 const routes = z.array(z.strictObject({
@@ -10,9 +19,6 @@ const routes = z.array(z.strictObject({
   from: z.string().meta({ description: "Microservice that sends." }),
   to: z.string().meta({ description: "Microservice that receives." }),
 })).optional().meta({ description: "Routes between its microservices; ioFog only." });
-
-/** Characters of one microservice: the Controller takes no more than 100 KiB at once. */
-const LARGEST_MICROSERVICE = 100_000;
 
 const template = z.strictObject({
   name: controllerName("Name of the template in the Controller."),
@@ -59,14 +65,6 @@ const spec = z.strictObject({
       }
       ports.set(key, name);
     });
-    const size = JSON.stringify(microservices[index]).length;
-    if (size > LARGEST_MICROSERVICE) {
-      context.addIssue({
-        code: "custom",
-        path: ["microservices", index],
-        message: `is too large: it has ${size} characters, and may have ${LARGEST_MICROSERVICE}. Shorten it`,
-      });
-    }
     if (names.has(name)) {
       context.addIssue({
         code: "custom",
@@ -109,12 +107,9 @@ export const applicationSchema = z.strictObject({
   }),
 }).meta({ description: "Microservices on edge nodes that belong together, and the routes between them." });
 
-/** Characters of a whole application: its microservices are sent one by one, and each is measured by itself. */
-const LARGEST_APPLICATION = 1_000_000;
-
-export const parseApplication = (raw: unknown) => checkSpec(spec, raw, [], 0, LARGEST_APPLICATION);
+export const parseApplication = (raw: unknown) => checkEdgeSpec(spec, raw);
 
 /** What a template gave, under the names that it has in a spec. */
-export const parseRendered = (raw: unknown) => checkSpec(renderedSpec, raw, [], 0, LARGEST_APPLICATION);
+export const parseRendered = (raw: unknown) => checkEdgeSpec(renderedSpec, raw);
 
 const renderedSpec = z.object({ microservices: spec.shape.microservices, routes: spec.shape.routes });

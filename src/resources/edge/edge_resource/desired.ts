@@ -1,7 +1,8 @@
 /** What an EdgeResource should be in the Controller. */
 
-import type { DesiredContext } from "../../../operator/definition.ts";
+import type { DesiredContext, ExternalChild } from "../../../operator/definition.ts";
 import { type Assessment, dialectOf } from "../assessment.ts";
+import { sizeProblem } from "../body_size.ts";
 import { by, canonical, EDGE_RESOURCE, sorted } from "../world.ts";
 import { parseEdgeResource } from "./schema.ts";
 
@@ -21,33 +22,35 @@ export function assessEdgeResource(context: DesiredContext): Assessment {
   if ("problems" in parsed) return { children: [], problems: parsed.problems, ignored };
   const { custom, description, display, interfaceProtocol, name, orchestrationTags, version } = parsed.spec;
   const given = parsed.spec.interface?.endpoints;
-  const { readsEdgeResources } = dialectOf(context);
-  const dropped = readsEdgeResources
+  const dialect = dialectOf(context);
+  const dropped = dialect.readsEdgeResources
     ? []
     : withoutColumn.filter((key) => given?.some((endpoint) => endpoint[key] !== undefined));
   const endpoints = (given ?? []).map((endpoint) =>
     Object.fromEntries(Object.entries(endpoint).filter(([key]) => !dropped.some((each) => each === key)))
   ).sort(by("name"));
+  const child: ExternalChild = {
+    type: "external",
+    kind: EDGE_RESOURCE,
+    name: `${name ?? parent.metadata.name}/${version}`,
+    fields: {
+      interfaceProtocol,
+      ...(description !== undefined && { description }),
+      ...(display !== undefined && { display }),
+      ...(orchestrationTags !== undefined && { orchestrationTags: sorted(orchestrationTags) }),
+      ...(custom !== undefined && { custom: canonical(custom) }),
+      // What cannot be read back is compared with what was written last.
+      ...(given === undefined
+        ? {}
+        : dialect.readsEdgeResources
+        ? { endpoints }
+        : { endpoints, written: canonical(endpoints) }),
+    },
+    singleton: false,
+  };
+  const blocked = sizeProblem(child, dialect);
   return {
-    children: [{
-      type: "external",
-      kind: EDGE_RESOURCE,
-      name: `${name ?? parent.metadata.name}/${version}`,
-      fields: {
-        interfaceProtocol,
-        ...(description !== undefined && { description }),
-        ...(display !== undefined && { display }),
-        ...(orchestrationTags !== undefined && { orchestrationTags: sorted(orchestrationTags) }),
-        ...(custom !== undefined && { custom: canonical(custom) }),
-        // What cannot be read back is compared with what was written last.
-        ...(given === undefined
-          ? {}
-          : readsEdgeResources
-          ? { endpoints }
-          : { endpoints, written: canonical(endpoints) }),
-      },
-      singleton: false,
-    }],
+    children: [{ ...child, ...(blocked !== undefined && { blocked }) }],
     problems: [],
     ignored: [
       ...ignored,

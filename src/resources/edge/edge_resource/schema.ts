@@ -1,11 +1,14 @@
 /** The spec and status of an EdgeResource, for both groups. */
 
 import * as z from "zod";
-import { checkSpec } from "../../parse_spec.ts";
-import { immutable, ownName, statusOf, strings, text } from "../fields.ts";
+import { checkEdgeSpec, controllerName, immutable, ownName, statusOf, strings, text } from "../fields.ts";
+
+/** The Controller's own expression, in which a number is one digit; what may follow is as in semantic versions. */
+const VERSION =
+  /^v?[0-9]\.[0-9]\.[0-9](-([0-9]|[A-Za-z-][-0-9A-Za-z]*)(\.([0-9]|[A-Za-z-][-0-9A-Za-z]*))*)?(\+[-0-9A-Za-z]+(\.[-0-9A-Za-z]+)*)?$/;
 
 const endpoint = z.strictObject({
-  name: z.string().meta({ description: "Name." }),
+  name: controllerName("Name."),
   description: text("What it is for."),
   method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]).meta({
     description: "HTTP method.",
@@ -20,10 +23,10 @@ const endpoint = z.strictObject({
 const spec = z.strictObject({
   name: ownName,
   version: z.string()
-    .refine((version) => /^v?[0-9](\.[0-9]){1,2}$/.test(version), {
-      error: "must be a version such as v1.2.0: the Controller takes one digit in each place",
+    .refine((version) => VERSION.test(version), {
+      error: "must be a version such as v1.2.0: the Controller takes three places with one digit in each",
     })
-    .meta({ description: "Version, one digit in each place, e.g. v1.2.0. It cannot be changed." }),
+    .meta({ description: "Version, three places of one digit, e.g. v1.2.0. It cannot be changed." }),
   description: text("What it is."),
   interfaceProtocol: z.enum(["http", "https", "ws", "wss"]).meta({
     description:
@@ -57,4 +60,4 @@ export const edgeResourceSchema = z.strictObject({
   }),
 }).meta({ description: "A device or service at the edge that microservices can use." });
 
-export const parseEdgeResource = (raw: unknown) => checkSpec(spec, raw, [], 0);
+export const parseEdgeResource = (raw: unknown) => checkEdgeSpec(spec, raw);

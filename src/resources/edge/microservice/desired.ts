@@ -2,6 +2,7 @@
 
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing, resolveValue } from "../assessment.ts";
+import { sizeProblem } from "../body_size.ts";
 import { SECRET_VALUE } from "../calls.ts";
 import * as reasons from "../reasons.ts";
 import {
@@ -62,7 +63,8 @@ export function microserviceChild(
 ): ExternalChild {
   const name = `${application}/${spec.name}`;
   const { container = {} } = spec;
-  const isOld = dialectOf(context).name === "3.0";
+  const dialect = dialectOf(context);
+  const isOld = dialect.name === "3.0";
   const environment = environmentOf(context, container.env ?? []);
   const { x86, arm, catalogItem } = spec.images;
   const catalogId = spec.images.catalogId ?? (catalogItem && numberOf(context, CATALOG_ITEM, catalogItem));
@@ -84,7 +86,8 @@ export function microserviceChild(
       : { catalogItemId: catalogId }),
     ...registryOf(context, spec),
     ...(spec.config !== undefined && { config: canonical(spec.config) }),
-    ...(container.logSize !== undefined && { logSize: container.logSize }),
+    // It takes 0 for what was left out.
+    ...(container.logSize !== undefined && { logSize: container.logSize || 1 }),
     ...(isOld && container.rootHostAccess !== undefined && { rootHostAccess: container.rootHostAccess }),
     ports: portsInOrder(
       (container.ports ?? []).map((port) =>
@@ -106,8 +109,18 @@ export function microserviceChild(
   };
   const wanted = { agent: spec.agent.name, ports: (container.ports ?? []).map(({ external }) => external) };
   const ports = portState(context, name, wanted, siblings);
-  const blocked = environment.blocked ?? sizeProblem(fields, environment.secrets) ??
-    problemOf(context, spec) ??
+  const whole: ExternalChild = {
+    type: "external",
+    kind: MICROSERVICE,
+    name,
+    fields,
+    ...(Object.keys(environment.secrets).length > 0 && {
+      secrets: environment.secrets,
+      secretsVersion: environment.version,
+    }),
+    singleton: false,
+  };
+  const blocked = environment.blocked ?? sizeProblem(whole, dialect) ?? problemOf(context, spec) ??
     hostProblem(context, application, spec) ??
     ports.blocked;
   const references = [
@@ -120,19 +133,7 @@ export function microserviceChild(
     const given = { agentName: found.fields["agentName"], ports: [] };
     return { type: "external", kind: MICROSERVICE, name, fields: given, singleton: false, references };
   }
-  return {
-    type: "external",
-    kind: MICROSERVICE,
-    name,
-    fields,
-    ...(Object.keys(environment.secrets).length > 0 && {
-      secrets: environment.secrets,
-      secretsVersion: environment.version,
-    }),
-    singleton: false,
-    references,
-    ...(blocked !== undefined && { blocked }),
-  };
+  return { ...whole, references, ...(blocked !== undefined && { blocked }) };
 }
 
 /** Without access there is no rule, whatever was said. */
@@ -310,18 +311,6 @@ function problemOf(context: DesiredContext, spec: EmbeddedMicroservice): Blocked
     }
   }
   return undefined;
-}
-
-/** Bytes that the Controller takes at once, and what else stands beside the fields. */
-const LARGEST_BODY = 102_400;
-const besides = 1_000;
-
-function sizeProblem(fields: object, secrets: object): Blocked | undefined {
-  const size = new TextEncoder().encode(JSON.stringify([fields, secrets])).length + besides;
-  if (size <= LARGEST_BODY) return undefined;
-  const message = `with its configuration and variables it takes ${size} bytes, and the Controller takes ` +
-    `${LARGEST_BODY} at once: shorten them, or have it read them elsewhere`;
-  return { reason: reasons.TOO_LARGE, message };
 }
 
 /** Why something that it names cannot be used. */

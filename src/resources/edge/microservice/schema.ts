@@ -1,9 +1,10 @@
 /** The spec and status of a Microservice, and what it has in common with those inside of an Application. */
 
 import * as z from "zod";
-import { checkSpec } from "../../parse_spec.ts";
 import {
+  checkEdgeSpec,
   controllerName,
+  filled,
   flag,
   immutable,
   looseText,
@@ -74,7 +75,14 @@ const container = z.strictObject({
         .filter((each) => each !== undefined).length === 1, {
       error: "must have exactly one of value, valueFrom, valueFromSecret and valueFromConfigMap",
     }),
-  ).optional().meta({ description: "Environment variables." }),
+  ).superRefine((list, context) => {
+    list.forEach(({ key, valueFrom }, index) => {
+      // Which of two values is a secret could not be told any more.
+      if (valueFrom === undefined || list.filter((each) => each.key === key).length < 2) return;
+      const message = `${key} is there a second time: give a variable with valueFrom once`;
+      context.addIssue({ code: "custom", path: [index, "key"], message });
+    });
+  }).optional().meta({ description: "Environment variables." }),
   volumes: z.array(z.strictObject({
     hostDestination: z.string().meta({ description: "Directory of the host, or name of the volume." }),
     containerDestination: z.string().meta({ description: "Where it is in the container." }),
@@ -131,12 +139,12 @@ export const microserviceFields = {
     }),
   }).meta({ description: "The agent that it runs on." }),
   images: z.strictObject({
-    x86: text("Image for x86."),
-    arm: text("Image for ARM."),
+    x86: filled("Image for x86."),
+    arm: filled("Image for ARM."),
     registry: looseText(
       "`remote`, `local`, or the URL or number of a registry of the Controller. The Controller's default is remote.",
     ).optional(),
-    catalogItem: text("Name of an item of the Controller's catalogue, instead of images."),
+    catalogItem: filled("Name of an item of the Controller's catalogue, instead of images."),
     catalogId: whole("Number of an item of the catalogue, instead of images and `catalogItem`.", 1),
   }).refine(
     ({ arm, catalogId, catalogItem, x86 }) =>
@@ -187,4 +195,4 @@ export const microserviceSchema = z.strictObject({
   description: "A container on an edge node, in an application that this namespace may have or not.",
 });
 
-export const parseMicroservice = (raw: unknown) => checkSpec(spec, raw, [], 0);
+export const parseMicroservice = (raw: unknown) => checkEdgeSpec(spec, raw);

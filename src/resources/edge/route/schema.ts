@@ -1,8 +1,7 @@
 /** The spec and status of a Route; the Controller of PoT has none, which a condition says. */
 
 import * as z from "zod";
-import { checkSpec } from "../../parse_spec.ts";
-import { controllerName, immutable, ownName, statusOf, text } from "../fields.ts";
+import { checkEdgeSpec, controllerName, immutable, ownName, statusOf, text } from "../fields.ts";
 
 const spec = z.strictObject({
   name: ownName,
@@ -19,4 +18,4 @@ export const routeSchema = z.strictObject({
   status: statusOf({ route: text("Application and name in the Controller.") }),
 }).meta({ description: "A way for messages from one microservice to another." });
 
-export const parseRoute = (raw: unknown) => checkSpec(spec, raw, [], 0);
+export const parseRoute = (raw: unknown) => checkEdgeSpec(spec, raw);
