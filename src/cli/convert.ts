@@ -18,7 +18,8 @@ export interface ConvertOptions {
 /** Prints YAML documents, and on standard error what was left out; 1 when nothing could be converted. */
 export async function convert({ environment, path, print, printError }: ConvertOptions): Promise<number> {
   if (path === undefined) throw new UsageError("convert needs a file: iofog-operator convert -f FILE");
-  const { notes, objects } = convertDocuments(await readDocuments(environment, path));
+  const { documents, texts } = await readDocuments(environment, path);
+  const { notes, objects } = convertDocuments(documents, texts);
   print(objects.map((object) => `---\n${stringify(object, { lineWidth: 120 })}`).join(""));
   for (const note of notes) printError(`${note}\n`);
   return objects.length === 0 ? 1 : 0;
@@ -27,10 +28,20 @@ export async function convert({ environment, path, print, printError }: ConvertO
 async function readDocuments(
   environment: ConvertOptions["environment"],
   path: string,
-): Promise<readonly unknown[]> {
+): Promise<{ readonly documents: readonly unknown[]; readonly texts: readonly unknown[] }> {
   try {
-    return parseAll(await environment.readTextFile(path)) as unknown[];
+    const file = await environment.readTextFile(path);
+    return { documents: parseAll(file) as unknown[], texts: textsIn(file) };
   } catch (error) {
     throw new CommandError(`${path} cannot be read as YAML: ${errorText(error)}`);
+  }
+}
+
+/** The documents with scalars as text; none where a tag asks for a type. */
+function textsIn(file: string): readonly unknown[] {
+  try {
+    return parseAll(file, { schema: "failsafe" }) as unknown[];
+  } catch {
+    return [];
   }
 }

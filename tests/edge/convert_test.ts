@@ -263,3 +263,79 @@ spec: { version: 2.0.0, interfaceProtocol: http }
     env: [{ key: "DEBUG", value: "true" }, { key: "7", value: "1.5" }, { key: "T", value: "" }],
   }]);
 });
+
+Deno.test("values come as the CLIs read them: text that looks like a number, words for truth values, nothing for null", async () => {
+  const { code, error, objects } = await converted(`
+apiVersion: iofog.org/v3
+kind: Agent
+metadata: { name: 7, tags: [12, north] }
+spec:
+  uuid:
+  host: 10.0.0.1
+  package: { version: 3.0, repo: }
+  config: { description: 42, location: 1.10, agentType: arm64, bluetoothEnabled: yes, watchdogEnabled: Off, timeZone: }
+---
+apiVersion: iofog.org/v3
+kind: AgentConfig
+metadata: { name: 7 }
+spec: { logLevel: 0x10, latitude: 47 }
+---
+apiVersion: iofog.org/v3
+kind: EdgeResource
+metadata: { name: door }
+spec:
+  version: 1.0
+  interfaceProtocol: https
+  interface: { endpoints: [{ name: open, method: POST, url: /open, description: }] }
+  display: { name: 77, color: 336699 }
+  orchestrationTags: [smart, 2.0]
+  custom: { size: 1.0, none: null }
+---
+apiVersion: iofog.org/v3
+kind: Application
+metadata: { name: app }
+spec:
+  description:
+  microservices:
+    - { name: m, agent: { name: 7 }, images: { x86: i, arm: }, container: { ports: , env: [{ key: A, value: 1.10 }] }, config: { none: null } }
+---
+apiVersion: iofog.org/v3
+kind: Route
+spec: { from: a, to: b }
+`);
+  assertEquals([code, error.split("\n")], [0, [
+    "Route was left out: it has no metadata.name",
+    "Agent 7: agentType arm64 became auto, as with the CLI; those that count are x86 and arm",
+    "",
+  ]]);
+  const specs = objects.map((object) => (object as KubeObject & { readonly spec: unknown }).spec);
+  assertEquals(specs, [
+    {
+      host: "10.0.0.1",
+      package: { version: 3, repo: null },
+      config: {
+        ...{ description: "42", location: "1.10", agentType: "auto", bluetoothEnabled: true },
+        ...{ watchdogEnabled: false, logLevel: "0x10", latitude: 47 },
+      },
+      tags: ["12", "north"],
+    },
+    {
+      version: "1.0",
+      interfaceProtocol: "https",
+      interface: { endpoints: [{ name: "open", method: "POST", url: "/open" }] },
+      display: { name: "77", color: "336699" },
+      orchestrationTags: ["smart", "2.0"],
+      custom: { size: 1, none: null },
+    },
+    {
+      microservices: [{
+        name: "m",
+        agent: { name: "7" },
+        images: { x86: "i" },
+        // As the Controller reads it.
+        container: { env: [{ key: "A", value: "1.1" }] },
+        config: { none: null },
+      }],
+    },
+  ]);
+});

@@ -2,7 +2,9 @@
 
 import type { KubeObject } from "../../kubernetes/resource.ts";
 import { isRecord } from "../../operator/compare.ts";
-import { type EdgeGroup, edgeGroups } from "./crds.ts";
+import { structural, type StructuralSchema } from "../structural_schema.ts";
+import { type EdgeGroup, edgeGroups, type EdgeKind, edgeSchemaOf } from "./crds.ts";
+import { typed } from "./typed.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -23,15 +25,19 @@ const otherKinds: Readonly<Record<string, string>> = {
   ControlPlane: "its spec is that of a ControlPlane: see docs/migrating.md",
 };
 
-/** Converts the documents of a file. Whatever cannot be converted is a note. */
-export function convertDocuments(documents: readonly unknown[]): Converted {
+/**
+ * Converts the documents of a file. Whatever cannot be converted is a note.
+ *
+ * @param texts The same documents with every scalar as it stands in the file.
+ */
+export function convertDocuments(documents: readonly unknown[], texts: readonly unknown[] = []): Converted {
   const notes: string[] = [];
-  const agents = new Map<string, { readonly group: EdgeGroup; spec: Json }>();
+  const agents = new Map<string, { readonly group: EdgeGroup; readonly spec: Json; readonly text: Json }>();
   /** By what it is in the Controller: of two documents for one thing, the CLIs leave the later. */
   const others = new Map<string, Wanted>();
   const add = (wanted: Wanted, ...identity: readonly unknown[]) =>
     others.set([wanted.kind, ...identity].join("/"), wanted);
-  for (const document of documents) {
+  for (const [index, document] of documents.entries()) {
     if (document === null || document === undefined) continue;
     if (!isRecord(document)) {
       notes.push("a document that is no object was left out");
@@ -39,7 +45,9 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
     }
     const { apiVersion, kind, metadata, spec } = document;
     const group = edgeGroups.find((each) => apiVersion === `${each}/v3`);
-    const given = isRecord(metadata) && typeof metadata["name"] === "string" ? metadata["name"] : "";
+    const asText = recordIn(texts[index]);
+    const head = { ...recordIn(metadata), ...recordIn(typed(metadataSchema, metadata, asText["metadata"])) };
+    const given = typeof head["name"] === "string" ? head["name"] : "";
     const what = `${kind} ${given}`.trim();
     if (group === undefined) {
       notes.push(
@@ -48,16 +56,26 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
       continue;
     }
     const fields = isRecord(spec) ? spec : {};
-    const tags = isRecord(metadata) && Array.isArray(metadata["tags"]) ? { tags: metadata["tags"] } : {};
+    const tags = Array.isArray(head["tags"]) ? { tags: head["tags"] } : {};
     const [before, after] = splitName(given);
+    const own = recordIn(asText["spec"]);
+    const fit = (kind: EdgeKind, value: Json, text: Json) => typed(specSchemaOf(kind), value, text) as Json;
+    if (given === "" && (kind !== "AgentConfig" || typeof fields["name"] !== "string")) {
+      notes.push(`${what} was left out: it has no metadata.name`);
+      continue;
+    }
     switch (kind) {
       case "Agent":
       case "LocalAgent":
       case "AgentConfig": {
         const name = kind === "AgentConfig" && typeof fields["name"] === "string" ? fields["name"] : given;
-        const known = agents.get(name)?.spec ?? {};
-        const own = kind === "AgentConfig" ? { config: fields } : fields;
-        agents.set(name, { group, spec: { ...known, ...agentSpec(own, known), ...tags } });
+        const { spec = {}, text = {} } = agents.get(name) ?? {};
+        const part = (fields: Json) => kind === "AgentConfig" ? { config: fields } : fields;
+        agents.set(name, {
+          group,
+          spec: { ...spec, ...agentSpec(part(fields), spec), ...tags },
+          text: { ...text, ...agentSpec(part(own), text), ...tags },
+        });
         break;
       }
       case "Application": {
@@ -65,12 +83,12 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
         const spec = Array.isArray(microservices)
           ? { ...fields, microservices: microservices.map(microserviceSpec) }
           : fields;
-        add({ group, kind, name: given, spec }, given);
+        add({ group, kind, name: given, spec: fit(kind, spec, own) }, given);
         break;
       }
       case "Microservice":
       case "Route": {
-        const { application = before, name = after, ...rest } = fields;
+        const { application = before, name = after, ...rest } = fit(kind, fields, own);
         if (typeof application !== "string" || application === "") {
           notes.push(`${what} was left out: its name must be APPLICATION/NAME, or spec.application be set`);
           break;
@@ -79,9 +97,11 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
         add({ group, kind, name: `${name}`, spec, wanted: `${application}-${name}` }, application, name);
         break;
       }
-      case "EdgeResource":
-        add({ group, kind, name: given, spec: fields }, given, fields["version"]);
+      case "EdgeResource": {
+        const spec = fit(kind, fields, own);
+        add({ group, kind, name: given, spec }, given, spec["version"]);
         break;
+      }
       default:
         notes.push(
           `${what} was left out: ${otherKinds[`${kind}`] ?? "there is no custom resource of this kind"}`,
@@ -89,7 +109,8 @@ export function convertDocuments(documents: readonly unknown[]): Converted {
     }
   }
   const all: Wanted[] = [];
-  for (const [name, { group, spec }] of agents) {
+  for (const [name, { group, spec: given, text }] of agents) {
+    const spec = withArchitecture(name, typed(specSchemaOf("Agent"), given, text) as Json, notes);
     const { config, host } = spec as { readonly host?: unknown; readonly config?: AgentConfig };
     if (host === undefined && config?.routerConfig?.routerMode !== "none") {
       notes.push(`Agent ${name} has no host: set spec.host to the address at which others reach it`);
@@ -146,6 +167,30 @@ function withPart(
 /** Routes may go without a name. */
 function nameOfPart({ from, name, to }: Json): unknown {
   return name ?? `r-${from}-${to}`;
+}
+
+function recordIn(value: unknown): Json {
+  return isRecord(value) ? value : {};
+}
+
+const metadataSchema: StructuralSchema = {
+  type: "object",
+  properties: { name: { type: "string" }, tags: { type: "array", items: { type: "string" } } },
+};
+
+function specSchemaOf(kind: EdgeKind): StructuralSchema | undefined {
+  return structural(edgeSchemaOf(kind)).properties?.["spec"];
+}
+
+/** Whatever else a CLI reads as the type of an agent, it sends as `auto`. */
+function withArchitecture(name: string, spec: Json, notes: string[]): Json {
+  const config = recordIn(spec["config"]);
+  const { agentType } = config;
+  if (agentType === undefined || ["auto", "x86", "arm"].includes(`${agentType}`)) return spec;
+  notes.push(
+    `Agent ${name}: agentType ${agentType} became auto, as with the CLI; those that count are x86 and arm`,
+  );
+  return { ...spec, config: { ...config, agentType: "auto" } };
 }
 
 interface AgentConfig {
