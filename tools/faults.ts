@@ -14,7 +14,7 @@ const WHOLE_DEADLINE_MS = 3 * 3600_000;
 /** CI runs one plan of so many; those of PoT have more writes each, and those of the edge more lists. */
 const CI_SHARE = 6;
 const CI_POT_SHARE = 24;
-const CI_EDGE_SHARE = 24;
+const CI_EDGE_SHARE = 48;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
 const LONG_TESTS = ["api_server", "model", "two_writers", "process", "pot", "slow_server"].map((name) =>
   `tests/faults/${name}_test.ts`

@@ -56,7 +56,7 @@ async function startOld(): Promise<Started> {
 }
 
 /** @param later What is done behind an answer waits among these until it is called; at once where there is none. */
-async function startPot(later?: (() => void)[]): Promise<Started> {
+async function startPot(later: (() => void)[] | undefined): Promise<Started> {
   const held = later && {
     backgroundMs: 1,
     clock: { ...systemClock, sleep: () => new Promise<void>((resolve) => void later.push(resolve)) },
@@ -144,6 +144,8 @@ async function placeOn(cluster: SharedCluster, kinds: readonly Resource[]): Prom
 export class EdgeTest implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #close: () => Promise<void>;
+  /** What the Controller has still to do behind its answers. */
+  readonly #later: (() => void)[];
   /** Names by uuid, also of what is gone. */
   readonly #names = new Map<string, string>();
 
@@ -155,24 +157,27 @@ export class EdgeTest implements AsyncDisposable {
     readonly client: CommonCalls,
     private readonly version: string,
     lines: string[],
+    later: (() => void)[],
     close: () => Promise<void>,
   ) {
     this.lines = lines;
+    this.#later = later;
     this.#close = close;
   }
 
   /**
    * @param group Decides which Controller there is: 3.0.4, or 3.7.3 with a Keycloak.
-   * @param more.later Where 3.7.3 is to leave what it does behind its answers, for the test to call.
+   * @param more.isHeld Whether 3.7.3 leaves what it does behind its answers until `settle` is called. @default false
    * @param more.cluster Serves the kinds of this group and a ControlPlane. @default an API server in memory
    */
   static async open(
     group: EdgeGroup = "iofog.org",
-    { cluster, later }: { readonly cluster?: SharedCluster; readonly later?: (() => void)[] } = {},
+    { cluster, isHeld = false }: { readonly cluster?: SharedCluster; readonly isHeld?: boolean } = {},
   ): Promise<EdgeTest> {
+    const later: (() => void)[] = [];
     const { client, close, controller, version } = group === "iofog.org"
       ? await startOld()
-      : await startPot(later);
+      : await startPot(isHeld ? later : undefined);
     const kinds = edgeKinds.map((kind) => edgeResourceOf(kind, group));
     const place = cluster === undefined ? placeInMemory(kinds) : await placeOn(cluster, kinds);
     const { api, clock, namespace } = place;
@@ -197,7 +202,7 @@ export class EdgeTest implements AsyncDisposable {
       version,
       lines,
     });
-    return new EdgeTest(group, place, controller, running, client, version, lines, async () => {
+    return new EdgeTest(group, place, controller, running, client, version, lines, later, async () => {
       place.close();
       await close();
     });
@@ -286,6 +291,14 @@ export class EdgeTest implements AsyncDisposable {
     }
     await this.events.flush();
     return this.calls();
+  }
+
+  /** The Controller does what it has still to do behind its answers; gives how much that was. */
+  async settle(): Promise<number> {
+    const due = this.#later.splice(0);
+    for (const work of due) work();
+    if (due.length > 0) await new Promise((resolve) => setTimeout(resolve));
+    return due.length;
   }
 
   /** What was asked of the Controller that is no question. */

@@ -71,12 +71,7 @@ Deno.test("an edge resource whose endpoints cannot be read back is written once,
 });
 
 Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is changed of it, and nothing is lost", async () => {
-  const later: (() => void)[] = [];
-  await using edge = await EdgeTest.open("datasance.com", { later });
-  const background = async () => {
-    for (const work of later.splice(0)) work();
-    await new Promise((resolve) => setTimeout(resolve));
-  };
+  await using edge = await EdgeTest.open("datasance.com", { isHeld: true });
   const agents = () => edge.controller.state.agents.map(({ name, nats }) => `${name} ${nats["natsMode"]}`);
   const edgeRouter = { routerConfig: { routerMode: "edge", messagingPort: 5673 } };
   const ports = { edgeRouterPort: 45672, interRouterPort: 55672 };
@@ -101,20 +96,23 @@ Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is
   ]);
   assertMatch(edge.condition("Agent", "leaf"), /^False Applying: .*waits until the Controller has set up/);
   assertMatch(edge.condition("Agent", "behind"), /^False Applying: .*set up .* of agent hub/);
+  // Another process knows it from the inventory.
+  edge.restart();
   edge.change("Agent", "leaf", {
     host: "10.0.0.1",
     config: { ...edgeRouter, location: "Hall A" },
     ...links,
   });
   assertEquals(await edge.converge(1_100), []);
-  await background();
+  assertMatch(edge.condition("Agent", "leaf"), /^False Applying: .*waits until the Controller has set up/);
+  await edge.settle();
   assertEquals((await edge.converge(1_100)).toSorted(), [
     'PATCH /iofog/<leaf> {"location":"Hall A","natsMode":"leaf","natsServerPort":4222,"natsLeafPort":7422,' +
     '"natsMqttPort":8883,"natsHttpPort":8222,"jsStorageSize":"10g","jsMemoryStoreSize":"1g",' +
     '"upstreamNatsServers":["default-nats-hub"]}',
     'POST /iofog {"name":"behind","fogType":0,"host":"10.0.0.3","upstreamRouters":["<hub>"]}',
   ]);
-  await background();
+  await edge.settle();
   assertEquals(await edge.converge(1_100), []);
   assertEquals(agents(), ["leaf leaf", "hub server", "behind leaf"]);
   const [leaf] = await edge.client.edge.agents(edgeDialectOf("3.7.3")).then((rows) =>
@@ -130,15 +128,26 @@ Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is
     config: { routerConfig: { routerMode: "none" }, natsConfig: { natsMode: "none" } },
   });
   await edge.converge();
-  await background();
+  await edge.settle();
   await edge.converge();
-  edge.change("Agent", "bare", {
-    host: "10.0.0.4",
-    config: { routerConfig: { routerMode: "edge" }, natsConfig: { natsMode: "none" } },
+  edge.change("Agent", "bare", { host: "10.0.0.4", config: { routerConfig: { routerMode: "edge" } } });
+  edge.change("Agent", "behind", {
+    host: "10.0.0.3",
+    config: { upstreamRouters: ["hub"], natsConfig: { natsMode: "none" } },
+  });
+  assertEquals((await edge.converge()).toSorted(), [
+    'PATCH /iofog/<bare> {"routerMode":"edge","host":"10.0.0.4","natsMode":"none","upstreamRouters":["default-router"]}',
+    'PATCH /iofog/<behind> {"natsMode":"none"}',
+  ]);
+  await edge.settle();
+  await edge.converge();
+  edge.change("Agent", "behind", {
+    host: "10.0.0.3",
+    config: { upstreamRouters: ["hub"], natsConfig: { natsMode: "leaf" } },
   });
   assertEquals(await edge.converge(), [
-    'PATCH /iofog/<bare> {"routerMode":"edge","host":"10.0.0.4","natsMode":"none","upstreamRouters":["default-router"]}',
+    'PATCH /iofog/<behind> {"natsMode":"leaf","upstreamNatsServers":["default-nats-hub"]}',
   ]);
-  await background();
+  await edge.settle();
   assertEquals(await edge.converge(1_100), []);
 });

@@ -10,13 +10,15 @@ import type { CommonCalls } from "../../src/controller/calls.ts";
 import { ConfigMap, Event, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import { describeRequest } from "../../src/kubernetes/request_description.ts";
 import type { RequestOptions, Transport } from "../../src/kubernetes/transport.ts";
-import { edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
+import { type EdgeGroup, edgeKinds, edgeResourceOf } from "../../src/resources/edge/crds.ts";
 import { contentsOf, differences } from "../controller/edge_contents.ts";
 import type { EdgeTest } from "../edge/edge_world.ts";
 
 /** What people do at the edge. */
 export interface EdgeScenario {
   readonly name: string;
+  /** Decides which Controller there is; 3.7.3 does part of its work only after its answers. */
+  readonly group: EdgeGroup;
   /** What stands there before, at rest. */
   prepare(edge: EdgeTest): void;
   happens(edge: EdgeTest): void;
@@ -48,7 +50,7 @@ interface Asked {
   readonly isWrite: boolean;
 }
 
-/** Makes a place of its own for each run. */
+/** Makes a place of its own for each run, held where it can be. */
 type Open = () => Promise<EdgeTest>;
 
 /** e.g. `crash after POST /iofog #1`. */
@@ -73,7 +75,9 @@ export async function tryEdgePlan(
   const found = await run(scenario, open, plan);
   const more = [...found.writes].flatMap(([what, count]) => {
     const expected = clean.writes.get(what) ?? 0;
-    return count > expected + allowance(what, plan) ? [`${what} ${count} times instead of ${expected}`] : [];
+    return count > expected + allowance(what, plan, scenario)
+      ? [`${what} ${count} times instead of ${expected}`]
+      : [];
   });
   return [
     ...differences(clean.contents, found.contents),
@@ -85,10 +89,14 @@ export async function tryEdgePlan(
 }
 
 /** Creations never come twice. What is repeated is the write that was hit; what is only noted may come more often. */
-function allowance(what: string, { at, fault }: EdgePlan): number {
+function allowance(what: string, { at, fault }: EdgePlan, { group }: EdgeScenario): number {
   if (/configmaps|\/status|events/.test(what)) return Infinity;
   if (what.includes("provisioning-key")) return 1;
+  // A link goes with what an older answer has replaced again.
+  if (fault === "stale" && what.endsWith("/link")) return 1;
   if (what.startsWith("POST")) return 0;
+  // Of what 3.7.3 has still to do behind its answer to a change, nobody else can know: the same is asked again.
+  if (group === "datasance.com" && what.startsWith("PATCH /iofog/")) return fault === "stale" ? 2 : 1;
   // The Controller has no versions to tell by: what an older answer says is written, and then written back.
   if (fault === "stale") return what.startsWith("PATCH") ? 2 : 1;
   return fault === "crash after" && at.startsWith(`${what} #`) ? 1 : 0;
@@ -97,7 +105,7 @@ function allowance(what: string, { at, fault }: EdgePlan): number {
 async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise<Outcome> {
   await using edge = await open();
   scenario.prepare(edge);
-  for (let round = 0; round < 2; round++) await edge.converge();
+  await untilQuiet(edge, 2);
   const process = new MortalProcess(edge, plan);
   edge.restart({ transport: process, client: process.client });
   // It knows everything, and has nothing to do, before anything happens.
@@ -106,11 +114,16 @@ async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise
   scenario.happens(edge);
   if (scenario.empties === true) process.forgetController();
   edge.controller.forgetRequests();
-  for (let round = 0; round < 2 && !process.isDead; round++) await edge.converge().catch(() => {});
+  await untilQuiet(edge, 2, process);
   const heir = new MortalProcess(edge);
   heir.begin();
   if (process.isDead) edge.restart({ transport: heir, client: heir.client });
-  for (let round = 0; round < 3; round++) await edge.converge();
+  await untilQuiet(edge, 3);
+  if (plan?.fault === "stale") {
+    // An older answer may be the last of all: what follows from it is put right with the next.
+    process.end();
+    await edge.converge();
+  }
   await edge.look();
   const { data } = edge.api.get(ConfigMap, "iofog-inventory") ?? {};
   const entries = JSON.parse(data?.["entries"] ?? "[]") as Record<string, unknown>[];
@@ -128,6 +141,27 @@ async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise
     writes: countOf([...process.carriedOut, ...heir.carriedOut]),
     asked: process.asked,
   };
+}
+
+/** More rounds than anything here takes. */
+const mostRounds = 12;
+
+/**
+ * Passes until nothing is written and the Controller has done what it does behind its answers: that it does only once
+ * there was another look, so that whoever comes after a crash finds it still at work.
+ *
+ * @param rounds At least so many.
+ */
+async function untilQuiet(edge: EdgeTest, rounds: number, process?: MortalProcess): Promise<void> {
+  for (let round = 1; round <= mostRounds; round++) {
+    const calls = await edge.converge().catch((error) => {
+      if (process === undefined) throw error;
+      return [];
+    });
+    if (process?.isDead === true) return;
+    const done = await edge.settle();
+    if (calls.length + done === 0 && round >= rounds) return;
+  }
 }
 
 function countOf(names: readonly string[]): ReadonlyMap<string, number> {
@@ -187,6 +221,11 @@ class MortalProcess implements Transport {
   /** From now on requests are counted, and one of them is hit. */
   begin(): void {
     this.#begun = true;
+  }
+
+  /** From now on nothing is hit. */
+  end(): void {
+    this.#begun = false;
   }
 
   performRequest(

@@ -9,11 +9,11 @@ import { describeEdgePlan, edgePlansOf, tryEdgePlan } from "./edge_plans.ts";
 import { edgeScenarios } from "./edge_scenarios.ts";
 
 /** One plan of so many is tried. */
-const SHARE = 40;
+const SHARE = 80;
 
 for (const scenario of edgeScenarios) {
   Deno.test(`F01 F02 F03 F25 F27 F31 at the edge, ${scenario.name}: a crash at any write and any older list change neither the end nor the way`, async () => {
-    const open = () => EdgeTest.open();
+    const open = () => EdgeTest.open(scenario.group, { isHeld: true });
     const { clean, plans } = await edgePlansOf(scenario, open);
     assert(plans.length > 0);
     const wrong: string[] = [];

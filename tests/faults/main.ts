@@ -107,10 +107,10 @@ async function openWorld(flavour: Flavour, home: SharedCluster): Promise<Place<S
 }
 
 async function openEdge(): Promise<Place<EdgeScenario>> {
-  await installEdgeCrds(cluster, "iofog.org");
-  const open = () => EdgeTest.open("iofog.org", { cluster });
+  for (const group of ["iofog.org", "datasance.com"] as const) await installEdgeCrds(cluster, group);
   return {
     async begin(scenario) {
+      const open = () => EdgeTest.open(scenario.group, { cluster, isHeld: true });
       const { clean, plans } = await edgePlansOf(scenario, open);
       return plans.map((plan) => ({
         name: describeEdgePlan(plan),

@@ -19,7 +19,7 @@ import type {
 } from "../../operator/definition.ts";
 import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
 import { contains } from "../../operator/compare.ts";
-import { keyOfExternal } from "../../operator/inventory.ts";
+import { indexed, isRecorded, keyOfExternal, readInventory } from "../../operator/inventory.ts";
 import type { ExternalWrite } from "../../operator/write.ts";
 import { VERSION_FACT } from "./assessment.ts";
 import { callsOf, SECRET_VALUE, setUpOf } from "./calls.ts";
@@ -86,8 +86,9 @@ interface Sweep {
   readonly client: CommonCalls;
   readonly world: EdgeWorld;
   readonly marker: string | undefined;
-  /** Monotonic milliseconds from which on it is taken again. */
-  readonly until: number;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+  readonly tookMs: number;
   /** What was read besides, since somebody refers to it; by list, or by name where there is no list. */
   readonly referredTo: Map<string, Promise<readonly ExternalObject[]>>;
 }
@@ -104,6 +105,8 @@ export class EdgeBackend implements ExternalBackend {
   readonly #written = new Map<string, string>();
   /** Agents that the Controller is still setting up, by the keys of the objects. */
   readonly #setUp = new Map<string, SetUp>();
+  /** Keys of the agents of which it is known whether they are, from what this process wrote or was told. */
+  readonly #followed = new Set<string>();
 
   constructor(options: EdgeBackendOptions) {
     this.#options = options;
@@ -124,6 +127,7 @@ export class EdgeBackend implements ExternalBackend {
           .map((each) => [keyOfExternal(each), each]),
       );
       const own = new Map(children.map((child) => [keyOfExternal(child), child]));
+      if (edgeDialectOf(access.version).setsUpLater) this.#resume(sweep, children, snapshot);
       const objects: ExternalObject[] = [];
       for (const [key, each] of wanted) {
         const object = sweep.world.get(key) ?? await this.#referredTo(access, sweep, each, signal);
@@ -188,13 +192,9 @@ export class EdgeBackend implements ExternalBackend {
       const key = keyOfExternal(write.child);
       const { written } = write.child.fields;
       if (typeof written === "string") this.#written.set(key, written);
-      if (dialect.setsUpLater && write.child.kind === AGENT && write.verb !== "delete") {
-        const until = this.#options.clock.monotonic() + setUpMs;
-        this.#setUp.set(key, {
-          fields: setUpOf(write),
-          warning: write.observed?.fields["warningMessage"],
-          until,
-        });
+      if (write.verb === "delete") this.#setUp.delete(key);
+      else if (dialect.setsUpLater && write.child.kind === AGENT) {
+        this.#await(key, write);
       }
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
@@ -282,13 +282,20 @@ export class EdgeBackend implements ExternalBackend {
   }
 
   async #look(access: ControllerAccess, signal: AbortSignal): Promise<Sweep> {
-    const { clock } = this.#options;
-    const { client } = access;
-    const isFresh = this.#sweep?.client === client && !this.#isStale && clock.monotonic() < this.#sweep.until;
+    const isFresh = this.#sweep?.client === access.client && !this.#isStale && !this.#isOver(this.#sweep);
     if (isFresh && this.#sweep !== undefined) return this.#sweep;
     // Whoever asks meanwhile gets the same answer.
     this.#underWay ??= this.#read(access, signal).finally(() => this.#underWay = undefined);
     return await this.#underWay;
+  }
+
+  /** Whether it is time to look again. */
+  #isOver({ marker, startedAt, tookMs }: Sweep): boolean {
+    const awaits = marker === undefined || this.#setUp.size > 0;
+    const [restMs, factor] = awaits
+      ? [awaitedRestMs, awaitedRestFactor] as const
+      : [sweepRestMs, sweepRestFactor] as const;
+    return this.#options.clock.monotonic() >= startedAt + Math.max(restMs, factor * tookMs);
   }
 
   async #read({ client, version }: ControllerAccess, signal: AbortSignal): Promise<Sweep> {
@@ -310,22 +317,12 @@ export class EdgeBackend implements ExternalBackend {
     const edgeResources = listed.map((row) =>
       whole.find(({ name, version }) => name === row.name && version === row.version) ?? row
     );
-    const now = clock.monotonic();
+    const tookMs = clock.monotonic() - startedAt;
     const world = worldOf({ dialect, agents, applications, edgeResources });
     for (const key of [...this.#setUp.keys()]) {
       if (this.#isSetUp(key, world)) this.#setUp.delete(key);
     }
-    const awaits = marker === undefined || this.#setUp.size > 0;
-    const [restMs, factor] = awaits
-      ? [awaitedRestMs, awaitedRestFactor] as const
-      : [sweepRestMs, sweepRestFactor] as const;
-    this.#sweep = {
-      client,
-      world,
-      marker,
-      until: startedAt + Math.max(restMs, factor * (now - startedAt)),
-      referredTo: new Map(),
-    };
+    this.#sweep = { client, world, marker, startedAt, tookMs, referredTo: new Map() };
     return this.#sweep;
   }
 
@@ -368,15 +365,49 @@ export class EdgeBackend implements ExternalBackend {
     }
   }
 
+  /** Waits from now on until an agent is as a write asked for. */
+  #await(key: string, write: Pick<ExternalWrite, "child" | "observed">): void {
+    this.#followed.add(key);
+    this.#setUp.set(key, {
+      fields: setUpOf(write),
+      warning: write.observed?.fields["warningMessage"],
+      until: this.#options.clock.monotonic() + setUpMs,
+    });
+  }
+
+  /**
+   * Waits as well for what a process before this one asked for: agents that are recorded, were never seen as they should
+   * be, and have no router or NATS server yet.
+   */
+  #resume({ world }: Sweep, children: readonly ExternalChild[], snapshot: Snapshot): void {
+    const inventory = readInventory(snapshot, { sharedInventoryName: this.#options.markerKey });
+    if (inventory === undefined) return;
+    for (const child of children) {
+      const key = keyOfExternal(child);
+      const observed = world.get(key);
+      if (child.kind !== AGENT || observed === undefined || this.#followed.has(key)) continue;
+      this.#followed.add(key);
+      const entry = indexed(inventory).get(key);
+      if (entry === undefined || entry.confirmed || !isRecorded(entry, observed)) continue;
+      const wanted = setUpOf({ child, observed: undefined });
+      const lacks = ["routerMode", "natsMode"].some((mode) =>
+        observed.fields[mode] === "none" && wanted[mode] !== "none"
+      );
+      if (lacks) this.#await(key, { child, observed: undefined });
+    }
+  }
+
   /** Whether nothing more comes of the last write to an agent. */
   #isSetUp(key: string, world: EdgeWorld): boolean {
     const awaited = this.#setUp.get(key);
+    if (awaited === undefined || this.#options.clock.monotonic() >= awaited.until) return true;
     const { fields } = world.get(key) ?? {};
-    if (awaited === undefined || fields === undefined) return true;
+    // An answer may be older than what was made.
+    if (fields === undefined) return false;
     const { warningMessage } = fields;
     const failed = warningMessage !== undefined && warningMessage !== "HEALTHY" &&
       warningMessage !== awaited.warning;
-    return failed || this.#options.clock.monotonic() >= awaited.until || contains(fields, awaited.fields);
+    return failed || contains(fields, awaited.fields);
   }
 
   /** An object as the engine may keep it: of values that are secret, only whether they are as desired. */

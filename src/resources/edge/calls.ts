@@ -89,13 +89,17 @@ function agentCalls(write: ExternalWrite, context: CallContext): readonly Contro
   return [{ method: "PATCH", route: "/iofog/:uuid", parameters, templated: true, bodyJson }];
 }
 
-/** What there is of an agent; one without a router gets one that is connected, as with its creation. */
+/** What there is of an agent; one without a router or NATS server gets one that is connected, as with its creation. */
 function observedOf(fields: Json = {}): Json {
-  return fields["routerMode"] === "none" ? { ...fields, upstreamRouters: [DEFAULT_ROUTER] } : fields;
+  return {
+    ...fields,
+    ...(fields["routerMode"] === "none" && { upstreamRouters: [DEFAULT_ROUTER] }),
+    ...(fields["natsMode"] === "none" && { upstreamNatsServers: [DEFAULT_NATS_HUB] }),
+  };
 }
 
 /** What is to be seen of an agent's router and NATS server once the Controller has made all of them. */
-export function setUpOf({ child: { fields }, observed }: ExternalWrite): Json {
+export function setUpOf({ child: { fields }, observed }: Pick<ExternalWrite, "child" | "observed">): Json {
   const whole = { routerMode: "edge", natsMode: "leaf", ...fields };
   const router = whole.routerMode === "none" ? {} : { upstreamRouters: [DEFAULT_ROUTER], ...fields };
   const keys = ["routerMode", "messagingPort", "edgeRouterPort", "interRouterPort", "natsMode"];
