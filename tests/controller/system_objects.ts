@@ -10,6 +10,7 @@ import { timestamp, type World } from "./route.ts";
 /** A part of an agent that is a microservice. */
 type Part = "router" | "nats";
 
+const yearMs = 365 * 86_400_000;
 const nats = { natsAccess: false, natsRule: null };
 
 interface Objects {
@@ -43,11 +44,16 @@ export function ensureSystemObjects(
 ): void {
   const { state } = world;
   const { secrets, mounted, configMaps, catalogItemId } = objectsOf(part, agent.name);
-  for (const name of [`${part}-site-ca`, ...secrets]) {
-    if (state.secrets.some((secret) => secret.name === name)) continue;
-    const data = { "tls.crt": btoa(name), "tls.key": btoa(name), "ca.crt": btoa(name) };
-    state.secrets.push({ id: nextId(state, "secrets"), name, type: "tls", data });
+  const authority = `${part}-site-ca`;
+  if (ensureSecret(world, authority)) {
+    // Nobody has imported it: it is the Controller's own from now on.
+    const validTo = new Date(world.clock.now() + 5 * yearMs).toISOString();
+    state.certificates.push({
+      ...{ name: authority, subject: authority, isCA: true, serialNumber: "01" },
+      ...{ validFrom: timestamp(world), validTo },
+    });
   }
+  for (const name of secrets) ensureSecret(world, name);
   for (const name of configMaps) {
     if (state.configMaps.some((configMap) => configMap.name === name)) continue;
     const id = nextId(state, "configMaps");
@@ -66,6 +72,14 @@ export function ensureSystemObjects(
   const before = systemMicroservice(world, agent, part);
   if (before !== undefined) before.ports = portsOf(ports);
   else state.microservices.push(newMicroservice(world, agent, part, catalogItemId, ports));
+}
+
+/** Returns whether it was not there yet. */
+function ensureSecret({ state }: World, name: string): boolean {
+  if (state.secrets.some((secret) => secret.name === name)) return false;
+  const data = { "tls.crt": btoa(name), "tls.key": btoa(name), "ca.crt": btoa(name) };
+  state.secrets.push({ id: nextId(state, "secrets"), name, type: "tls", data });
+  return true;
 }
 
 function portsOf(ports: readonly number[]): MicroserviceRow["ports"] {

@@ -16,7 +16,7 @@ export interface EdgeOptions {
   /** The ControlPlane of this group, which keeps the inventory. */
   readonly controlPlane: Pick<Definition, "resource" | "leaseName" | "inventoryName">;
   /** Its Controller, once there was a login. */
-  readonly access: (controlPlaneUid: string) => ControllerAccess | undefined;
+  readonly access: (controlPlaneUid: string) => ControllerAccess | NoAccess | undefined;
   /** Plural of the Applications, where another is served. */
   readonly applications?: string | undefined;
 }
@@ -62,6 +62,7 @@ function accessIn(
       message: `the Controller of ControlPlane ${oldest.metadata.name} cannot be used: ${message}`,
     };
   }
+  if (!("client" in found)) return found;
   const { controllerEndpoint } = (oldest.status ?? {}) as { readonly controllerEndpoint?: string };
   return { ...found, ...(controllerEndpoint === undefined ? {} : { endpoint: controllerEndpoint }) };
 }

@@ -24,10 +24,18 @@ import type { ExternalWrite } from "../../../operator/write.ts";
 import { decodeBase64 } from "../../child.ts";
 import { trustedIn } from "../../pki.ts";
 import type { ControllerLocation } from "../iofog/backend.ts";
-import type { ControllerAccess } from "../../edge/backend.ts";
+import type { ControllerAccess, NoAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
 import { controllerCa, controllerServerName } from "./controller.ts";
-import { AUTHORITY, DEFAULT_ROUTER, type Details, facts, NATS_HUB, VIEWER_CLIENT } from "./external.ts";
+import {
+  authoritiesOf,
+  AUTHORITY,
+  DEFAULT_ROUTER,
+  type Details,
+  facts,
+  NATS_HUB,
+  VIEWER_CLIENT,
+} from "./external.ts";
 import { askNatsServers, type NatsMonitorOptions } from "./nats_monitor.ts";
 import { authVersion, resolveReferences } from "./references.ts";
 import type { RouterEndpoint } from "./router.ts";
@@ -74,6 +82,8 @@ interface Connection extends Login {
   readonly client: PotControllerClient;
   /** What `GET /status` tells; undefined while nobody is logged in. */
   version: string | undefined;
+  /** Whether it was seen with every authority. Where an agent comes before, it makes others under their names. */
+  hasAuthorities: boolean;
   /** Fingerprints by name, and what the list said of them then. */
   readonly authorities: Map<string, { readonly listed: string; readonly fingerprint: string }>;
   bootstrap: { readonly answer: NatsBootstrap; readonly askAt: number } | undefined;
@@ -189,11 +199,16 @@ export class PotBackend implements ExternalBackend {
   }
 
   /** The Controller of a ControlPlane, for what else is kept there; undefined before a login. */
-  access(parentUid: string): ControllerAccess | undefined {
-    const { client, url, version } = this.#connections.get(parentUid) ?? {};
-    return client === undefined || url === undefined || version === undefined
-      ? undefined
-      : { client, url, version };
+  access(parentUid: string): ControllerAccess | NoAccess | undefined {
+    const { client, hasAuthorities, url, version } = this.#connections.get(parentUid) ?? {};
+    if (client === undefined || url === undefined || version === undefined) return undefined;
+    if (hasAuthorities) return { client, url, version };
+    return {
+      reason: reasons.NOT_ASKED,
+      message:
+        "the Controller has not got its certificate authorities yet, and would make others for an agent: see " +
+        "condition AuthoritiesImported of the ControlPlane",
+    };
   }
 
   /** Closes every connection. */
@@ -226,6 +241,8 @@ export class PotBackend implements ExternalBackend {
     const hub = wanted(NATS_HUB) && await client.natsHub(call);
     if (hub !== undefined) objects.push({ kind: NATS_HUB, name: "nats-hub", fields: { ...hub } });
     if (wanted(AUTHORITY)) objects.push(...await this.#lookAtAuthorities(connection, children, signal));
+    const found = new Set(objects.filter(({ kind }) => kind === AUTHORITY).map(({ name }) => name));
+    connection.hasAuthorities ||= authoritiesOf(spec).every(({ authority }) => found.has(authority));
     const marker = wanted(markerKind);
     const id = marker && await client.config(marker.name, call);
     if (marker !== undefined && id !== undefined) {
@@ -390,6 +407,7 @@ export class PotBackend implements ExternalBackend {
       version: undefined,
       client: this.#options.connect({ baseUrl, caPem, serverName, keycloak: login.keycloak }),
       keycloak: login.keycloak,
+      hasAuthorities: false,
       authorities: new Map(),
       bootstrap: undefined,
       viewer: undefined,

@@ -5,9 +5,10 @@ import { systemClock } from "../../../clock.ts";
 import { ControllerError, KeycloakError } from "../../../controller/errors.ts";
 import type { KeycloakClient } from "../../../controller/keycloak.ts";
 import type { PotControllerClient } from "../../../controller/pot_client.ts";
+import type { ExternalChild } from "../../../operator/definition.ts";
 import { snapshotOf } from "../iofog/fixtures.ts";
 import { PotBackend } from "./backend.ts";
-import { facts } from "./external.ts";
+import { AUTHORITY, facts } from "./external.ts";
 import { auth, parentOf } from "./fixtures.ts";
 import { authVersion } from "./references.ts";
 
@@ -87,5 +88,45 @@ Deno.test("PotBackend tells that Keycloak lets the operator in, whether or not t
   assertEquals([await look(3, { realm: "another" }), logins], [false, 2]);
   accepts = true;
   assertEquals(await look(5), true);
+  backend.close();
+});
+
+Deno.test("PotBackend gives nobody the Controller before that has the authorities, since it would make others for an agent", async () => {
+  const names = new Set<string>();
+  const backend = new PotBackend({
+    clock: systemClock,
+    locate: () => Promise.resolve({ url: "http://controller" }),
+    connectKeycloak: () =>
+      ({ accessToken: () => Promise.resolve("token"), close: () => {} }) as unknown as KeycloakClient,
+    connect: () =>
+      ({
+        status: () => Promise.resolve({ versions: { controller: "3.7.3" } }),
+        router: () => Promise.resolve(undefined),
+        certificateAuthorities: () =>
+          Promise.resolve([...names].map((name) => ({ name, subject: name, valid_to: "2030" }))),
+        certificateAuthority: (name: string) => Promise.resolve({ name, certificatePem: "" }),
+        close: () => {},
+      }) as unknown as PotControllerClient,
+  });
+  const parent = parentOf({ auth, nats: { enabled: false } });
+  const wanted = ["router-site-ca", "default-router-local-ca"];
+  const children = wanted.map((name) =>
+    ({ type: "external", kind: AUTHORITY, name, fields: {}, singleton: true }) as const
+  );
+  const given = async (looked: readonly ExternalChild[] = children) => {
+    const state = await backend.observe(parent, looked, snapshotOf(), new AbortController().signal);
+    assertEquals([state.phase, state.message], ["observed", undefined]);
+    const access = backend.access(parent.metadata.uid) ?? {};
+    return "reason" in access ? access.reason : Object.keys(access).join();
+  };
+  assertEquals(backend.access(parent.metadata.uid), undefined);
+  assertEquals(await given([]), "NotAsked", "their Secrets are not made yet");
+  names.add("router-site-ca");
+  assertEquals(await given(), "NotAsked");
+  names.add("default-router-local-ca");
+  assertEquals(await given(), "client,url,version");
+  // A person takes one away to have it imported anew.
+  names.clear();
+  assertEquals(await given(), "client,url,version");
   backend.close();
 });

@@ -16,6 +16,7 @@ import type { Inputs } from "./inputs.ts";
 import { natsAddress } from "./nats.ts";
 import type { NatsHealth } from "./nats_scale.ts";
 import { routerEndpoint } from "./router.ts";
+import type { ControlPlaneSpec } from "./schema.ts";
 
 /** Kinds of objects in the Controller and in Keycloak. */
 export const DEFAULT_ROUTER = "DefaultRouter";
@@ -48,17 +49,21 @@ export const facts = {
 
 /** The objects; each only once what it says is known. */
 export function externalChildren(inputs: Inputs): Child[] {
-  const { auth, nats } = inputs.spec;
+  const { auth } = inputs.spec;
   const router = routerEndpoint(inputs);
   const hub = natsHub(inputs);
   const viewer = viewerUrl(inputs);
-  const authorities = [...pairsOf("router"), ...(nats.enabled ? pairsOf("nats") : [])];
   return [
     ...(router === undefined ? [] : [external(DEFAULT_ROUTER, "default-router", { ...router })]),
     ...(hub === undefined ? [] : [external(NATS_HUB, "nats-hub", { ...hub })]),
-    ...authorities.flatMap((pair) => authorityChild(inputs, pair)),
+    ...authoritiesOf(inputs.spec).flatMap((pair) => authorityChild(inputs, pair)),
     ...(viewer === undefined ? [] : [external(VIEWER_CLIENT, auth.viewerClient, { rootUrl: viewer })]),
   ];
+}
+
+/** The authorities that the Controller has to have. */
+export function authoritiesOf({ nats }: Pick<ControlPlaneSpec, "nats">): readonly CertificatePair[] {
+  return [...pairsOf("router"), ...(nats.enabled ? pairsOf("nats") : [])];
 }
 
 function external(kind: string, name: string, fields: Readonly<Record<string, unknown>>): ExternalChild {
