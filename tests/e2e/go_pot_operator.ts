@@ -86,6 +86,16 @@ export class PlayedGoPotOperator {
     );
   }
 
+  /** Makes something else of its ControlPlane, which it would leave when the spec asks for it no more. */
+  async leave(resource: Resource, name: string, content: Json): Promise<void> {
+    const [sample] = this.recording.children((await this.#controlPlane()).metadata.uid ?? "");
+    const { labels, namespace, ownerReferences } = sample?.metadata ?? {};
+    await this.place.scene.client.create(resource, {
+      ...content,
+      metadata: { namespace, name, labels, ownerReferences },
+    } as KubeObject, goManager);
+  }
+
   /** Starts it on what is there, until nothing is left for it to do; returns whether there was something. */
   async start(): Promise<"nothing" | "deployed"> {
     const first = await this.#state();

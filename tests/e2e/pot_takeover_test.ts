@@ -2,9 +2,18 @@
 
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { Deployment, StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
-import { ConfigMap, PersistentVolumeClaim, Pod, Secret } from "../../src/kubernetes/generated/core_v1.ts";
-import { AUTH_SECRET } from "../../src/resources/controlplane/pot/controller.ts";
+import {
+  ConfigMap,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Service,
+} from "../../src/kubernetes/generated/core_v1.ts";
+import { Ingress } from "../../src/kubernetes/generated/networking_v1.ts";
+import type { KubeObject } from "../../src/kubernetes/resource.ts";
+import { AUTH_SECRET, INGRESS, VAULT_SECRET } from "../../src/resources/controlplane/pot/controller.ts";
 import { REVISION_ANNOTATION } from "../../src/resources/child.ts";
+import { registerSecret } from "../secrets.ts";
 import { PlayedGoPotOperator } from "./go_pot_operator.ts";
 import { conditionOf } from "./harness.ts";
 import { potCluster, potScenario, type PotScene } from "./pot_harness.ts";
@@ -103,16 +112,21 @@ potScenario(
 );
 
 potScenario(
-  "what was changed in spec.auth after PoT operator 3.7.2 installed it reaches the Controller, which starts once more",
+  "what was changed after PoT operator 3.7.2 installed it, and what that left, is put right by one start of the Controller",
   cluster,
   async (pot) => {
     const { keycloak, scene } = pot;
-    await (await PlayedGoPotOperator.of(pot)).install(pot.spec());
-    const before = await pods(pot);
+    const go = await PlayedGoPotOperator.of(pot);
+    await go.install(pot.spec());
+    await go.leave(Ingress, INGRESS, {
+      spec: { defaultBackend: { service: { name: "controller", port: { number: 80 } } } },
+    });
+    await go.leave(Secret, VAULT_SECRET, { data: { token: btoa(registerSecret(crypto.randomUUID())) } });
+    const before = (await pods(pot)).filter((pod) => !pod.startsWith("nats"));
     await keycloak.changeSecret(`another-${crypto.randomUUID()}`);
     // As the authority of Keycloak is no part of what the Go operator knows.
     const { auth } = pot.spec() as { auth: Record<string, unknown> };
-    await pot.change({ auth });
+    await pot.change({ auth, nats: { enabled: false } });
     pot.operate(["--resync-interval=1s"]);
     const told = async () =>
       atob((await scene.get(Secret, AUTH_SECRET)).data?.["auth-controller-client-secret"] ?? "");
@@ -134,5 +148,19 @@ potScenario(
     assertEquals(others(after), others(before));
     await pot.untilReady();
     assertEquals(await pods(pot), after);
+    const left = async () => {
+      const kinds = [Ingress, StatefulSet, Service, Secret, ConfigMap, PersistentVolumeClaim];
+      const all = (await Promise.all(kinds.map((kind) => scene.list<KubeObject>(kind)))).flat();
+      return all.map(({ metadata }) => metadata?.name ?? "").filter((name) => /nats|vault|pot-c/.test(name));
+    };
+    const kept = ["nats-jetstream-key-pot", "nats-site-ca", "default-nats-local-ca"];
+    await eventually(
+      "what is no longer wanted to be gone",
+      left,
+      (names) => names.toSorted().join() === [...kept, "js-data-nats-0", "js-data-nats-1"].toSorted().join(),
+      {
+        show: (names) => names.join(),
+      },
+    );
   },
 );

@@ -45,7 +45,7 @@ import {
 } from "./router.ts";
 import { ownSecrets, parseSpec } from "./schema.ts";
 import { type Step, throughSelectorChange } from "./selector_change.ts";
-import { ownPermissions, retiredObjects } from "./upgrade.ts";
+import { leftBehind, ownPermissions, retiredObjects } from "./upgrade.ts";
 
 /** Names of the Secrets whose content `desired` reads: its own, and those that the spec names. */
 export function secretNames({ metadata, spec }: Parent): readonly string[] {
@@ -147,15 +147,16 @@ export function desired(
   const assessment = assess(context, images, site);
   if (!assessment.accepted) return { children: [], problems: assessment.problems };
   const { inputs, selected } = assessment;
+  const children = [
+    ...selected.children,
+    ...(inputs.spec.nats.enabled ? ownPermissions(inputs, serviceAccount) : []),
+    ...natsChildren(inputs),
+    ...networkPolicies(inputs),
+    ...externalChildren(inputs),
+  ];
   return {
-    retired: [...selected.retired, ...retiredObjects],
-    children: [
-      ...selected.children,
-      ...(inputs.spec.nats.enabled ? ownPermissions(inputs, serviceAccount) : []),
-      ...natsChildren(inputs),
-      ...networkPolicies(inputs),
-      ...externalChildren(inputs),
-    ],
+    retired: [...selected.retired, ...retiredObjects, ...leftBehind(inputs, children)],
+    children,
     problems: [],
   };
 }

@@ -74,14 +74,63 @@ Deno.test("desired() copies what the Controller added to the router's configurat
 });
 
 Deno.test("desired() deletes the Port Manager of releases before 3.5", () => {
-  const { retired } = desired(contextOf({ auth }));
-  assertEquals(retired?.map(({ name, resource }) => `${resource.kind} ${name}`), [
+  assertEquals(retiredWith({}).slice(0, 4), [
     "Deployment port-manager",
     "RoleBinding port-manager",
     "Role port-manager",
     "ServiceAccount port-manager",
   ]);
 });
+
+Deno.test("desired() deletes what the Go operator left of NATS, the vault and the Ingress, but no key, authority or claim", () => {
+  const vault = { provider: "vault", hashicorp: { address: "https://vault.example.com", token: "token" } };
+  const inside = {
+    services: { controller: { type: "ClusterIP" } },
+    ingresses: { controller: { host: "pot.example.com" } },
+  };
+  assertEquals(retiredWith({ vault, ...inside }).slice(4), []);
+  assertEquals(retiredWith({}).slice(4), ["Ingress pot-controller", "Secret controller-vault-credentials"]);
+  const claim = objectOf(desired(contextOf({ auth })).children, "PersistentVolumeClaim controller-sqlite");
+  const labels = {
+    ...claim.metadata.labels,
+    "app.kubernetes.io/component": "nats",
+    "datasance.com/component": "nats",
+  };
+  const live = (kind: string, name: string, more = {}) => ({
+    apiVersion: { StatefulSet: "apps/v1" }[kind] ?? "v1",
+    kind,
+    metadata: { name, namespace: "pot", labels, uid: `${name}-uid` },
+    ...more,
+  });
+  const left = [
+    live("StatefulSet", "nats", { spec: { replicas: 2 } }),
+    live("ConfigMap", "iofog-nats-config", { data: { "server.conf": "" } }),
+    live("ConfigMap", "iofog-nats-jwt-bundle", { data: {} }),
+    ...["nats-operator-seed", "nats-creds-sys-admin-hub"]
+      .map((name) => live("Secret", name, { type: "Opaque", data: {} })),
+    ...["nats-jetstream-key-pot", "nats-site-ca", "default-nats-local-ca"]
+      .map((name) => live("Secret", name, { type: "Opaque", data: {} })),
+    live("PersistentVolumeClaim", "js-data-nats-0", { spec: {} }),
+  ];
+  assertEquals(retiredWith({ vault, ...inside, nats: { enabled: false } }, left).slice(4).toSorted(), [
+    "ConfigMap iofog-nats-config",
+    "ConfigMap iofog-nats-jwt-bundle",
+    "Role nats",
+    "RoleBinding nats",
+    "Secret nats-creds-sys-admin-hub",
+    "Secret nats-operator-seed",
+    "Service nats",
+    "Service nats-headless",
+    "Service nats-server",
+    "ServiceAccount nats",
+    "StatefulSet nats",
+  ]);
+});
+
+function retiredWith(spec: Record<string, unknown>, objects: readonly KubeObject[] = []): readonly string[] {
+  const { retired = [] } = desired(contextOf({ auth, ...spec }, snapshotOf(objects)));
+  return retired.map(({ name, resource }) => `${resource.kind} ${name}`);
+}
 
 Deno.test("status() is not ready, and says why, while a workload is made again for its labels", () => {
   const old = {
