@@ -44,7 +44,7 @@ export async function readPotRecording(
     const name = child.metadata?.name ?? "";
     const values = name === AUTH_SECRET && auth !== undefined
       ? authOf(auth)
-      : stringData && await secretsOf(name, stringData, authorities);
+      : stringData && await secretsOf(name, namespace, stringData, authorities);
     recorded.push(values === undefined ? child : { ...child, stringData: values } as Recorded);
   }
   return {
@@ -100,15 +100,21 @@ function authOf(auth: Readonly<Record<string, string>>): Json {
 /** The values of a recorded Secret, with real ones for what the recording only describes. */
 async function secretsOf(
   name: string,
+  namespace: string,
   values: Json,
   authorities: Map<string, CertificateData>,
 ): Promise<Json> {
   if (values["jsk"] !== undefined) return { jsk: registerSecret(btoa("k".repeat(32))) };
   if (values["tls.crt"] === undefined) return values;
   const now = systemClock.now();
-  const signer = /signed by Secret ([a-z-]+)/.exec(`${values["tls.crt"]}`)?.[1] ?? name;
+  const described = `${values["tls.crt"]}`;
+  const signer = /signed by Secret ([a-z-]+)/.exec(described)?.[1] ?? name;
   const ca = authorities.get(signer) ?? await makeCa(signer, now, [signer]);
   authorities.set(signer, ca);
   if (signer === name) return { ...ca, "ca.crt": ca["tls.crt"] };
-  return { ...await makeLeaf(ca, ["router"], now), "ca.crt": ca["tls.crt"] };
+  const [, commonName = ""] = /subject CN=([^;]+)/.exec(described) ?? [];
+  const [first = "", ...others] = [...described.matchAll(/\b(?:DNS|IP):([^,\]]+)/g)]
+    .map(([, host = ""]) => host.replace(".pot.svc.", `.${namespace}.svc.`));
+  const leaf = await makeLeaf(ca, [first, ...others], now, { commonName, addressesAsNames: true });
+  return { ...leaf, "ca.crt": ca["tls.crt"] };
 }

@@ -32,7 +32,8 @@ async function treasures({ scene }: PotScene) {
   const claims = (await scene.list(PersistentVolumeClaim)).map(({ metadata }) => metadata?.uid).sort();
   const names = [
     ...["router-site-ca", "default-router-local-ca", "nats-site-ca", "default-nats-local-ca"],
-    ...["nats-jetstream-key-pot", "router-site-server", "nats-site-server"],
+    ...["router-site-server", "router-local-server", "nats-site-server", "nats-mqtt-server"],
+    "nats-jetstream-key-pot",
   ];
   const secrets = await Promise.all(names.map(async (name) => {
     const { data, metadata } = await scene.get(Secret, name);
@@ -52,12 +53,15 @@ potScenario(
     const go = await PlayedGoPotOperator.of(pot);
     await go.install(pot.spec());
     const before = await pods(pot);
+    const { claims, secrets } = await treasures(pot);
     // Its certificates are verified by us alone.
     const { auth } = pot.spec() as { auth: Record<string, unknown> };
     await pot.change({ auth });
     const operator = pot.operate(["--resync-interval=1s"]);
     await pot.untilReady();
     assertEquals(await pods(pot), before);
+    const found = await treasures(pot);
+    assertEquals([found.claims, found.secrets], [claims, secrets]);
     // Nor will they start again: nothing that they read is another.
     const { annotations } = (await scene.get(Secret, AUTH_SECRET)).metadata ?? {};
     assertEquals(annotations?.[REVISION_ANNOTATION], undefined);

@@ -5,8 +5,10 @@ import { systemClock } from "../../../clock.ts";
 import { ControllerError, KeycloakError } from "../../../controller/errors.ts";
 import type { KeycloakClient } from "../../../controller/keycloak.ts";
 import type { PotControllerClient } from "../../../controller/pot_client.ts";
+import type { KubeObject } from "../../../kubernetes/resource.ts";
 import type { ExternalChild } from "../../../operator/definition.ts";
-import { snapshotOf } from "../iofog/fixtures.ts";
+import { type CertificateData, makeCa, makeLeaf } from "../../pki.ts";
+import { NOW, secretOf, snapshotOf } from "../iofog/fixtures.ts";
 import { PotBackend } from "./backend.ts";
 import { AUTHORITY, facts } from "./external.ts";
 import { auth, parentOf } from "./fixtures.ts";
@@ -128,5 +130,39 @@ Deno.test("PotBackend gives nobody the Controller before that has the authoritie
   // A person takes one away to have it imported anew.
   names.clear();
   assertEquals(await given(), "client,url,version");
+  backend.close();
+});
+
+Deno.test("PotBackend connects anew where the Controller has another certificate", async () => {
+  const connected: unknown[] = [];
+  const away = new ControllerError("no answer", { status: 0, code: "Unreachable" });
+  const backend = new PotBackend({
+    clock: systemClock,
+    locate: () => Promise.resolve({ url: "https://203.0.113.1" }),
+    connectKeycloak: () => ({ accessToken: () => Promise.reject(away), close: () => {} }) as never,
+    connect: ({ caPem, serverName }) => {
+      connected.push([caPem, serverName]);
+      return { status: () => Promise.reject(away), close: () => {} } as unknown as PotControllerClient;
+    },
+  });
+  const parent = parentOf({ auth, controller: { https: true, secretName: "tls" } });
+  const look = async (data: CertificateData) => {
+    const secret = { ...secretOf("tls", { ...data }), type: "kubernetes.io/tls" } as KubeObject;
+    await backend.observe(parent, [], snapshotOf([secret]), new AbortController().signal);
+  };
+  const [one, other] = [await makeCa("one", NOW), await makeCa("other", NOW)];
+  const leaf = await makeLeaf(one, ["controller.pot.svc"], NOW);
+  const certificate = { ...leaf, "ca.crt": one["tls.crt"] };
+  const renamed = await makeLeaf(one, ["pot.example.com"], NOW);
+  await look(certificate);
+  await look(certificate);
+  await look({ ...certificate, "ca.crt": other["tls.crt"] });
+  await look({ ...renamed, "ca.crt": other["tls.crt"] });
+  const trusted = (ca: CertificateData, own: CertificateData) => `${ca["tls.crt"]}\n${own["tls.crt"]}`;
+  assertEquals(connected, [
+    [trusted(one, leaf), "controller.pot.svc"],
+    [trusted(other, leaf), "controller.pot.svc"],
+    [trusted(other, renamed), "pot.example.com"],
+  ]);
   backend.close();
 });

@@ -1,6 +1,6 @@
 /** What a PoT spec may say, what is refused, and by which field; and what older releases left in it. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { makeCa, makeLeaf } from "../../pki.ts";
 import { NOW, objectOf, secretOf, serviceOf, snapshotOf } from "../iofog/fixtures.ts";
@@ -355,6 +355,11 @@ Deno.test("desired() leaves the Controller what it was told of Keycloak until th
   // As it was before the spec, or the Secret that it names, changed.
   assertEquals(toldTo(whole, given.replace("1", "0")), whole);
   assertEquals(toldTo(whole, `${given}7`), whole);
+  const { metadata } = client;
+  for (const other of [{ uid: "another" }, { resourceVersion: "another" }]) {
+    const rotated = { ...client, metadata: { ...metadata, ...other } };
+    assertNotEquals(authVersion(parentOf({}), { auth: changed }, snapshotOf([rotated])), given);
+  }
   assertEquals(shown(toldTo(whole, given)), after);
   // Where nothing stands, or not all that the pods read, there is nothing to keep.
   assertEquals(shown(toldTo(undefined, undefined)), after);
