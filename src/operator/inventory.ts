@@ -32,6 +32,11 @@ export interface InventoryEntry {
   readonly owner?: string | undefined;
   /** What the external system calls this very object; another one of the same name is not ours. */
   readonly id?: string | undefined;
+  /**
+   * What it called the one before, which was gone when this one was made. Whatever shows that one still is older than
+   * what was made, and does not say what this one is called.
+   */
+  readonly formerId?: string | undefined;
   /** What the custom resource last said about its deletion; see `ExternalChild`. */
   readonly deletionPolicy?: "Delete" | "Retain" | undefined;
 }
@@ -44,6 +49,7 @@ const entrySchema: z.ZodType<InventoryEntry> = z.object({
   confirmed: z.boolean(),
   owner: z.string().optional(),
   id: z.string().optional(),
+  formerId: z.string().optional(),
   deletionPolicy: z.enum(["Delete", "Retain"]).optional(),
 });
 
@@ -190,9 +196,10 @@ export function withIntents(
       const stands = before !== undefined && before.parentUid === parent.metadata.uid &&
         (child.singleton ||
           (observed === undefined ? before.id === undefined : isRecorded(before, observed)));
-      return stands
-        ? undefined
-        : entryOf({ parent, child, observed }, before?.confirmed === true && child.singleton);
+      if (stands) return undefined;
+      const entry = entryOf({ parent, child, observed }, before?.confirmed === true && child.singleton);
+      const formerId = observed === undefined ? before?.id ?? before?.formerId : undefined;
+      return formerId === undefined ? entry : { ...entry, formerId };
     })
     .filter((entry) => entry !== undefined);
 }
@@ -204,10 +211,13 @@ export function withConfirmed(
 ): readonly InventoryEntry[] {
   return settled
     .filter(({ child }) => child.kind !== markerKind)
-    .map((claim) => ({
-      entry: entryOf(claim, true),
-      before: indexed(inventory).get(keyOfExternal(claim.child)),
-    }))
+    .map((claim) => {
+      const before = indexed(inventory).get(keyOfExternal(claim.child));
+      const entry = entryOf(claim, true);
+      const { id, ...unnamed } = entry;
+      const isFormer = id !== undefined && before?.id === undefined && before?.formerId === id;
+      return { before, entry: isFormer ? { ...unnamed, formerId: id } : entry };
+    })
     .filter(({ entry, before }) =>
       before?.confirmed !== true ||
       (!entry.singleton && (before.parentUid !== entry.parentUid || before.id !== entry.id ||

@@ -83,14 +83,17 @@ Deno.test("withIntents() records what is about to be made, once and unconfirmed,
   assertEquals(withIntents({ id: "i", entries: [entry("a", true), ...put] }, writes), []);
 });
 
-Deno.test("withIntents() forgets the id of what is made again, and takes that of what is taken over", () => {
+Deno.test("withIntents() keeps the id of what is made again as the former one, and takes that of what is taken over", () => {
   const child: ExternalChild = { ...external("Thing", "a"), singleton: false, deletionPolicy: "Retain" };
   const recorded = { ...entry("a", true), singleton: false, id: "1" };
   const fresh = {
     ...{ kind: "Thing", name: "a", parentUid: "w-uid", singleton: false, confirmed: false },
     ...{ owner: "Widget.example.org/w", deletionPolicy: "Retain" as const },
   };
-  assertEquals(withIntents({ id: "i", entries: [recorded] }, writesOf(child)), [fresh]);
+  assertEquals(withIntents({ id: "i", entries: [recorded] }, writesOf(child)), [{
+    ...fresh,
+    formerId: "1",
+  }]);
   const observed = { kind: "Thing", name: "a", fields: {}, id: "2" };
   const update = { world: "external", verb: "update", child, observed, paths: ["x"] } as const;
   assertEquals(withIntents({ id: "i", entries: [recorded] }, [{ parent: w, write: update }]), [{

@@ -3,7 +3,7 @@ import { FakeBackend, harness, type HarnessOptions } from "../../tests/engine_ha
 import { refusal } from "../../tests/memory_transport.ts";
 import { settle } from "../../tests/virtual_clock.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
-import type { ExternalChild } from "./definition.ts";
+import type { ExternalChild, ExternalObject } from "./definition.ts";
 import type { Resource } from "../kubernetes/resource.ts";
 import { definitionOf, external, Widget } from "./fixtures.ts";
 
@@ -116,6 +116,30 @@ Deno.test("Engine touches nothing that somebody else made, until the custom reso
   assertEquals(entries(), ["one theirs of a"]);
   // Another one of the same name is somebody else's again.
   api.edit(Widget, "a", ({ metadata }) => (metadata!.annotations = {}));
+  backend.objects.set("Thing one", { kind: "Thing", name: "one", fields: { x: 5 }, id: "another" });
+  assertEquals(await converge(), []);
+  assertEquals(conditions()[0]?.reason, "NotOurs");
+});
+
+Deno.test("F53 Engine takes what it made again for its own although an older list still showed what was lost", async () => {
+  const { backend, conditions, converge, entries, make, thing } = shared();
+  make("a", { one: thing(1), two: thing(1) });
+  await converge();
+  const lost = new Map(backend.objects);
+  backend.objects.clear();
+  const made = new Map<string, ExternalObject>();
+  // Once both are made, it shows what was there before.
+  backend.before = () => {
+    if (backend.objects.size < 2 || made.size > 0) return;
+    for (const [key, object] of backend.objects) made.set(key, object);
+    for (const [key, object] of lost) backend.objects.set(key, object);
+  };
+  assertEquals(await converge(), ["create Thing one", "create Thing two"]);
+  for (const [key, object] of made) backend.objects.set(key, object);
+  assertEquals(await converge(), []);
+  assertEquals(conditions(), []);
+  assertEquals(entries(), ["one one-3 of a", "two two-4 of a"]);
+  // Another one is still somebody else's.
   backend.objects.set("Thing one", { kind: "Thing", name: "one", fields: { x: 5 }, id: "another" });
   assertEquals(await converge(), []);
   assertEquals(conditions()[0]?.reason, "NotOurs");

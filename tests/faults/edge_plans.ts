@@ -22,8 +22,6 @@ export interface EdgeScenario {
   /** What stands there before, at rest. */
   prepare(edge: EdgeTest): void;
   happens(edge: EdgeTest): void;
-  /** Whether the Controller has another database then: a list from before is none that it could give. */
-  readonly empties?: boolean;
 }
 
 /** One fault at one place: the how-many-th request of all is hit. */
@@ -112,7 +110,6 @@ async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise
   await edge.converge().catch(() => {});
   process.begin();
   scenario.happens(edge);
-  if (scenario.empties === true) process.forgetController();
   edge.controller.forgetRequests();
   await untilQuiet(edge, 2, process);
   const heir = new MortalProcess(edge);
@@ -122,7 +119,7 @@ async function run(scenario: EdgeScenario, open: Open, plan?: EdgePlan): Promise
   if (plan?.fault === "stale") {
     // An older answer may be the last of all: what follows from it is put right with the next.
     process.end();
-    await edge.converge();
+    await untilQuiet(edge, 1);
   }
   await edge.look();
   const { data } = edge.api.get(ConfigMap, "iofog-inventory") ?? {};
@@ -211,11 +208,6 @@ class MortalProcess implements Transport {
       /:(\w+)/g,
       (whole, name: string) => name === "uuid" ? named(parameters[name]) : parameters[name] ?? whole,
     );
-  }
-
-  /** What the Controller answered so far is no older answer of the one that there is now: that held nothing at first. */
-  forgetController(): void {
-    for (const what of [...this.#older.keys()]) if (what.startsWith("GET ")) this.#older.delete(what);
   }
 
   /** From now on requests are counted, and one of them is hit. */
