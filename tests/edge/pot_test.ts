@@ -151,3 +151,33 @@ Deno.test("while PoT's Controller sets an agent up behind its answer, nothing is
   await edge.settle();
   assertEquals(await edge.converge(1_100), []);
 });
+
+Deno.test("an older list that still shows what PoT's Controller lost does not tell that an agent is set up", async () => {
+  await using edge = await EdgeTest.open("datasance.com", { isHeld: true });
+  edge.make("Agent", "leaf", { host: "10.0.0.1", config: { agentType: "x86" } });
+  await edge.converge();
+  await edge.settle();
+  await edge.converge();
+  const former = await edge.client.edge.agents(edgeDialectOf("3.7.3"));
+  const { config, natsHub, router, tokens, users } = edge.controller.state;
+  edge.controller.forgetEverything();
+  Object.assign(edge.controller.state, { config, natsHub, router, tokens, users });
+  let isOlder = false;
+  const agents: typeof edge.client.edge.agents = (...given) =>
+    isOlder ? Promise.resolve(former) : edge.client.edge.agents(...given);
+  edge.restart({ client: { ...edge.client, edge: { ...edge.client.edge, agents } } });
+  assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /iofog"]);
+  isOlder = true;
+  assertEquals(await edge.converge(1_100), []);
+  isOlder = false;
+  // Another change would take what there is of its router and NATS server for what is wanted.
+  edge.change("Agent", "leaf", { host: "10.0.0.1", config: { agentType: "x86", location: "Hall A" } });
+  assertEquals(await edge.converge(), []);
+  await edge.settle();
+  assertEquals(
+    (await edge.converge(1_100)).map((call) => JSON.parse(call.replace(/^.*? \{/, "{")).natsMode),
+    [
+      "leaf",
+    ],
+  );
+});

@@ -19,7 +19,13 @@ import type {
 } from "../../operator/definition.ts";
 import { type ExternalBackend, ExternalError } from "../../operator/external.ts";
 import { contains } from "../../operator/compare.ts";
-import { indexed, isRecorded, keyOfExternal, readInventory } from "../../operator/inventory.ts";
+import {
+  indexed,
+  type InventoryEntry,
+  isRecorded,
+  keyOfExternal,
+  readInventory,
+} from "../../operator/inventory.ts";
 import type { ExternalWrite } from "../../operator/write.ts";
 import { VERSION_FACT } from "./assessment.ts";
 import { callsOf, SECRET_VALUE, setUpOf } from "./calls.ts";
@@ -76,6 +82,8 @@ const setUpMs = 60_000;
 /** What an agent becomes behind the answer of 3.7. */
 interface SetUp {
   readonly fields: Readonly<Record<string, unknown>>;
+  /** Uuid of the one before, which was lost; see `InventoryEntry`. */
+  readonly formerId: string | undefined;
   /** What the Controller warned of before. */
   readonly warning: unknown;
   /** Monotonic milliseconds. */
@@ -194,7 +202,8 @@ export class EdgeBackend implements ExternalBackend {
       if (typeof written === "string") this.#written.set(key, written);
       if (write.verb === "delete") this.#setUp.delete(key);
       else if (dialect.setsUpLater && write.child.kind === AGENT) {
-        this.#await(key, write);
+        const formerId = this.#recorded(snapshot)?.get(key)?.formerId;
+        this.#await(key, write, formerId);
       }
     } catch (error) {
       if (!(error instanceof ControllerError)) throw error;
@@ -366,9 +375,10 @@ export class EdgeBackend implements ExternalBackend {
   }
 
   /** Waits from now on until an agent is as a write asked for. */
-  #await(key: string, write: Pick<ExternalWrite, "child" | "observed">): void {
+  #await(key: string, write: Pick<ExternalWrite, "child" | "observed">, formerId?: string): void {
     this.#followed.add(key);
     this.#setUp.set(key, {
+      formerId,
       fields: setUpOf(write),
       warning: write.observed?.fields["warningMessage"],
       until: this.#options.clock.monotonic() + setUpMs,
@@ -380,14 +390,14 @@ export class EdgeBackend implements ExternalBackend {
    * be, and have no router or NATS server yet.
    */
   #resume({ world }: Sweep, children: readonly ExternalChild[], snapshot: Snapshot): void {
-    const inventory = readInventory(snapshot, { sharedInventoryName: this.#options.markerKey });
-    if (inventory === undefined) return;
+    const recorded = this.#recorded(snapshot);
+    if (recorded === undefined) return;
     for (const child of children) {
       const key = keyOfExternal(child);
       const observed = world.get(key);
       if (child.kind !== AGENT || observed === undefined || this.#followed.has(key)) continue;
       this.#followed.add(key);
-      const entry = indexed(inventory).get(key);
+      const entry = recorded.get(key);
       if (entry === undefined || entry.confirmed || !isRecorded(entry, observed)) continue;
       const wanted = setUpOf({ child, observed: undefined });
       const lacks = ["routerMode", "natsMode"].some((mode) =>
@@ -397,13 +407,18 @@ export class EdgeBackend implements ExternalBackend {
     }
   }
 
+  #recorded(snapshot: Snapshot): ReadonlyMap<string, InventoryEntry> | undefined {
+    const inventory = readInventory(snapshot, { sharedInventoryName: this.#options.markerKey });
+    return inventory && indexed(inventory);
+  }
+
   /** Whether nothing more comes of the last write to an agent. */
   #isSetUp(key: string, world: EdgeWorld): boolean {
     const awaited = this.#setUp.get(key);
     if (awaited === undefined || this.#options.clock.monotonic() >= awaited.until) return true;
-    const { fields } = world.get(key) ?? {};
+    const { fields, id } = world.get(key) ?? {};
     // An answer may be older than what was made.
-    if (fields === undefined) return false;
+    if (fields === undefined || (id !== undefined && id === awaited.formerId)) return false;
     const { warningMessage } = fields;
     const failed = warningMessage !== undefined && warningMessage !== "HEALTHY" &&
       warningMessage !== awaited.warning;
