@@ -113,3 +113,29 @@ Deno.test("microservices of one application exchange agents, ports, or both, and
     /^False PortTaken: .*port 5672 of agent a is taken by its router/,
   );
 });
+
+Deno.test("of custom resources that want a port that nobody has yet, the oldest gets it, and the others are told once", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "a", agent(1));
+  await edge.converge();
+  edge.make("Application", "one", { microservices: [{ name: "m", ...on("a", 7000) }] });
+  await edge.clock.advance(1_000);
+  edge.make("Microservice", "alone", { application: "one", ...on("a", 7000) });
+  edge.make("Application", "two", { microservices: [{ name: "m", ...on("a", 7001, 7000) }] });
+  assertEquals(short(await edge.converge()), [
+    "POST /application",
+    "POST /microservices on a [7000]",
+    "POST /application",
+  ]);
+  const taken = "True PortTaken: Microservice NAME: port 7000 of agent a is taken by microservice one/m of " +
+    "Application one: choose another external port";
+  assertEquals(edge.condition("Application", "two", "Stalled"), taken.replace("NAME", "two/m"));
+  assertEquals(edge.condition("Microservice", "alone", "Stalled"), taken.replace("NAME", "one/alone"));
+  const told = (await edge.told()).filter((line) => line.includes("7000"));
+  assertEquals(told.map((line) => line.split(":")[0]), ["PortTaken", "PortTaken"]);
+  // Whoever had it goes.
+  edge.change("Application", "one", { microservices: [] });
+  await edge.converge();
+  await edge.converge();
+  assertEquals(state(edge), ["alone a 7000"]);
+});

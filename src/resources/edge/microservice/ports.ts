@@ -4,6 +4,7 @@
  */
 
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
+import { ageOf } from "../../../operator/claims.ts";
 import { type Blocked, foundIn } from "../assessment.ts";
 import { type EdgeGroup, edgeResourceOf } from "../crds.ts";
 import * as reasons from "../reasons.ts";
@@ -15,6 +16,8 @@ interface Claim {
   readonly ports: readonly number[];
   /** `Kind name` of the custom resource. */
   readonly owner: string;
+  /** Of the custom resource, as `ageOf` has it. */
+  readonly age: string;
 }
 
 /** What keeps a microservice from its ports, and what has to be known to say more of it. */
@@ -34,26 +37,24 @@ export interface PortState {
 export function portState(
   context: DesiredContext,
   name: string,
-  wanted: Omit<Claim, "owner">,
+  wanted: Pick<Claim, "agent" | "ports">,
   siblings: ReadonlySet<string>,
 ): PortState {
-  const held = wanted.ports.map((port) => ({ port, holder: holderOf(context, wanted.agent, port) ?? name }))
-    .filter(({ holder }) => holder !== name);
+  const all = wanted.ports.map((port) => ({ port, holder: holderOf(context, wanted.agent, port) }));
+  const free = all.filter(({ holder }) => holder === undefined).map(({ port }) => port);
+  const taker = free.length === 0 ? undefined : takerOf(context, name, wanted.agent, free);
+  if (taker !== undefined) return taken(taker.port, wanted.agent, taker.name, taker.claim);
+  const held = all.flatMap(({ holder = name, port }) => holder === name ? [] : [{ port, holder }]);
   if (held.length === 0) return { agents: [] };
   const claims = claimsIn(context);
   // What the custom resource itself had and wants no more is deleted before.
   const isGoing = (holder: string) =>
     !claims.has(holder) && foundIn(context, MICROSERVICE, holder) !== undefined;
-  const taken = held.filter(({ holder }) => !siblings.has(holder) && !isGoing(holder));
-  for (const { holder, port } of taken) {
+  const others = held.filter(({ holder }) => !siblings.has(holder) && !isGoing(holder));
+  for (const { holder, port } of others) {
     const claim = claims.get(holder);
     if (claim === undefined || (claim.agent === wanted.agent && claim.ports.includes(port))) {
-      const by = claim === undefined ? "" : ` of ${claim.owner}`;
-      // The agent's own parts have no name in an application.
-      const shown = holder.includes("/") ? `microservice ${holder}${by}` : holder;
-      const message =
-        `port ${port} of agent ${wanted.agent} is taken by ${shown}: choose another external port`;
-      return { blocked: { reason: reasons.PORT_TAKEN, message }, agents: [] };
+      return taken(port, wanted.agent, holder, claim);
     }
   }
   const agents = new Set<string>();
@@ -61,12 +62,33 @@ export function portState(
   // One of a circle over custom resources goes first; all of them agree on which.
   const isOurs = circle?.every((each) => each === name || siblings.has(each)) ?? true;
   if (circle?.toSorted()[0] === name && !isOurs) return { goesFirst: true, agents: [...agents] };
-  const [first] = taken;
+  const [first] = others;
   if (first === undefined) return { agents: [...agents] };
   const message =
     `port ${first.port} of agent ${wanted.agent} is still held by microservice ${first.holder}, which ` +
     "is about to give it up";
   return { blocked: { reason: reasons.PORT_AWAITED, message }, agents: [...agents] };
+}
+
+function taken(port: number, agent: string, holder: string, claim: Claim | undefined): PortState {
+  const by = claim === undefined ? "" : ` of ${claim.owner}`;
+  // The agent's own parts have no name in an application.
+  const shown = holder.includes("/") ? `microservice ${holder}${by}` : holder;
+  const message = `port ${port} of agent ${agent} is taken by ${shown}: choose another external port`;
+  return { blocked: { reason: reasons.PORT_TAKEN, message }, agents: [] };
+}
+
+/** Who gets a port that nobody has yet although this custom resource wants it: an older one that wants it too. */
+function takerOf(context: DesiredContext, own: string, agent: string, ports: readonly number[]) {
+  const age = ageOf(context.parent);
+  for (const parent of claimants(context)) {
+    for (const [name, claim] of claimsOf(parent)) {
+      if (claim.ports.length === 0 || claim.agent !== agent || claim.age >= age || name === own) continue;
+      const port = ports.find((each) => claim.ports.includes(each));
+      if (port !== undefined) return { name, claim, port };
+    }
+  }
+  return undefined;
 }
 
 function holderOf(context: DesiredContext, agent: string, port: number): string | undefined {
@@ -81,7 +103,7 @@ function wayBack(
   context: DesiredContext,
   name: string,
   way: readonly string[],
-  { agent, ports }: Omit<Claim, "owner">,
+  { agent, ports }: Pick<Claim, "agent" | "ports">,
   claims: ReadonlyMap<string, Claim>,
   agents: Set<string>,
 ): readonly string[] | undefined {
@@ -100,34 +122,45 @@ function wayBack(
 }
 
 /** What all custom resources of the namespace want, by the names that microservices have in the Controller. */
-function claimsIn({ parent, snapshot }: DesiredContext): ReadonlyMap<string, Claim> {
+function claimsIn(context: DesiredContext): ReadonlyMap<string, Claim> {
+  return new Map(claimants(context).flatMap(claimsOf));
+}
+
+/** Whatever has microservices. */
+function claimants({ parent, snapshot }: DesiredContext): readonly Parent[] {
   const group = parent.apiVersion?.split("/")[0] as EdgeGroup;
   const list = (kind: "Application" | "Microservice", plural?: string) =>
     snapshot.list(edgeResourceOf(kind, group, plural)) as readonly Parent[];
-  const claims = new Map<string, Claim>();
-  const note = (application: string, name: string, spec: Stated, owner: string) => {
-    const ports = spec.container?.ports;
-    claims.set(`${application}/${name}`, {
-      agent: `${spec.agent?.name}`,
-      ports: (Array.isArray(ports) ? ports : []).map(({ external }) => external),
-      owner,
-    });
-  };
-  for (const { metadata: { name }, spec } of [...list("Application"), ...list("Application", "apps")]) {
-    const { microservices, name: own = name } = (spec ?? {}) as {
-      readonly name?: string;
-      readonly microservices?: readonly (Stated & { readonly name: string })[];
-    };
-    for (const each of Array.isArray(microservices) ? microservices : []) {
-      note(own, each.name, each, `Application ${name}`);
-    }
-  }
-  for (const { metadata: { name }, spec } of list("Microservice")) {
-    const stated = (spec ?? {}) as Stated & { readonly name?: string; readonly application?: string };
-    note(`${stated.application}`, stated.name ?? name, stated, `Microservice ${name}`);
-  }
-  return claims;
+  return [...list("Application"), ...list("Application", "apps"), ...list("Microservice")];
 }
+
+/** What a custom resource wants, by name; an object that was read never changes, and each plan looks at all. */
+function claimsOf(parent: Parent): readonly (readonly [string, Claim])[] {
+  const known = claimsMade.get(parent);
+  if (known !== undefined) return known;
+  const { kind, metadata: { name }, spec } = parent;
+  const claim = (application: string, name: string, { agent, container }: Stated) => {
+    const ports = Array.isArray(container?.ports) ? container.ports : [];
+    return [`${application}/${name}`, {
+      agent: `${agent?.name}`,
+      ports: ports.map(({ external }) => external),
+      owner: `${kind} ${parent.metadata.name}`,
+      age: ageOf(parent),
+    }] as const;
+  };
+  const { application, microservices, name: own = name } = (spec ?? {}) as {
+    readonly name?: string;
+    readonly application?: string;
+    readonly microservices?: readonly (Stated & { readonly name: string })[];
+  };
+  const made = kind === "Microservice"
+    ? [claim(`${application}`, own, (spec ?? {}) as Stated)]
+    : (Array.isArray(microservices) ? microservices : []).map((each) => claim(own, each.name, each));
+  claimsMade.set(parent, made);
+  return made;
+}
+
+const claimsMade = new WeakMap<Parent, readonly (readonly [string, Claim])[]>();
 
 /** A spec that was not checked. */
 interface Stated {
