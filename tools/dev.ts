@@ -57,7 +57,8 @@ export type DevCommand =
  */
 export function parseCommand(args: readonly string[], directory: string): DevCommand {
   let unknown: string | undefined;
-  const flags = parseArgs([...args], {
+  // npm wants `--` before a script's flags; here it would end them.
+  const flags = parseArgs(args.filter((arg) => arg !== "--"), {
     boolean: ["use-current-context", "help"],
     string: ["kubeconfig", "context", "flavor"],
     alias: { h: "help" },

@@ -26,6 +26,7 @@ Deno.test("parseCommand() chooses the flavour", () => {
   };
   assertEquals(flavour(), "iofog");
   assertEquals(flavour("--flavor", "pot"), "pot");
+  assertEquals(flavour("--", "--flavor", "pot"), "pot");
   assertEquals(flavour("--flavor=k8s"), { kind: "wrong", message: "--flavor is one of iofog, pot" });
 });
 
