@@ -108,7 +108,7 @@ scenario("a password that only changes how it is written is no change for the Co
   scene.operate();
   await scene.create();
   await scene.untilReady();
-  await pause(500);
+  await scene.untilAtRest();
   const from = scene.controller.requests.length;
   await scene.change({ user: { password: scene.password } });
   await scene.untilReady();

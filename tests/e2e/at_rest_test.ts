@@ -11,8 +11,7 @@ scenario(`a ready control plane is not written to for ${restSeconds} seconds`, a
   scene.operate();
   await scene.create();
   await scene.untilReady();
-  // The Events of becoming ready are still under way.
-  await pause(2_000);
+  await scene.untilAtRest();
   const { requests } = scene.controller;
   const restsFrom = Date.now();
   const callsBefore = requests.length;
@@ -20,10 +19,10 @@ scenario(`a ready control plane is not written to for ${restSeconds} seconds`, a
   assertEquals(await scene.writes(restsFrom), []);
   const calls = requests.slice(callsBefore).filter(({ method }) => method !== "GET");
   assertEquals(calls.map(({ method, path }) => `${method} ${path}`), []);
-  // It was awake all the time.
+  // It was awake all the time; every two seconds on a machine that is not busy.
   const renewals = (await scene.requests(restsFrom)).filter(({ resource, verb }) =>
     resource === "leases" && verb === "update"
   );
-  assert(renewals.length >= restSeconds / 2.5, `${renewals.length} renewals of the Lease`);
+  assert(renewals.length >= restSeconds / 4, `${renewals.length} renewals of the Lease`);
   assertEquals(conditionOf(await scene.controlPlane(), "Ready")?.status, "True");
 });

@@ -24,7 +24,7 @@ scenario(`nothing is written while pods do not start for ${waitSeconds} seconds`
     "only pods to be awaited",
     (object) => conditionOf(object, "RouterRegistered")?.status === "True" && holdsPods(object),
   );
-  await pause(2_000);
+  await scene.untilAtRest();
   const waitsFrom = Date.now();
   await pause(waitSeconds * 1000);
   assertEquals(await scene.writes(waitsFrom), []);
@@ -46,7 +46,7 @@ scenario("nothing is written while neither addresses nor the Controller nor pods
   );
   assertEquals(conditionOf(waiting, "AddressesKnown")?.reason, "AddressPending");
   assertMatch(conditionOf(waiting, "ControllerReachable")?.message ?? "", /127\.0\.0\.1:\d+ cannot be used/);
-  await pause(2_000);
+  await scene.untilAtRest();
   const waitsFrom = Date.now();
   await pause(waitSeconds * 500);
   assertEquals(await scene.writes(waitsFrom), []);

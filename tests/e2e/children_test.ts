@@ -28,7 +28,7 @@ scenario("F29 each child that is deleted is made again", async (scene) => {
       `${titleOf(object)} to be made again`,
       () => scene.find(resource, name),
       (found) => found !== undefined && found.metadata?.uid !== object.metadata?.uid,
-      { withinMs: 10_000, show: (found) => found?.metadata?.uid ?? "it is gone" },
+      { show: (found) => found?.metadata?.uid ?? "it is gone" },
     );
   }
   await scene.untilReady();
@@ -146,7 +146,7 @@ scenario("F30 what others add to children stays, and is no reason to write", asy
   scene.operate();
   await scene.create();
   await scene.untilReady();
-  await pause(1_000);
+  await scene.untilAtRest();
   const added = Date.now();
   const foreign = { annotations: { "example.org/note": "mine" }, labels: { "example.org/team": "mine" } };
   for (const { resource, name } of await scene.children()) {

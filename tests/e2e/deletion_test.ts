@@ -38,7 +38,7 @@ for (const policy of ["Background", "Foreground"] as const) {
       scene.operate();
       await scene.create();
       await scene.untilReady();
-      await pause(1_000);
+      await scene.untilAtRest();
       const deletedAt = Date.now();
       scene.controller.forgetRequests();
       await deleteControlPlane(scene, policy);
@@ -104,7 +104,6 @@ scenario(
         "only the claim to be left",
         titles,
         (left) => left.join() === "PersistentVolumeClaim controller-sqlite",
-        { withinMs: 30_000 },
       );
       assertEquals((await claimOf()).metadata?.deletionTimestamp, undefined);
     }
@@ -117,7 +116,7 @@ scenario(
     scene.operate();
     await scene.create();
     await scene.untilReady();
-    await pause(1_000);
+    await scene.untilAtRest();
     const before = await scene.children();
     const authority = await scene.get(Secret, "router-ca");
     const deletedAt = Date.now();
@@ -190,7 +189,7 @@ scenario("F35 a second ControlPlane is refused, and takes over when the first on
   scene.operate();
   const first = await scene.create();
   await scene.untilReady();
-  await pause(1_100);
+  await scene.untilAtRest();
   const createdAt = Date.now();
   const user = { email: "another@example.com" };
   await scene.create({ user, images: { router: "example.org/router:1" } }, "second");

@@ -99,7 +99,7 @@ async function disturbEverything(scene: Scene, { resource, body }: Written): Pro
         `the repair of: ${what}`,
         () => scene.find(resource, name),
         (live) => live !== undefined && comparable(live) === baseline,
-        { withinMs: 20_000, show: (live) => live === undefined ? "it is gone" : comparable(live) },
+        { show: (live) => live === undefined ? "it is gone" : comparable(live) },
       );
     }
   }

@@ -6,7 +6,7 @@ import { isStatus } from "../../src/kubernetes/errors.ts";
 import { Role, RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
-import { edgeOf, installEdgeCrds, provision } from "./edge_scene.ts";
+import { edgeOf, installEdgeCrds, provision, untilMetric } from "./edge_scene.ts";
 import { cluster, conditionOf, scenario } from "./harness.ts";
 import { eventually } from "./waiting.ts";
 
@@ -79,13 +79,9 @@ scenario(
     if (reader !== undefined) reader.cmd = ["--wrong"];
     await eventually("the repair", () => Promise.resolve(world.calls()), (calls) => calls.length > 0, {
       show: (calls) => calls.join(),
-      withinMs: 20_000,
     });
     assertEquals(world.calls(), ["PATCH /microservices/UUID"]);
-    assertMatch(
-      (await operator.read("/metrics")).text,
-      /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/,
-    );
+    await untilMetric(operator, /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/);
 
     // An agent is kept while microservices run on it, and goes with them.
     controller.forgetRequests();
@@ -94,7 +90,7 @@ scenario(
       "the agent to be kept",
       () => Promise.resolve(operator.lines.join("\n")),
       (text) => text.includes("Agent press-1 is kept"),
-      { show: () => "nothing was said", withinMs: 20_000 },
+      { show: () => "nothing was said" },
     );
     await scene.until("what is kept to be told", (object) => {
       const { message = "", status } = conditionOf(object, "EdgeKept") ?? {};
@@ -112,7 +108,6 @@ scenario(
     scene.operate();
     await eventually("all to be gone", () => Promise.resolve(world.calls()), (calls) => calls.length >= 2, {
       show: (calls) => calls.join(),
-      withinMs: 20_000,
     });
     assertEquals(world.calls(), ["DELETE /application/monitor", "DELETE /iofog/UUID"]);
     await scene.until("nothing to be kept", (object) => conditionOf(object, "EdgeKept") === undefined);

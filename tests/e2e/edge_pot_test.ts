@@ -1,11 +1,11 @@
 /** The kinds of the edge on a real API server: `datasance.com/v3` beside a ControlPlane, with a stand-in Controller 3.7.3. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { parse, parseAll } from "@std/yaml";
 import type { Role } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { type EdgeKind, edgeResourceOf } from "../../src/resources/edge/crds.ts";
-import { edgeOf, installEdgeCrds, provision } from "./edge_scene.ts";
+import { edgeOf, installEdgeCrds, provision, untilMetric } from "./edge_scene.ts";
 import { potCluster, potScenario } from "./pot_harness.ts";
 import { eventually } from "./waiting.ts";
 
@@ -68,15 +68,13 @@ potScenario(
     controller.forgetRequests();
     await world.change("Application", "mill-monitor", { description: "Vibrations" });
     assertEquals(await untilCalls(1), ["PATCH /application/mill-monitor"]);
+    await world.until("Application", "mill-monitor", /False Starting/);
 
     controller.forgetRequests();
     const dashboard = controller.state.microservices.find(({ name }) => name === "dashboard");
     if (dashboard !== undefined) dashboard.cmd = ["--wrong"];
     assertEquals(await untilCalls(1), ["PATCH /microservices/UUID"]);
-    assertMatch(
-      (await operator.read("/metrics")).text,
-      /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/,
-    );
+    await untilMetric(operator, /drift_repairs_total\{[^}]*kind="Microservice"[^}]*\} 1/);
     // The kinds of the other flavour are not served, and not in the Role.
     const refused = (await scene.requests()).filter(({ code, group }) =>
       code === 403 && group !== "iofog.org"

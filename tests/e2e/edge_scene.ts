@@ -10,6 +10,7 @@ import type { Controller } from "../controller/controller.ts";
 import { SimulatedAgent } from "../controller/simulated_agent.ts";
 import { registerSecret } from "../secrets.ts";
 import { installCrd, type Scene } from "./harness.ts";
+import type { OperatorProcess } from "./operator_process.ts";
 import { eventually } from "./waiting.ts";
 
 type EdgeObject = Parent<
@@ -48,7 +49,7 @@ export function edgeOf(
           return ready?.observedGeneration === object.metadata.generation &&
             state.test(`${ready?.status} ${ready?.reason}`);
         },
-        { show: ({ status }) => JSON.stringify(status), withinMs: 30_000 },
+        { show: ({ status }) => JSON.stringify(status) },
       ),
     /** What changed something in the Controller, logins aside. */
     calls: () =>
@@ -56,6 +57,12 @@ export function edgeOf(
         { method, path },
       ) => `${method} ${path.replace("/api/v3", "").replace(/[A-Za-z0-9]{32}|[0-9a-f-]{36}/, "UUID")}`),
   };
+}
+
+/** Waits until an operator counts so. */
+export async function untilMetric(operator: OperatorProcess, line: RegExp): Promise<void> {
+  const text = async () => (await operator.read("/metrics")).text;
+  await eventually(`the metric ${line}`, text, (metrics) => line.test(metrics), { show: () => "another" });
 }
 
 /** Provisions an agent with the key that the operator put into a Secret, as a person would on the device. */

@@ -56,6 +56,8 @@ await installCrd();
 
 /** How the operator's requests begin in the audit log. */
 const operatorAgent = "iofog-operator/";
+/** Milliseconds without a write after which nothing more is expected. */
+const quietMs = 1_500;
 
 /** Name of the ControlPlane of a scene, where a test does not choose another. */
 export const NAME = "iofog";
@@ -337,6 +339,15 @@ export class Scene implements AsyncDisposable {
       .map(({ verb, resource, subresource, name, code }) =>
         `${verb} ${resource}/${name ?? ""}${subresource === undefined ? "" : `/${subresource}`} ${code}`
       );
+  }
+
+  /** Waits until nothing was written for a second and a half: what followed from the last change is over, Events too. */
+  async untilAtRest(): Promise<void> {
+    await eventually(
+      "nothing to be written any more",
+      () => this.writes(systemClock.now() - quietMs),
+      (writes) => writes.length === 0,
+    );
   }
 
   #explained(error: unknown): unknown {

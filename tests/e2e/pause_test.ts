@@ -9,7 +9,7 @@ import { conditionOf, describeStatus, NAME, present, scenario, type Scene, state
 import { eventually, pause, timed } from "./waiting.ts";
 
 /** Milliseconds of a machine under load beyond the second that going on may take. */
-const slackMs = 2_000;
+const slackMs = 5_000;
 
 async function setPause(scene: Scene, value: string | null): Promise<void> {
   const patch = { metadata: { annotations: { "iofog.org/pause": value } } };

@@ -7,7 +7,7 @@ import { NetworkPolicy } from "../../src/kubernetes/generated/networking_v1.ts";
 import { PodDisruptionBudget } from "../../src/kubernetes/generated/policy_v1.ts";
 import { conditionOf, registeredToken, scenario, type Scene } from "./harness.ts";
 import { runProgram } from "./operator_process.ts";
-import { eventually, pause } from "./waiting.ts";
+import { eventually } from "./waiting.ts";
 
 const names = ["controller", "port-manager", "router"];
 
@@ -129,9 +129,7 @@ scenario("F50 settings of pods roll each component once, and once back to what i
   assertEquals(await titles(), [names, names]);
   const { spec: policy } = await scene.get(NetworkPolicy, "controller");
   assertEquals(policy?.egress?.[1]?.to, [{ ipBlock: { cidr: "192.0.2.44/32" } }]);
-  const atRest = Date.now();
-  await pause(1_000);
-  assertEquals((await scene.writes(atRest)).filter((write) => !write.includes(" events/")), []);
+  await scene.untilAtRest();
 
   await scene.change({ pods: null, podDisruptionBudgets: null, networkPolicies: null });
   await eventually("no policy and no budget", titles, (left) => left.flat().length === 0);

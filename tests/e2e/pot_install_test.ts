@@ -56,14 +56,14 @@ potScenario("the minimal PoT sample becomes ready, and nothing is written at res
   const viewer = keycloak.clients.find(({ clientId }) => clientId === keycloak.viewerClient);
   assertMatch(viewer?.rootUrl ?? "", /^http:\/\/192\.0\.2\.\d+$/);
 
-  // What was made is recorded as seen after the next look, and Events are still under way.
+  // What was made is recorded as seen after the next look.
   await eventually(
     "the inventory to be confirmed",
     async () => (await scene.get(ConfigMap, "iofog-inventory")).data?.["entries"] ?? "",
     (entries) => (JSON.parse(entries) as { confirmed?: boolean }[]).every(({ confirmed }) => confirmed),
     { show: (entries) => entries },
   );
-  await pause(2_000);
+  await scene.untilAtRest();
   const since = systemClock.now();
   controller.forgetRequests();
   await pause(restMs);
@@ -93,7 +93,7 @@ potScenario("the minimal PoT sample becomes ready, and nothing is written at res
     "the account of an application to be in the bundle",
     async () => Object.keys((await scene.get(ConfigMap, "iofog-nats-jwt-bundle")).data ?? {}),
     (keys) => keys.includes(`${account.publicKey}.jwt`),
-    { withinMs: 30_000, show: (keys) => keys.join() },
+    { show: (keys) => keys.join() },
   );
 
   // A second one is refused, whatever its group, and the older is not touched.

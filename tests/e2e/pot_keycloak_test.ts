@@ -32,7 +32,7 @@ async function untilRefused(pot: PotScene, reason: string, remedy: string): Prom
   const refused = await pot.until(`Authenticated to be False for ${reason}`, (object) => {
     const condition = conditionOf(object, "Authenticated");
     return condition?.status === "False" && condition.reason === reason;
-  }, { withinMs: 30_000 });
+  });
   assertStringIncludes(conditionOf(refused, "Authenticated")?.message ?? "", remedy);
   assertEquals(conditionOf(refused, "Ready")?.status, "False");
 }

@@ -72,7 +72,7 @@ potScenario(
       "the account of an application to be in the bundle",
       async () => Object.keys((await scene.get(ConfigMap, "iofog-nats-jwt-bundle")).data ?? {}),
       (keys) => keys.includes(`${account.publicKey}.jwt`),
-      { withinMs: 30_000, show: (keys) => keys.join() },
+      { show: (keys) => keys.join() },
     );
     await pot.change({ images: { router: "example.com/router:1" } });
     await pot.untilReady();

@@ -8,7 +8,7 @@ import { RoleBinding } from "../../src/kubernetes/generated/rbac_v1.ts";
 import type { Resource } from "../../src/kubernetes/resource.ts";
 import { watchConditions } from "./condition_history.ts";
 import { conditionOf, type ControlPlaneObject, present, scenario, type Scene, stateOf } from "./harness.ts";
-import { eventually, pause, timed } from "./waiting.ts";
+import { eventually, pause } from "./waiting.ts";
 
 /** Waits until the control plane is not ready for `reason`; returns the message. */
 async function untilNotReady(scene: Scene, reason: string): Promise<string> {
@@ -76,7 +76,7 @@ scenario("F24 a Controller that goes down lowers ready until it is back", async 
   const message = await untilNotReady(scene, "ControllerUnreachable");
   assertMatch(message, /^the Controller at http:\/\/127\.0\.0\.1:\d+ cannot be used: /);
   // The message is stable, so that it is written once.
-  await pause(1_000);
+  await scene.untilAtRest();
   const downFrom = Date.now();
   await pause(4_000);
   assertEquals(await scene.writes(downFrom), []);
@@ -144,27 +144,20 @@ scenario("a Controller that does not answer in time does not delay a repair in K
   await scene.untilReady();
   const { requests } = scene.controller;
   scene.controller.breakAt({ times: Infinity, action: { type: "hang", ms: 120_000 } });
-  await pause(11_000);
-  const before = requests.length;
-  const took: number[] = [];
-  for (let round = 0; round < 5; round++) {
-    for (const resource of [Service, RoleBinding] as readonly Resource[]) {
-      const { metadata } = await scene.get(resource, "router");
-      await scene.client.delete(resource, { namespace, name: "router" });
-      took.push(
-        await timed(() =>
-          eventually(
-            "its return",
-            () => scene.find(resource, "router"),
-            (found) => found !== undefined && found.metadata?.uid !== metadata?.uid,
-          )
-        ),
-      );
-    }
+  for (const resource of [Service, RoleBinding] as readonly Resource[]) {
+    const { metadata } = await scene.get(resource, "router");
+    const before = requests.length;
+    // One that has just begun: it is given up after 10 s, and the next one comes later.
+    await eventually("a request that hangs", () => requests.length, (count) => count > before);
+    const hanging = requests.length;
+    await scene.client.delete(resource, { namespace, name: "router" });
+    await eventually(
+      "its return",
+      () => scene.find(resource, "router"),
+      (found) => found !== undefined && found.metadata?.uid !== metadata?.uid,
+    );
+    assertEquals(requests.length, hanging, `the repair of ${resource.kind} router waited for the Controller`);
   }
-  assertEquals(requests.length, before, "the Controller answered meanwhile");
-  took.sort((one, other) => one - other);
-  assert((took[5] ?? Infinity) < 1_000, `repairs took ${took.map(Math.round).join(", ")} ms`);
   assertMatch(
     await untilNotReady(scene, "ControllerUnreachable"),
     /within 10 s|deadline|10000|did not answer/,
@@ -177,6 +170,7 @@ scenario("a restarted operator does not lower ready while it looks around", asyn
   const first = scene.operate();
   await scene.create();
   await scene.untilReady();
+  await scene.untilAtRest();
   await first.stop();
   await using history = watchConditions(scene);
   const restartedAt = Date.now();
@@ -193,8 +187,10 @@ scenario("a restarted operator does not lower ready while it looks around", asyn
 
 scenario("a list that fails makes the operator unready only after three intervals", async (scene) => {
   let isBroken = false;
+  let brokenAt: number | undefined;
   const operator = scene.operateHere(async (request, proceed) => {
     if (isBroken && request.plural === "controlplanes" && ["list", "watch"].includes(request.verb)) {
+      brokenAt ??= performance.now();
       throw new ApiError("etcd has no leader", { status: 500, reason: "InternalError" });
     }
     return await proceed();
@@ -215,14 +211,13 @@ scenario("a list that fails makes the operator unready only after three interval
     () => operator.lines.some((line) => line.includes("etcd has no leader")),
     Boolean,
   );
-  const noticedAt = performance.now();
-  assertEquals((await probe()).status, 200, "one failed list");
   await eventually(
     "it to be unready",
     probe,
     ({ status, text }) => status === 503 && text.includes("etcd has no leader"),
   );
-  assert(performance.now() - noticedAt > 2_500);
+  const tookMs = performance.now() - (brokenAt ?? Infinity);
+  assert(tookMs > 3_000, `it was unready ${tookMs} ms after the first list that failed`);
   isBroken = false;
   await eventually("it to be ready again", probe, ({ status }) => status === 200);
 });

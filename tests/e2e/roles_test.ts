@@ -70,8 +70,8 @@ async function worksWith(role: keyof typeof rolesAsFound): Promise<void> {
   );
   await untilReady(scene, operator, allowed, 3);
 
-  // Events of the last change are still under way.
-  await pause(1_000);
+  const isOver = (writes: readonly string[]) => writes.every((write) => write.endsWith(" 403"));
+  await eventually("nothing to be written any more", () => scene.writes(Date.now() - 1_500), isOver);
   const [restsFrom, uids] = [Date.now(), await identitiesOf(scene)];
   await pause(restMs);
   const atRest = await scene.requests(restsFrom);

@@ -98,6 +98,7 @@ scenario("passwords and a token come from Secrets, and follow them", async (scen
   await untilStored(scene, "controller-db-credentials", "password", nextOfDatabase);
   await eventually("the roll", () => generations(scene), (seen) => seen["controller"] === 3);
   await scene.untilReady();
+  await scene.untilAtRest();
 
   // What is not the value changes nothing, nor does a Secret of somebody else's.
   const quietAt = Date.now();

@@ -86,7 +86,7 @@ async function takeOver(scene: Scene): Promise<InProcessOperator> {
   );
   const written = async (sinceMs: number) =>
     (await scene.writes(sinceMs)).filter((write) => !write.includes(" events/"));
-  await eventually("it to come to rest", () => written(Date.now() - 1_500), (latest) => latest.length === 0);
+  await scene.untilAtRest();
   const writes = await written(since);
   // What keeps a late write from changing anything: a conflict, or of a JSON patch a test that fails.
   assertEquals(writes.filter((write) => !/ (20[01]|409)$|^patch .* 422$/.test(write)), []);

@@ -8,7 +8,7 @@ const longestPauseMs = 250;
 
 /** How long to wait, and how to tell what was seen. */
 export interface WaitOptions<T> {
-  /** @default 30000 */
+  /** Nothing that works takes so long, unless the machine has much else to do. @default 60000 */
   readonly withinMs?: number;
   /** Must show no secret. @default JSON */
   readonly show?: (seen: T) => string;
@@ -23,7 +23,7 @@ export async function eventually<T>(
   what: string,
   read: () => T | Promise<T>,
   accept: (seen: T) => boolean,
-  { withinMs = 30_000, show = JSON.stringify }: WaitOptions<T> = {},
+  { withinMs = 60_000, show = JSON.stringify }: WaitOptions<T> = {},
 ): Promise<T> {
   const startedAt = systemClock.monotonic();
   for (let pauseMs = shortestPauseMs;; pauseMs = Math.min(pauseMs * 1.2, longestPauseMs)) {

@@ -98,10 +98,6 @@ async function untilImage(scene: Scene, image: string): Promise<void> {
   );
 }
 
-async function untilStill(scene: Scene): Promise<void> {
-  await eventually("no writes", () => scene.writes(Date.now() - 1_500), (writes) => writes.length === 0);
-}
-
 /** @param leaseless What the Roles of both lack. */
 async function stopAndResume(scene: Scene, leaseless: readonly string[]): Promise<void> {
   await using first = await join(scene, "first", { without: leaseless });
@@ -112,7 +108,7 @@ async function stopAndResume(scene: Scene, leaseless: readonly string[]): Promis
   await scene.create(router("one.example.com"));
   await scene.untilReady({ withinMs: 90_000 });
   await using second = await join(scene, "second", { ahead: true, without: leaseless });
-  await untilStill(scene);
+  await scene.untilAtRest();
   const { state } = scene.controller;
   assertEquals(state.router?.host, "one.example.com");
 
@@ -148,7 +144,7 @@ async function stopAndResume(scene: Scene, leaseless: readonly string[]): Promis
   await untilImage(scene, "registry.example/router:3");
   await scene.untilReady({ withinMs: 60_000 });
   if (leaseless.length === 0) await pause(Math.max(0, 16_000 - (performance.now() - stoppedAt)));
-  await untilStill(scene);
+  await scene.untilAtRest();
   const before = await versions(scene);
   const registered = structuredClone(state.router);
   assertEquals(registered?.host, "three.example.com");
