@@ -34,6 +34,8 @@ export class FakeBackend implements ExternalBackend {
   before: (what: string) => unknown = () => {};
   reachable = true;
   unread: readonly string[] = [];
+  /** What of it nobody may read elsewhere. */
+  secrets: readonly string[] = [];
   /** The id that is planted in it. */
   marker: string | undefined = undefined;
   #made = 0;
@@ -49,7 +51,11 @@ export class FakeBackend implements ExternalBackend {
     }
     const asked = [...this.objects.values()]
       .filter(({ kind, name }) => children.some((child) => child.kind === kind && child.name === name));
-    return observed(structuredClone(asked), { unread: this.unread, marker: this.marker });
+    return observed(structuredClone(asked), {
+      unread: this.unread,
+      secrets: this.secrets,
+      marker: this.marker,
+    });
   }
 
   find(wanted: readonly { readonly kind: string; readonly name: string }[], marker: string) {

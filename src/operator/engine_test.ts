@@ -1080,13 +1080,14 @@ Deno.test("Engine learns secrets before anything is said, and cleans what an ext
     backend,
   });
   makeWidget();
+  backend.secrets = ["seed-of-theirs"];
   backend.before = (what) =>
-    what !== "look" && refuse("Refused", "the password hunter22 is too short", false);
+    what !== "look" && refuse("Refused", "the password hunter22 is too short for seed-of-theirs", false);
   await pass();
   await externalPass();
   await pass();
   const said = [...logged(), ...await told(), ready(), JSON.stringify(engine.plan()[0]?.failures)].join("\n");
-  assertStringIncludes(said, "the password *** is too short");
+  assertStringIncludes(said, "the password *** is too short for ***");
   assert(!said.includes("hunter22") && !said.includes("bWFkZQ=="));
   assertEquals(api.get(Secret, "key")?.data, { "tls.key": "bWFkZQ==" });
 });

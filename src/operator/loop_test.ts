@@ -132,7 +132,7 @@ Deno.test("runLoop() lets a change in the cluster go before news from outside of
 });
 
 Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go first", async () => {
-  const { api, clock, engine, makeWidget, running } = operator({
+  const { api, clock, engine, makeWidget, passes, running } = operator({
     desired: ({ parent }) => [configMap(parent.metadata.name)],
     definition: { singleton: false },
   });
@@ -141,6 +141,7 @@ Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go 
     await clock.advance(5_000);
     assertEquals(api.all(ConfigMap).length, 1_000);
     const slices: number[] = [];
+    passes();
     const converge = engine.convergeKubernetes.bind(engine);
     engine.convergeKubernetes = (signal, only) => {
       slices.push(only?.size ?? Infinity);
@@ -153,6 +154,8 @@ Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go 
     assert(slices.reduce((sum, size) => sum + size, 0) <= 2_100, `${slices}`);
     const [, second = 0, third = 0] = slices;
     assertEquals([second, third], [25, 26], "the change does not wait for the rest");
+    const told = passes();
+    assert(told > 0 && told < slices.length / 10, `${told} full looks in ${slices.length} slices`);
     assertEquals(api.all(ConfigMap).length, 1_000);
   });
 });

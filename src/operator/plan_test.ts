@@ -33,6 +33,7 @@ import {
   Widget,
   widget,
 } from "./fixtures.ts";
+import { keyOfExternal } from "./inventory.ts";
 import { isChildOf, ownership } from "./ownership.ts";
 import { type ParentPlan, plan, type PlanInput } from "./plan.ts";
 import { describeTarget, type KubernetesWrite } from "./write.ts";
@@ -859,6 +860,28 @@ Deno.test("plan() creates and updates external objects, and leaves those alone t
   ]);
   assertEquals(planned.settled, ["Thing same"]);
   assertEquals(planned.status?.conditions[0]?.message, "Thing new, Thing other, Hidden h");
+});
+
+Deno.test("plan() makes nothing external that was not looked for, and forgets nothing that could not be read", () => {
+  const entry = (kind: string) => ({
+    kind,
+    name: "t",
+    parentUid: "w-uid",
+    singleton: false,
+    confirmed: true,
+  });
+  const record = {
+    metadata: { name: "inventory", namespace: "ns" },
+    data: { id: "i", entries: JSON.stringify([entry("Thing"), entry("Hidden")]) },
+  } as KubeObject;
+  const looked = { [keyOfExternal(external("Thing", "seen"))]: true as const };
+  const children = [external("Thing", "seen"), external("Thing", "late")];
+  const planned = planFor(children, [[ConfigMap, record]], {
+    external: observed([], { looked, unread: ["Hidden"] }),
+    definition: definitionOf(() => children, { inventoryName: "inventory" }),
+  });
+  assertEquals(planned.external.map(({ child, verb }) => `${verb} ${child.name}`), ["create seen"]);
+  assertEquals(planned.forgotten.map(({ kind }) => kind), ["Thing"]);
 });
 
 Deno.test("plan() plans nothing external before it was looked at, and calls none of it settled", () => {
