@@ -8,16 +8,7 @@ import type { Resource } from "../../src/kubernetes/resource.ts";
 import { ControlPlane, controlPlaneDefinition } from "../../src/resources/controlplane/iofog/definition.ts";
 import { conditionOf, NAME, newPassword, present, type Scene } from "../e2e/harness.ts";
 import { eventually, pause } from "../e2e/waiting.ts";
-import {
-  type Action,
-  cutShort,
-  delay,
-  dropResponse,
-  expireInMidList,
-  html,
-  missEvent,
-  refuse,
-} from "./actions.ts";
+import { type Action, cutShort, dropResponse, expireInMidList, html, missEvent, refuse } from "./actions.ts";
 import { childIdentities, operateBehindProxy } from "./behind_proxy.ts";
 import { longScenario } from "./long.ts";
 import type { Match, Proxy } from "./proxy.ts";
@@ -242,20 +233,26 @@ longScenario(
     });
 
     await test.step("F55 a create that arrives late changes nothing of what was made meanwhile", async () => {
-      let underWay = false;
-      const late = breakAt({ verb: "apply", plural: "rolebindings", name: "router" }, (passage) => {
-        underWay = true;
-        return delay(1_500)(passage);
+      const [sent, arriving] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const creation = { verb: "apply", plural: "rolebindings", name: "router" };
+      const late = breakAt(creation, async (passage) => {
+        sent.resolve();
+        await arriving.promise;
+        await passage.stream();
       }, 1);
       const { roleRef, subjects } = present(await scene.find(RoleBinding, "router"));
+      const from = proxy.exchanges.length;
       await remove(scene, RoleBinding, "router");
-      await eventually("the write to be on its way", () => underWay, Boolean);
+      await sent.promise;
       const made = await scene.client.create(RoleBinding, {
         metadata: { namespace: scene.namespace, name: "router", labels: { made: "by-somebody" } },
         roleRef,
         subjects,
       });
-      await pause(2_500);
+      arriving.resolve();
+      const answers = () => proxy.seen(creation).filter((each) => proxy.exchanges.indexOf(each) >= from);
+      await eventually("it to arrive", answers, (all) => all.length > 0, { show: () => "nothing" });
+      assertEquals(answers()[0]?.status, 409);
       late();
       assertEquals(
         (await scene.get(RoleBinding, "router")).metadata?.resourceVersion,
