@@ -50,7 +50,7 @@ export interface Metrics {
   fullPass(): void;
   /** One answer of the API server; `code` 0 when there was none. */
   apiRequest(request: { readonly method: string; readonly host: string; readonly code: number }): void;
-  /** Whether this process holds the Lease `name`. */
+  /** Whether this process holds the Lease `name`; of custom resources it tells only while it does. */
   leader(name: string, held: boolean): void;
   /** One write ended. */
   wrote(
@@ -256,7 +256,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     apiRequest: ({ method, host, code }) =>
       apiRequests.inc({ code: codeLabel(code), method: methodLabel(method), host: hostLabel(host) }),
-    leader: (name, held) => leaders.set({ name: nameLabel(name) }, held ? 1 : 0),
+    leader(name, held) {
+      leaders.set({ name: nameLabel(name) }, held ? 1 : 0);
+      if (held) return;
+      // Whoever holds it now tells of them; what was known here would stand for ever.
+      conditions.reset();
+      certificates.reset();
+      shown.clear();
+    },
     wrote: ({ world, verb, kind, reason, result }) =>
       writes.inc({ world, verb, kind: kindLabel(kind), reason, result }),
     driftRepaired: (kind) => repairs.inc({ kind: kindLabel(kind) }),

@@ -86,6 +86,22 @@ Deno.test("createMetrics() shows each thing that happened once", async () => {
   ]);
 });
 
+Deno.test("createMetrics() tells nothing of custom resources that another process looks after now", async () => {
+  const metrics = testMetrics();
+  const state = { conditions: [{ type: "Ready", status: "False" }], certificates: { "router-ca": 1_000 } };
+  const told = async () =>
+    (await samples(metrics)).filter((line) => /_condition|_certificate/.test(line)).length;
+  metrics.leader("44586fd0.iofog.org", true);
+  metrics.observed({ kind: "ControlPlane", namespace: "default", name: "iofog" }, state);
+  assertEquals(await told(), 2);
+  metrics.leader("44586fd0.iofog.org", false);
+  assertEquals(await told(), 0);
+  metrics.leader("44586fd0.iofog.org", true);
+  assertEquals(await told(), 0);
+  metrics.observed({ kind: "ControlPlane", namespace: "default", name: "iofog" }, state);
+  assertEquals(await told(), 2);
+});
+
 Deno.test("createMetrics() puts no free text into a label", async () => {
   const metrics = testMetrics();
   const text = "Password hunter2!\n";
