@@ -9,6 +9,7 @@ import { Lease } from "../src/kubernetes/generated/coordination_v1.ts";
 import { Namespace } from "../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../src/kubernetes/resource.ts";
 import type { Parent } from "../src/operator/definition.ts";
+import { planInput } from "../src/operator/fixtures.ts";
 import { type ParentPlan, plan } from "../src/operator/plan.ts";
 import { servedSchema } from "../src/operator/served_schema.ts";
 import { Store } from "../src/operator/store.ts";
@@ -97,20 +98,8 @@ export class Stage implements AsyncDisposable {
       observer: { changed: ignore, kindChanged: ignore, stale: ignore, watchEnded: ignore },
     });
     await store.listAll();
-    const [planned] = plan({
-      definition,
-      snapshot: store.snapshot(),
-      now: systemClock.now(),
-      identity,
-      blockOwnerDeletion: true,
-      failures: () => new Map(),
-      answers: () => new Map(),
-      lostFields: [],
-      restrictions: [],
-      kept: [],
-      uuid: () => systemClock.uuid(),
-      isLiving: () => false,
-    });
+    const given = { now: systemClock.now(), identity, uuid: () => systemClock.uuid(), isLiving: () => false };
+    const [planned] = plan(planInput(definition, store.snapshot(), given));
     if (planned === undefined) throw new Error(`no ControlPlane in ${namespace}`);
     return planned;
   }

@@ -2,7 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { KubernetesClient } from "./client.ts";
 import { ApiError } from "./errors.ts";
 import type { KubeObject, Resource } from "./resource.ts";
-import { answering, ManualClock, settle, streamOf } from "./testing.ts";
+import { settle, VirtualClock } from "../../tests/virtual_clock.ts";
+import { answering, streamOf } from "./testing.ts";
 
 interface Widget extends KubeObject {
   spec?: { readonly size: number };
@@ -163,7 +164,7 @@ Deno.test("watch() ends quietly when its signal aborts, before and while it is o
         abortSignal?.addEventListener("abort", () => controller.error(new Error("connection gone"))),
     });
   });
-  const client = new KubernetesClient(transport, new ManualClock());
+  const client = new KubernetesClient(transport, new VirtualClock());
   const controller = new AbortController();
   const events = collect(client.watch(widgets, { resourceVersion: "1" }, { signal: controller.signal }));
   await settle();

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, type Environment } from "./connection_config.ts";
 import { type ExecCluster, execCredentials, execSchema } from "./exec_credentials.ts";
-import { machine, ManualClock } from "./testing.ts";
+import { VirtualClock } from "../../tests/virtual_clock.ts";
+import { machine } from "./testing.ts";
 
 const cluster: ExecCluster = { server: "https://10.0.0.1", config: { audience: "a" } };
 
@@ -9,7 +10,7 @@ function plugin(fields: Record<string, unknown> = {}) {
   return execSchema.parse({ apiVersion: "client.authentication.k8s.io/v1", command: "aws", ...fields });
 }
 
-function provider(run: Environment["run"], fields: Record<string, unknown> = {}, clock = new ManualClock()) {
+function provider(run: Environment["run"], fields: Record<string, unknown> = {}, clock = new VirtualClock()) {
   const context = {
     environment: machine({ run }),
     label: "file, context c",
@@ -49,7 +50,7 @@ Deno.test("execCredentials() runs the plugin with its arguments, variables and t
 });
 
 Deno.test("execCredentials() keeps credentials until they expire or are rejected", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   let runs = 0;
   const expirationTimestamp = new Date(clock.now() + 60_000).toISOString();
   const get = provider(

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { ConfigError, type ConnectionConfig } from "./connection_config.ts";
 import { ApiError } from "./errors.ts";
 import { createFetchTransport, type FetchTransportOptions, type RequestRecord } from "./fetch_transport.ts";
-import { ManualClock, settle } from "./testing.ts";
+import { settle, VirtualClock } from "../../tests/virtual_clock.ts";
 import type { Transport } from "./transport.ts";
 
 type Handler = (request: Request) => Response | Promise<Response>;
@@ -218,7 +218,7 @@ Deno.test("performRequest() throws Unreachable when the connection breaks within
 });
 
 Deno.test("performRequest() gives up at its deadline while credentials are awaited", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   const credentials = () => new Promise<never>(() => {});
   const transport = createFetchTransport({ server: "http://127.0.0.1:9999", source: "test", credentials }, {
     clock,
@@ -322,7 +322,7 @@ Deno.test("performRequest() gives its slot back after an error", async () => {
 });
 
 Deno.test("performRequest() applies the deadline to a stream only until its headers", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   await withServer(() => trickling("hello"), async (transport) => {
     const controller = new AbortController();
     const stream = await transport.performRequest({
@@ -385,7 +385,7 @@ Deno.test("performRequest() reports a 401 that stays, and one without other cred
 });
 
 Deno.test("performRequest() reads credentials again after a minute, and keeps the old ones when that fails", async () => {
-  const clock: ManualClock & Clock = new ManualClock();
+  const clock: VirtualClock & Clock = new VirtualClock();
   // The network needs the real time for its deadline.
   clock.sleep = (ms, signal) => systemClock.sleep(ms, signal);
   let reads = 0;

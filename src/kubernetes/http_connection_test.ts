@@ -4,7 +4,7 @@ import { ConfigError, type ConnectionConfig } from "./connection_config.ts";
 import { ApiError } from "./errors.ts";
 import { createFetchTransport } from "./fetch_transport.ts";
 import { HttpConnection } from "./http_connection.ts";
-import { ManualClock } from "./testing.ts";
+import { VirtualClock } from "../../tests/virtual_clock.ts";
 
 const loopback = { dns: [], ip: ["127.0.0.1"] };
 
@@ -62,7 +62,7 @@ Deno.test("session() names a server certificate for other names", async () => {
 });
 
 Deno.test("session() keeps its client while certificates stay the same", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   let token = 0;
   const connection = new HttpConnection(
     config({ credentials: () => Promise.resolve({ authorization: `${++token}` }) }),
@@ -87,7 +87,7 @@ Deno.test("session() says which configuration has an unusable certificate", asyn
     Promise.resolve({ clientCertificate: { certificate: certificatePem, key: "no key" } });
   const connection = new HttpConnection(
     config({ source: "~/.kube/config, context kind", credentials }),
-    new ManualClock(),
+    new VirtualClock(),
   );
   await assertRejects(
     () => connection.session(),
@@ -97,7 +97,7 @@ Deno.test("session() says which configuration has an unusable certificate", asyn
   const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
   const distrusted = new HttpConnection(
     config({ authorities: () => Promise.resolve(broken) }),
-    new ManualClock(),
+    new VirtualClock(),
   );
   await assertRejects(() => distrusted.session(), ConfigError, "is not usable PEM");
 });

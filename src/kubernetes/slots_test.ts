@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Slots } from "./slots.ts";
-import { settle } from "./testing.ts";
+import { settle } from "../../tests/virtual_clock.ts";
 
 const never = new AbortController().signal;
 

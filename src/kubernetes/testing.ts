@@ -1,63 +1,7 @@
-/** What the tests of this folder share: a clock that a test moves, and a transport that answers from a function. */
+/** What the tests of this folder share: a transport that answers from a function, streams, and a machine. */
 
-import { type Clock, systemClock } from "../clock.ts";
 import type { Environment } from "./connection_config.ts";
 import type { RequestOptions, Transport } from "./transport.ts";
-
-/** Time stands still until `advance`. */
-export class ManualClock implements Clock {
-  #time = 1_000_000;
-  readonly #sleeping = new Set<{ readonly until: number; readonly wake: () => void }>();
-
-  now(): number {
-    return this.#time;
-  }
-
-  monotonic(): number {
-    return this.#time;
-  }
-
-  random(): number {
-    return 0.5;
-  }
-
-  uuid(): string {
-    return "00000000-0000-4000-8000-000000000000";
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const sleeper = {
-        until: this.#time + ms,
-        wake: () => {
-          this.#sleeping.delete(sleeper);
-          signal?.removeEventListener("abort", sleeper.wake);
-          resolve();
-        },
-      };
-      this.#sleeping.add(sleeper);
-      signal?.addEventListener("abort", sleeper.wake);
-    });
-  }
-
-  /** How many sleep. */
-  get sleepers(): number {
-    return this.#sleeping.size;
-  }
-
-  /** Wakes all whose time has come, and lets what follows from that happen. */
-  async advance(ms: number): Promise<void> {
-    this.#time += ms;
-    for (const sleeper of [...this.#sleeping]) if (sleeper.until <= this.#time) sleeper.wake();
-    await settle();
-  }
-}
-
-/** Lets everything that is ready to run do so. */
-export function settle(): Promise<void> {
-  return systemClock.sleep(0);
-}
 
 /** A transport that answers each request from `answer`, and remembers the requests. */
 export function answering(

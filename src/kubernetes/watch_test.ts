@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ApiError } from "./errors.ts";
-import { ManualClock, settle, streamOf } from "./testing.ts";
+import { settle, VirtualClock } from "../../tests/virtual_clock.ts";
+import { streamOf } from "./testing.ts";
 import { type WatchEvent, watchEvents } from "./watch.ts";
 
 const subject = "WATCH /api/v1/namespaces/x/secrets";
@@ -12,7 +13,7 @@ function event(name: string): string {
 function read(
   chunks: readonly (string | Uint8Array)[],
   stream: { readonly open?: boolean } = {},
-  clock = new ManualClock(),
+  clock = new VirtualClock(),
 ): Promise<WatchEvent[]> {
   return Array.fromAsync(watchEvents(streamOf(chunks, stream), subject, 1000, clock));
 }
@@ -51,7 +52,7 @@ Deno.test("F09 watchEvents() throws BadResponse for what is no event, without qu
 });
 
 Deno.test("watchEvents() ends after silence, and a trickle of bytes is silence", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   let send = (_: string) => {};
   let cancelled = false;
   const stream = new ReadableStream<Uint8Array>({
@@ -77,7 +78,7 @@ Deno.test("watchEvents() ends after silence, and a trickle of bytes is silence",
 });
 
 Deno.test("watchEvents() does not count the time that its consumer takes", async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   const seen: string[] = [];
   for await (const one of watchEvents(streamOf([event("a"), event("b")]), subject, 1000, clock)) {
     seen.push(one.type);
@@ -90,7 +91,7 @@ Deno.test("watchEvents() throws Unreachable when the connection breaks", async (
   const stream = new ReadableStream<Uint8Array>({
     start: (controller) => controller.error(new TypeError("reset")),
   });
-  const events = watchEvents(stream, subject, 1000, new ManualClock());
+  const events = watchEvents(stream, subject, 1000, new VirtualClock());
   const error = await assertRejects(() => Array.fromAsync(events), ApiError);
   assertEquals(error.reason, "Unreachable");
 });

@@ -13,6 +13,7 @@ import type { StatefulSet } from "../../src/kubernetes/generated/apps_v1.ts";
 import type { ConfigMap, Secret } from "../../src/kubernetes/generated/core_v1.ts";
 import type { KubeObject } from "../../src/kubernetes/resource.ts";
 import { parentOf, secretOf, snapshotOf } from "../../src/resources/controlplane/iofog/fixtures.ts";
+import { auth } from "../../src/resources/controlplane/pot/fixtures.ts";
 import { defaultImages } from "../../src/resources/controlplane/pot/images.ts";
 import type { Inputs } from "../../src/resources/controlplane/pot/inputs.ts";
 import { natsChildren, natsScale } from "../../src/resources/controlplane/pot/nats.ts";
@@ -30,16 +31,6 @@ const DAY_MS = 24 * 3_600_000;
 /** The first certificates end in 29 days, so that they are due by the clock that the servers go by. */
 const YOUNG = Date.now() - 5 * 365 * DAY_MS + 29 * DAY_MS;
 const MOST_SERVERS = 3;
-
-const auth = {
-  url: "https://keycloak.example.com",
-  realm: "pot",
-  realmKey: "key",
-  ssl: "external",
-  controllerClient: "pot-controller",
-  controllerSecret: "not-needed-here",
-  viewerClient: "ecn-viewer",
-};
 
 /** What stands in the API server, and what the operator makes of it. */
 class World {

@@ -73,6 +73,12 @@ export function port(description: string) {
     .meta({ description });
 }
 
+export const viewerPort = port(
+  "Port of the ECN Viewer inside the pod; Service `controller` offers it as port 80.",
+).refine((value) => value !== CONTROLLER_API_PORT, {
+  error: `must not be ${CONTROLLER_API_PORT}, where the Controller's API listens`,
+});
+
 /** Fields of the Controller's database. */
 export function databaseShape(passwordSecretRef: ReturnType<ReturnType<typeof secretFields>["ref"]>) {
   return {

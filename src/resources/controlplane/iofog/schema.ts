@@ -14,7 +14,6 @@ import { podSettings } from "../../pods.ts";
 import {
   checkDatabase,
   checkReplicas,
-  CONTROLLER_API_PORT,
   controllerReplicas,
   databaseRequired,
   databaseShape,
@@ -28,6 +27,7 @@ import {
   statusShape,
   storage,
   text,
+  viewerPort,
 } from "../fields.ts";
 import { defaultImages } from "./images.ts";
 import { decodePassword } from "./password.ts";
@@ -160,11 +160,7 @@ const controller = z.strictObject({
   pidBaseDir: z.string().default("/tmp").meta({
     description: "Directory of the Controller's process id files.",
   }),
-  ecnViewerPort: port("Port of the ECN Viewer inside the pod; Service `controller` offers it as port 80.")
-    .refine((value) => value !== CONTROLLER_API_PORT, {
-      error: `must not be ${CONTROLLER_API_PORT}, where the Controller's API listens`,
-    })
-    .default(80),
+  ecnViewerPort: viewerPort.default(80),
   ecnViewerUrl: text("URL under which the ECN Viewer is reached from outside."),
   portProvider: text("How the Controller exposes public ports of microservices: `default` or `proxy`."),
   ecn: text("Name of the edge compute network."),

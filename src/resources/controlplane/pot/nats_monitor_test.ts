@@ -2,17 +2,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { systemClock } from "../../../clock.ts";
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import { parentOf, snapshotOf } from "../iofog/fixtures.ts";
+import { auth } from "./fixtures.ts";
 import { askNatsServers } from "./nats_monitor.ts";
 
-const auth = {
-  url: "https://keycloak.example.com",
-  realm: "pot",
-  realmKey: "key",
-  ssl: "external",
-  controllerClient: "pot-controller",
-  controllerSecret: "not-needed-here",
-  viewerClient: "ecn-viewer",
-};
 const three = {
   apiVersion: "apps/v1",
   kind: "StatefulSet",

@@ -15,20 +15,11 @@ import type { PersistentVolumeClaim, Secret } from "../../../kubernetes/generate
 import type { KubeObject } from "../../../kubernetes/resource.ts";
 import type { Child } from "../../../operator/definition.ts";
 import { childName, generatedOf, NOW, objectOf, secretOf, serviceOf, snapshotOf } from "../iofog/fixtures.ts";
+import { auth } from "./fixtures.ts";
 import { defaultImages } from "./images.ts";
 import { type Inputs, labelsOf } from "./inputs.ts";
 import { natsChildren, natsStorageProblems, natsWaiting } from "./nats.ts";
 import { parseSpec } from "./schema.ts";
-
-const auth = {
-  url: "https://keycloak.example.com",
-  realm: "pot",
-  realmKey: "key",
-  ssl: "external",
-  controllerClient: "pot-controller",
-  controllerSecret: registerSecret("nats-test-client-secret"),
-  viewerClient: "ecn-viewer",
-};
 
 const bootstrap: NatsBootstrap = {
   operatorJwt: "eyJvcGVyYXRvciI6MX0.e30.c2ln",

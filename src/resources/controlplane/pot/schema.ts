@@ -12,7 +12,6 @@ import {
   checkDatabase,
   checkReplicas,
   claimSize,
-  CONTROLLER_API_PORT,
   controllerReplicas,
   databaseRequired,
   databaseShape,
@@ -27,6 +26,7 @@ import {
   statusShape,
   storage,
   text,
+  viewerPort,
 } from "../fields.ts";
 import { defaultImages } from "./images.ts";
 
@@ -225,11 +225,7 @@ const controller = z.strictObject({
   pidBaseDir: z.string().default("/home/runner").meta({
     description: "Directory of the Controller's process id files.",
   }),
-  ecnViewerPort: port("Port of the ECN Viewer inside the pod; Service `controller` offers it as port 80.")
-    .refine((value) => value !== CONTROLLER_API_PORT, {
-      error: `must not be ${CONTROLLER_API_PORT}, where the Controller's API listens`,
-    })
-    .default(8008),
+  ecnViewerPort: viewerPort.default(8008),
   ecnViewerUrl: text("URL under which the ECN Viewer is reached from outside."),
   ecn: text("Name of the edge compute network."),
   https: z.boolean().default(false).meta({
