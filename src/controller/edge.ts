@@ -123,6 +123,21 @@ const keptSchema = z.object({
   data: z.record(z.string(), z.unknown()).transform((data) => Object.keys(data)),
 });
 
+/** A microservice as only 3.7 has it, where it is asked for by itself. */
+const roleSchema = z.object({
+  name: z.string(),
+  application: z.string(),
+  serviceAccount: z.object({ roleRef: z.object({ name: z.string() }).nullish() }).nullish(),
+}).transform(({ serviceAccount, ...rest }) => ({
+  ...rest,
+  role: serviceAccount?.roleRef?.name ?? DEFAULT_ROLE,
+}));
+/** The role of a microservice. */
+export type RoleRow = z.infer<typeof roleSchema>;
+
+/** What a microservice has with which no role was named, and gets with each change that names none. */
+export const DEFAULT_ROLE = "microservice";
+
 const provisioningKeySchema = z.object({
   key: z.string().min(1),
   /** Milliseconds since the epoch. */
@@ -149,6 +164,10 @@ export interface EdgeCalls {
   keysOf(kind: "secret" | "configMap", name: string, options?: CallOptions): Promise<
     readonly string[] | undefined
   >;
+  /** Roles of all microservices. 3.7 only. */
+  roles(options?: CallOptions): Promise<readonly RoleRow[]>;
+  /** The role of one microservice; undefined where there is none. 3.7 only. */
+  roleOf(uuid: string, options?: CallOptions): Promise<string | undefined>;
   /** Makes a new key, and with that the one before useless. */
   provisioningKey(uuid: string, options?: CallOptions): Promise<ProvisioningKey>;
   /** A write; what it answers is dropped, since the lists tell. */
@@ -220,6 +239,12 @@ export function createEdgeCalls({ read, write }: Requests): EdgeCalls {
       const route = kind === "secret" ? "/secrets/:name" : "/configmaps/:name";
       const kept = await found(read(keptSchema, { ...call, method: "GET", route, parameters: { name } }));
       return kept?.data;
+    },
+    roles: async (call) =>
+      (await list(z.object({ microservices: z.array(roleSchema) }), "/microservices", call)).microservices,
+    roleOf: async (uuid, call) => {
+      const route = "/microservices/:uuid";
+      return (await found(read(roleSchema, { ...call, method: "GET", route, parameters: { uuid } })))?.role;
     },
     provisioningKey: (uuid, call) =>
       read(provisioningKeySchema, {

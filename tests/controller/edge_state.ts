@@ -129,6 +129,8 @@ export interface MicroserviceRow {
   /** What only one dialect has: `rootHostAccess` of 3.0.4, some twenty of 3.7.3. */
   options: Record<string, unknown>;
   nats: NatsConfig;
+  /** 3.7.3: of its service account. */
+  role: string;
   /** 3.7.3: not stopped by hand. */
   isActivated: boolean;
   catalogItemId: number | null;

@@ -166,6 +166,7 @@ export interface MicroserviceBody {
   readonly cmd?: readonly string[];
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[];
   readonly natsConfig?: Partial<NatsConfig>;
+  readonly serviceAccount?: { readonly roleRef?: { readonly name?: string } } | null;
   readonly [option: string]: unknown;
 }
 

@@ -89,8 +89,8 @@ export function microserviceView(
 }
 
 /** Each has one, whether it was asked for or not. */
-function serviceAccountView({ uuid, name, applicationId, createdAt, updatedAt }: MicroserviceRow) {
-  const roleRef = { kind: "Role", name: "microservice" };
+function serviceAccountView({ uuid, name, applicationId, createdAt, role, updatedAt }: MicroserviceRow) {
+  const roleRef = { kind: "Role", name: role };
   return {
     ...{ roleRef, id: 1, name, microserviceUuid: uuid, applicationId, roleId: null, createdAt, updatedAt },
     microservice_uuid: uuid,
@@ -173,6 +173,7 @@ export function createMicroservice(
     logSize: body.logSize || 1,
     options: { ...defaultOptions(world), ...optionsOf(world, body) },
     nats,
+    role: defaultRole,
     isActivated: true,
     catalogItemId: body.catalogItemId ?? null,
     registryId,
@@ -196,6 +197,7 @@ export function createMicroservice(
   row.volumeMappings = (body.volumeMappings ?? []).map((volume) => newVolume(world, volume));
   mark(world, agent, "microserviceList");
   row.status = newStatus();
+  setRole(world, row, body);
   return row;
 }
 
@@ -278,9 +280,22 @@ export function updateMicroservice(
   if (body.env !== undefined) setEnvironment(world, row, body.env);
   if (body.cmd !== undefined) row.cmd = [...body.cmd];
   if (moves && row.status !== undefined) row.status = newStatus();
+  setRole(world, row, body);
   for (const each of new Set([before, agent])) {
     if (each !== undefined) mark(world, each, "routing", "microserviceList", "microserviceConfig");
   }
+}
+
+const defaultRole = "microservice";
+/** Those that 3.7.3 always has. */
+const roles = ["admin", "sre", "developer", "viewer", "agent-admin", defaultRole];
+
+/** One that is left out becomes the default one, also with a change. The rest was done before this is looked at. */
+function setRole({ version }: World, row: MicroserviceRow, { serviceAccount }: MicroserviceBody): void {
+  if (version === "3.0.4") return;
+  const name = serviceAccount?.roleRef?.name || defaultRole;
+  if (!roles.includes(name)) throw invalid(`Referenced role '${name}' does not exist`);
+  row.role = name;
 }
 
 /** Some settings of 3.7.3 ask for a new container whenever they are sent. */

@@ -111,6 +111,7 @@ function newMicroservice(
       options: {},
       nats,
       isActivated: true,
+      role: "microservice",
     },
     ...{ catalogItemId, registryId: 1, iofogUuid: agent.uuid, images: [], ports: portsOf(ports) },
     ...{ volumeMappings: [], env: [], cmd: [], extraHosts: [], createdAt: now, updatedAt: now },

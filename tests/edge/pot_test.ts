@@ -181,3 +181,43 @@ Deno.test("an older list that still shows what PoT's Controller lost does not te
     ],
   );
 });
+
+Deno.test("a microservice keeps its role with every change, whoever gave it that", async () => {
+  await using edge = await EdgeTest.open("datasance.com");
+  edge.make("Agent", "a", { host: "10.0.0.1", config: { agentType: "x86" } });
+  const on = { agent: { name: "a" }, images: { x86: "image" } };
+  const reads = { serviceAccount: { roleRef: { kind: "Role", name: "sre" } } };
+  const app = (changes: Record<string, unknown>, other: Record<string, unknown> = {}) => ({
+    microservices: [{ name: "m", ...on, ...changes }, { name: "open", ...on, ...other }],
+  });
+  edge.make("Application", "app", app(reads));
+  const short = async () =>
+    (await edge.converge()).filter((call) => call.includes("/microservices"))
+      .map((call) => /"serviceAccount":\{"roleRef":\{"kind":"Role","name":"(.*?)"/.exec(call)?.[1] ?? "none");
+  assertEquals(await short(), ["sre", "none"]);
+  assertEquals(await edge.converge(), []);
+  const roles = () =>
+    edge.controller.state.microservices.filter(({ name }) => ["m", "open"].includes(name))
+      .map(({ role }) => role);
+  // Somebody gives the other one a role, which the spec leaves open.
+  const open = edge.controller.state.microservices.find(({ name }) => name === "open");
+  if (open !== undefined) open.role = "viewer";
+  assertEquals(await edge.converge(), []);
+  const arguments_ = { container: { commands: ["-v"] } };
+  edge.change("Application", "app", app({ ...reads, ...arguments_ }, arguments_));
+  assertEquals([await short(), roles()], [["sre", "viewer"], ["sre", "viewer"]]);
+  // Somebody takes the role away that the spec gives.
+  const row = edge.controller.state.microservices.find(({ name }) => name === "m");
+  if (row !== undefined) row.role = "microservice";
+  assertEquals([await short(), roles()], [["sre"], ["sre", "viewer"]]);
+  edge.change("Application", "app", app({ serviceAccount: {}, ...arguments_ }, arguments_));
+  assertEquals([await short(), roles()], [["microservice"], ["microservice", "viewer"]]);
+  assertEquals(await edge.converge(), []);
+  edge.change(
+    "Application",
+    "app",
+    app({ serviceAccount: { roleRef: { kind: "Role", name: "x" } } }, arguments_),
+  );
+  await edge.converge();
+  assertMatch(edge.condition("Application", "app", "Stalled"), /Refused: .*role 'x' does not exist/);
+});

@@ -115,6 +115,7 @@ const microservice = {
         enabled: true,
         router: { host: "default-router", port: 6001 },
       },
+      proxy: false,
     }],
     extraHosts: [{ name: "db.local", address: "10.1.1.1" }],
     rootHostAccess: false,
@@ -142,6 +143,13 @@ const microservice = {
     },
   },
 };
+const withRole = {
+  agent: { name: "hub" },
+  images: { x86: "reader:1" },
+  serviceAccount: { roleRef: { kind: "Role", name: "sre", apiGroup: "iofog.org" } },
+};
+const postWithRole =
+  "POST /microservices agentName application cmd env extraHosts images name ports serviceAccount volumeMappings";
 const endpoint = {
   name: "snapshot",
   description: "One picture",
@@ -336,6 +344,20 @@ export const edgeBases: Readonly<Record<string, EdgeBase>> = {
       postPotMicroservice,
     ],
     deleted: ["DELETE /microservices/<m>"],
+  },
+  "a microservice with a role": {
+    kind: "Microservice",
+    spec: { name: "m", application: "house", ...withRole },
+    created: [postWithRole],
+    deleted: ["DELETE /microservices/<m>"],
+    only: "3.7.3",
+  },
+  "an application with a role": {
+    kind: "Application",
+    spec: { microservices: [{ name: "m", ...withRole }] },
+    created: ["POST /application isActivated name", postWithRole],
+    deleted: ["DELETE /application/application"],
+    only: "3.7.3",
   },
   "an application from a template": {
     kind: "Application",
@@ -621,6 +643,7 @@ function microserviceWalks(base: string, at: string): readonly EdgeWalk[] {
     ...notForTheController(base, {
       [`${at}agent.config`]: [{}],
       [`${at}rebuild`]: [],
+      [`${at}container.ports[0].proxy`]: [],
       [`${at}uuid`]: [],
     }),
     { field: `${at}images.x86`, base, calls: patch("images") },
@@ -710,7 +733,19 @@ function referenceWalks(what: "a microservice" | "an application", at: string): 
     calls: patch(keys),
   });
   const env = "container.env[0]";
+  const role = `${at}serviceAccount.roleRef`;
+  const base = `${what} with a role`;
+  const changed = patch("agentName logSize serviceAccount");
   return [
+    {
+      field: `${role}.name`,
+      base,
+      examples: ["viewer"],
+      others: "untried",
+      calls: changed,
+      removed: changed,
+    },
+    ...notForTheController(base, { [`${role}.kind`]: [], [`${role}.apiGroup`]: [] }),
     row("catalogItem", "images.catalogItem", "two", "agentName catalogItemId logSize"),
     row("catalogId", "images.catalogId", CATALOG_ITEM + 1, "agentName catalogItemId logSize"),
     ...["secretKeyRef", "configMapKeyRef"].flatMap((source) => [

@@ -8,7 +8,7 @@
 
 import type { Clock } from "../../clock.ts";
 import type { CommonCalls } from "../../controller/calls.ts";
-import { edgeDialectOf } from "../../controller/edge.ts";
+import { DEFAULT_ROLE, type EdgeDialect, edgeDialectOf } from "../../controller/edge.ts";
 import { ControllerError } from "../../controller/errors.ts";
 import type {
   ExternalChild,
@@ -39,8 +39,10 @@ import {
   CONTROLLER_SECRET,
   type EdgeWorld,
   MICROSERVICE,
+  MICROSERVICE_ROLE,
   registriesOf,
   REGISTRY,
+  rolesOf,
   TEMPLATE,
   templatesOf,
   worldOf,
@@ -193,7 +195,8 @@ export class EdgeBackend implements ExternalBackend {
     const uuidOf = (agent: string) => this.#sweep?.world.get(keyOfExternal({ kind: AGENT, name: agent }))?.id;
     try {
       await this.#alone(async () => {
-        for (const request of callsOf(write, { dialect, uuidOf })) {
+        const whole = await withRole(access.client, dialect, write, signal);
+        for (const request of callsOf(whole, { dialect, uuidOf })) {
           await access.client.edge.change({ ...request, abortSignal: signal });
         }
       });
@@ -365,6 +368,8 @@ export class EdgeBackend implements ExternalBackend {
         return await once(kind, async () => catalogItemsOf(await client.edge.catalogItems(call)));
       case REGISTRY:
         return await once(kind, async () => registriesOf(await client.edge.registries(call)));
+      case MICROSERVICE_ROLE:
+        return isNew ? await once(kind, async () => rolesOf(await client.edge.roles(call))) : undefined;
       case CONTROLLER_SECRET:
         return await kept("secret");
       case CONTROLLER_CONFIG_MAP:
@@ -457,4 +462,20 @@ export class EdgeBackend implements ExternalBackend {
     this.#lastWrite = result.catch(() => {});
     return result;
   }
+}
+
+/** 3.7 takes the role of a microservice away with every change that does not name it. */
+async function withRole(
+  { edge }: CommonCalls,
+  dialect: EdgeDialect,
+  write: ExternalWrite,
+  abortSignal: AbortSignal,
+): Promise<ExternalWrite> {
+  const { child, observed, verb } = write;
+  const isOpen = verb === "update" && child.kind === MICROSERVICE && !("serviceAccount" in child.fields);
+  if (dialect.name !== "3.7" || !isOpen || observed?.id === undefined) return write;
+  const serviceAccount = await edge.roleOf(observed.id, { abortSignal });
+  return serviceAccount === undefined || serviceAccount === DEFAULT_ROLE
+    ? write
+    : { ...write, child: { ...child, fields: { ...child.fields, serviceAccount } } };
 }

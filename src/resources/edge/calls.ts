@@ -185,12 +185,14 @@ function microserviceCalls(write: ExternalWrite): readonly ControllerRequest[] {
   const nats = changed.has("natsAccess") || changed.has("natsRule") ? ["natsConfig"] : [];
   const rest = pick(all, [...changed].filter((key) => key !== "agentName" && key !== "ports").concat(nats));
   const ports = changed.has("ports") ? pick(all, ["ports"]) : {};
+  // With each change that names none, it gets the default.
+  const role = pick(all, ["serviceAccount"]);
   const patch = (body: Json): ControllerRequest => ({
     method: "PATCH",
     route: "/microservices/:uuid",
     parameters,
     templated: true,
-    bodyJson: { agentName, logSize, ...body },
+    bodyJson: { agentName, logSize, ...role, ...body },
     secrets,
   });
   if (!changed.has("agentName") || !changed.has("ports")) return [patch({ ...rest, ...ports })];
@@ -210,9 +212,12 @@ function externalsOf(ports: unknown): readonly number[] {
 export const SECRET_VALUE = "from a Secret";
 
 function bodyOf(fields: Json, secrets: Readonly<Record<string, string>> = {}): Json {
-  const { catalogItemId, config, env, images, ports, ...rest } = withNats(fields);
+  const { catalogItemId, config, env, images, ports, serviceAccount, ...rest } = withNats(fields);
   return {
     ...rest,
+    ...(serviceAccount !== undefined && {
+      serviceAccount: { roleRef: { kind: "Role", name: serviceAccount } },
+    }),
     ...(catalogItemId === null || catalogItemId === undefined ? { images } : { catalogItemId }),
     ...(config !== undefined && { config: safeConfig(`${config}`) }),
     ...(env !== undefined && {

@@ -37,6 +37,7 @@ export function specOfMicroservice(given: unknown): unknown {
     natsConfig: isRecord(natsConfig)
       ? pick(natsConfig, ["natsAccess", "natsRule"].filter((key) => isSet(natsConfig[key])))
       : undefined,
+    serviceAccount: isSet(given["serviceAccount"]) ? given["serviceAccount"] : undefined,
     container: defined({
       ...rest,
       annotations: typeof annotations === "string" ? JSON.parse(annotations) : annotations,

@@ -11,6 +11,7 @@ import type {
   EdgeResourceRow,
   MicroserviceRow,
   RegistryRow,
+  RoleRow,
   TemplateRow,
 } from "../../controller/edge.ts";
 import type { ExternalObject } from "../../operator/definition.ts";
@@ -28,6 +29,7 @@ export const EDGE_RESOURCE_LINK = "EdgeResourceLink";
 export const TEMPLATE = "ApplicationTemplate";
 export const CATALOG_ITEM = "CatalogItem";
 export const REGISTRY = "Registry";
+export const MICROSERVICE_ROLE = "MicroserviceRole";
 export const CONTROLLER_SECRET = "ControllerSecret";
 export const CONTROLLER_CONFIG_MAP = "ControllerConfigMap";
 
@@ -256,6 +258,15 @@ export function templatesOf(rows: readonly TemplateRow[]): readonly ExternalObje
         ...(typeof defaultValue === "string" ? { defaultValue: JSON.parse(defaultValue) } : {}),
       })),
     },
+  }));
+}
+
+/** The roles that microservices have, each under the name of its microservice. */
+export function rolesOf(rows: readonly RoleRow[]): readonly ExternalObject[] {
+  return rows.map(({ application, name, role }) => ({
+    kind: MICROSERVICE_ROLE,
+    name: `${application}/${name}`,
+    fields: { role },
   }));
 }
 

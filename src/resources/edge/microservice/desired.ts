@@ -1,5 +1,6 @@
 /** What a microservice should be in the Controller, be it a custom resource of its own or part of an Application. */
 
+import { DEFAULT_ROLE } from "../../../controller/edge.ts";
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
 import { type Assessment, type Blocked, dialectOf, foundIn, isMissing, resolveValue } from "../assessment.ts";
 import { sizeProblem } from "../body_size.ts";
@@ -15,6 +16,7 @@ import {
   CONTROLLER_SECRET,
   imagesInOrder,
   MICROSERVICE,
+  MICROSERVICE_ROLE,
   portsInOrder,
   potContainerFields,
   REGISTRY,
@@ -105,6 +107,7 @@ export function microserviceChild(
       ...(spec.schedule !== undefined && { schedule: spec.schedule }),
       ...(container.annotations !== undefined && { annotations: canonical(container.annotations) }),
       ...natsFields(spec.natsConfig),
+      ...roleField(context, name, spec),
     }),
   };
   const wanted = { agent: spec.agent.name, ports: (container.ports ?? []).map(({ external }) => external) };
@@ -136,6 +139,14 @@ export function microserviceChild(
   return { ...whole, references, ...(blocked !== undefined && { blocked }) };
 }
 
+/** The role, where it is to be another: it cannot be seen where everything else of a microservice is. */
+function roleField(context: DesiredContext, name: string, { serviceAccount }: EmbeddedMicroservice) {
+  if (serviceAccount === undefined) return {};
+  const role = serviceAccount.roleRef?.name ?? DEFAULT_ROLE;
+  const found = foundIn(context, MICROSERVICE_ROLE, name)?.fields["role"];
+  return role === (found ?? DEFAULT_ROLE) ? {} : { serviceAccount: role };
+}
+
 /** Without access there is no rule, whatever was said. */
 export function natsFields(
   config: EmbeddedMicroservice["natsConfig"],
@@ -162,8 +173,12 @@ export function ignoredIn(
     ...(ports ? [`${path}.container.ports[].public`] : []),
     ...(isOld && spec.natsConfig !== undefined ? [`${path}.natsConfig`] : []),
     ...(isOld && spec.schedule !== undefined ? [`${path}.schedule`] : []),
+    ...(isOld && spec.serviceAccount !== undefined ? [`${path}.serviceAccount`] : []),
   ].map((field) => `${field} (this Controller does not know it)`).concat(
     spec.agent.config === undefined ? [] : [`${path}.agent.config (an Agent says how it is configured)`],
+    spec.container?.ports?.some(({ proxy }) => proxy !== undefined) === true
+      ? [`${path}.container.ports[].proxy (make the port public instead)`]
+      : [],
     spec.rebuild === undefined ? [] : [`${path}.rebuild (only iofogctl and potctl can do that)`],
   );
 }
@@ -187,6 +202,9 @@ function referencesOf(
     ...(images.catalogItem === undefined ? [] : [{ kind: CATALOG_ITEM, name: images.catalogItem }]),
     ...(isUrl(images.registry) ? [{ kind: REGISTRY, name: images.registry }] : []),
     ...(isOld ? [] : kept),
+    ...(isOld || spec.serviceAccount === undefined
+      ? []
+      : [{ kind: MICROSERVICE_ROLE, name: `${application}/${spec.name}` }]),
     ...hostsOf(application, spec).map(({ kind, name }) => ({ kind, name })),
   ];
 }

@@ -43,6 +43,7 @@ const ports = z.array(z.strictObject({
     description: "Protocol. The Controller's default is tcp.",
   }),
   public: publicPort,
+  proxy: flag("Needs a server that no release has any more: it is not used here, and a condition says so."),
 })).superRefine((list, context) => {
   const seen = new Set<number>();
   list.forEach(({ external, internal }, index) => {
@@ -162,6 +163,15 @@ export const microserviceFields = {
   container,
   schedule: whole("Order in which microservices start; PoT only.", 0, 100),
   natsConfig: natsAccess,
+  serviceAccount: z.strictObject({
+    roleRef: z.strictObject({
+      kind: text("Role, which is all that there is."),
+      name: filled("Name of the role. The Controller's default is microservice."),
+      apiGroup: text("Not used."),
+    }).optional().meta({ description: "Role of the Controller." }),
+  }).optional().meta({
+    description: "What it may do at the Controller's API; PoT only. Left out: whatever role it has stays.",
+  }),
   rebuild: flag("Only iofogctl and potctl use it: it is not used here."),
   uuid: text("Filled by iofogctl and potctl; it is not used here."),
 };
