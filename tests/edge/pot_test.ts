@@ -221,3 +221,25 @@ Deno.test("a microservice keeps its role with every change, whoever gave it that
   await edge.converge();
   assertMatch(edge.condition("Application", "app", "Stalled"), /Refused: .*role 'x' does not exist/);
 });
+
+Deno.test("agents whose NATS servers, or routers and NATS servers, wait for each other are told of the circle", async () => {
+  await using edge = await EdgeTest.open("datasance.com");
+  const natsConfig = { natsMode: "server" };
+  const routerConfig = { routerMode: "interior", edgeRouterPort: 45671, interRouterPort: 55671 };
+  edge.make("Agent", "a", { host: "h", config: { natsConfig, upstreamNatsServers: ["b"] } });
+  edge.make("Agent", "b", { host: "h", config: { natsConfig, upstreamNatsServers: ["a"] } });
+  edge.make("Agent", "c", { host: "h", config: { routerConfig, upstreamNatsServers: ["d"] } });
+  edge.make("Agent", "d", { host: "h", config: { natsConfig, upstreamRouters: ["c"] } });
+  assertEquals(await edge.converge(), []);
+  for (const circle of ["a -> b -> a", "b -> a -> b", "c -> d -> c", "d -> c -> d"]) {
+    assertMatch(
+      edge.condition("Agent", circle.slice(0, 1), "Stalled"),
+      new RegExp(`^True UpstreamCycle: .*go round in a circle: ${circle}; remove one of them`),
+    );
+  }
+  edge.change("Agent", "b", { host: "h", config: { natsConfig } });
+  edge.change("Agent", "d", { host: "h", config: { natsConfig } });
+  await edge.converge();
+  await edge.converge();
+  for (const name of ["a", "b", "c", "d"]) assertMatch(edge.condition("Agent", name), /^True NotProvisioned/);
+});

@@ -47,7 +47,7 @@ export const UPSTREAM_MISSING = "UpstreamMissing";
 export const UPSTREAM_NOT_INTERIOR = "UpstreamNotInterior";
 /** An upstream NATS server that is named is not of mode server. */
 export const UPSTREAM_NOT_SERVER = "UpstreamNotServer";
-/** Upstream routers go round in a circle. */
+/** Upstream routers, or NATS servers, go round in a circle. */
 export const UPSTREAM_CYCLE = "UpstreamCycle";
 /** An edge resource that is named does not exist. */
 export const EDGE_RESOURCE_MISSING = "EdgeResourceMissing";

@@ -87,7 +87,7 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
     ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
   };
   const blocked = sizeProblem(agent, dialect) ?? upstreamProblem(spec, name, context) ??
-    natsProblem(spec, context, isOld) ?? awaited(name, context);
+    natsProblem(spec, name, context, isOld) ?? awaited(name, context);
   const key = keySecret(spec, name, context, provideKey);
   return {
     children: [
@@ -191,14 +191,13 @@ function upstreamsOf(spec: Pick<AgentSpec, "config">): readonly string[] {
 function upstreamProblem(spec: AgentSpec, name: string, context: DesiredContext): Blocked | undefined {
   const wanted = upstreamsOf(spec);
   if (wanted.length === 0) return undefined;
-  const cycle = cycleFrom(name, wanted, context);
-  if (cycle !== undefined) {
-    const message = `upstream routers go round in a circle: ${cycle.join(" -> ")}; remove one of them`;
-    return { reason: reasons.UPSTREAM_CYCLE, message };
-  }
+  const cycle = cycleFrom(name, wanted, context, ({ upstreamRouters }) => upstreamRouters);
+  if (cycle !== undefined) return cycleProblem("upstream routers go", cycle);
   for (const upstream of wanted) {
     const found = foundIn(context, AGENT, upstream);
     if (isMissing(context, AGENT, upstream)) {
+      const waiting = mutualWait(name, upstream, context);
+      if (waiting !== undefined) return waiting;
       const message =
         `upstream router ${upstream} does not exist in the Controller: create an Agent of that name, or ` +
         "correct spec.config";
@@ -220,10 +219,17 @@ function natsServersOf({ config = {} }: AgentSpec, isOld: boolean): readonly str
 }
 
 /** Why the agent cannot be connected to the NATS servers that it names. */
-function natsProblem(spec: AgentSpec, context: DesiredContext, isOld: boolean): Blocked | undefined {
+function natsProblem(
+  spec: AgentSpec,
+  own: string,
+  context: DesiredContext,
+  isOld: boolean,
+): Blocked | undefined {
   for (const name of natsServersOf(spec, isOld)) {
     const found = foundIn(context, AGENT, name);
     if (isMissing(context, AGENT, name)) {
+      const waiting = mutualWait(own, name, context);
+      if (waiting !== undefined) return waiting;
       const message =
         `upstream NATS server ${name} does not exist in the Controller: create an Agent of that ` +
         "name, or correct spec.config.upstreamNatsServers";
@@ -240,11 +246,32 @@ function natsProblem(spec: AgentSpec, context: DesiredContext, isOld: boolean): 
   return undefined;
 }
 
-/** A way from the agent through the upstream routers of the Agents of this namespace back to itself. */
+/** Why an agent that waits for another one waits for ever. */
+function mutualWait(name: string, other: string, context: DesiredContext): Blocked | undefined {
+  const isOld = dialectOf(context).name === "3.0";
+  const cycle = cycleFrom(name, [other], context, ({ upstreamNatsServers, upstreamRouters }) => [
+    ...listed(upstreamRouters),
+    ...(isOld ? [] : listed(upstreamNatsServers)),
+  ]);
+  return cycle && cycleProblem("upstream routers and NATS servers go", cycle);
+}
+
+function cycleProblem(what: string, cycle: readonly string[]): Blocked {
+  const message = `${what} round in a circle: ${cycle.join(" -> ")}; remove one of them`;
+  return { reason: reasons.UPSTREAM_CYCLE, message };
+}
+
+/** Names in a list that was not checked. */
+function listed(names: unknown): readonly string[] {
+  return Array.isArray(names) ? names : [];
+}
+
+/** A way from the agent through what the Agents of this namespace name, as `next` says, back to itself. */
 function cycleFrom(
   name: string,
   wanted: readonly string[],
   context: DesiredContext,
+  next: (config: NonNullable<AgentSpec["config"]>) => unknown,
 ): readonly string[] | undefined {
   const { group, kind } = groupAndKind(context.parent);
   const agents = new Map(
@@ -264,9 +291,7 @@ function cycleFrom(
     if (last === name) return way;
     if (seen.has(last)) continue;
     seen.add(last);
-    const { config } = agents.get(last) ?? {};
-    const next = Array.isArray(config?.upstreamRouters) ? config.upstreamRouters : [];
-    for (const each of next) open.push([...way, each]);
+    for (const each of listed(next(agents.get(last)?.config ?? {}))) open.push([...way, each]);
   }
   return undefined;
 }

@@ -36,7 +36,7 @@ export function assessApplication(context: DesiredContext): Assessment {
   };
   const blocked = content.blocked ?? sizeProblem(application, dialect);
   const wanted = content.microservices ?? [];
-  const siblings = new Set(wanted.map((each) => `${name}/${each.name}`));
+  const siblings = new Map(wanted.map((each) => [`${name}/${each.name}`, each]));
   const microservices = withPortsAwaited(
     context,
     wanted.map((each) => microserviceChild(context, name, each, siblings)),

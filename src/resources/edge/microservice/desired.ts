@@ -21,6 +21,7 @@ import {
   potContainerFields,
   REGISTRY,
 } from "../world.ts";
+import { hostState } from "./hosts.ts";
 import { portState } from "./ports.ts";
 import { type EmbeddedMicroservice, parseMicroservice } from "./schema.ts";
 
@@ -43,7 +44,7 @@ export function assessMicroservice(context: DesiredContext): Assessment {
         "correct spec.application",
     }
     : undefined;
-  const child = microserviceChild(context, application, wanted, new Set());
+  const child = microserviceChild(context, application, wanted, new Map());
   return {
     children: [missing === undefined ? child : { ...child, blocked: missing }],
     problems: [],
@@ -54,20 +55,21 @@ export function assessMicroservice(context: DesiredContext): Assessment {
 /**
  * The microservice in the Controller.
  *
- * @param siblings Names in the Controller of microservices that the same custom resource has: what they hold, they may
- *   be about to give up.
+ * @param siblings Microservices that the same custom resource has, by their names in the Controller: what they hold,
+ *   they may be about to give up.
  */
 export function microserviceChild(
   context: DesiredContext,
   application: string,
   spec: EmbeddedMicroservice,
-  siblings: ReadonlySet<string>,
+  siblings: ReadonlyMap<string, EmbeddedMicroservice>,
 ): ExternalChild {
   const name = `${application}/${spec.name}`;
   const { container = {} } = spec;
   const dialect = dialectOf(context);
   const isOld = dialect.name === "3.0";
   const environment = environmentOf(context, container.env ?? []);
+  const hosts = hostState(context, name, spec, siblings);
   const { x86, arm, catalogItem } = spec.images;
   const catalogId = spec.images.catalogId ?? (catalogItem && numberOf(context, CATALOG_ITEM, catalogItem));
   const pot = Object.fromEntries(
@@ -101,7 +103,7 @@ export function microserviceChild(
     cmd: container.commands ?? [],
     volumeMappings: (container.volumes ?? []).map(({ type = "bind", ...volume }) => ({ ...volume, type }))
       .sort(by("containerDestination")),
-    extraHosts: [...container.extraHosts ?? []].sort(by("name")),
+    extraHosts: (container.extraHosts ?? []).filter((each) => !hosts.omitted.has(each.name)).sort(by("name")),
     ...(isOld ? {} : {
       ...pot,
       ...(spec.schedule !== undefined && { schedule: spec.schedule }),
@@ -124,10 +126,11 @@ export function microserviceChild(
     singleton: false,
   };
   const blocked = environment.blocked ?? sizeProblem(whole, dialect) ?? problemOf(context, spec) ??
-    hostProblem(context, application, spec) ??
+    hosts.blocked ??
     ports.blocked;
   const references = [
     ...referencesOf(application, spec, isOld),
+    ...hosts.references,
     ...ports.agents.map((name) => ({ kind: AGENT, name })),
   ];
   const found = foundIn(context, MICROSERVICE, name);
@@ -205,35 +208,7 @@ function referencesOf(
     ...(isOld || spec.serviceAccount === undefined
       ? []
       : [{ kind: MICROSERVICE_ROLE, name: `${application}/${spec.name}` }]),
-    ...hostsOf(application, spec).map(({ kind, name }) => ({ kind, name })),
   ];
-}
-
-/** What additional host names stand for: `${Agents.NAME}`, `${Apps.APPLICATION.MICROSERVICE.local}` or `...public.PORT`. */
-function hostsOf(application: string, { container, name: own }: EmbeddedMicroservice) {
-  return (container?.extraHosts ?? []).flatMap(({ address, name: host }) => {
-    const [type, ...names] = /^\$\{(.+)\}$/.exec(address)?.[1]?.split(".") ?? [];
-    const [first = "", second = ""] = names;
-    if (type === "Agents" && names.length === 1) return [{ host, kind: AGENT, name: first }];
-    // It cannot wait for itself.
-    if (type !== "Apps" || names.length < 3 || (first === application && second === own)) return [];
-    return [{ host, kind: MICROSERVICE, name: `${first}/${second}` }];
-  });
-}
-
-/** The Controller refuses a name for something that does not exist. */
-function hostProblem(
-  context: DesiredContext,
-  application: string,
-  spec: EmbeddedMicroservice,
-): Blocked | undefined {
-  const missing = hostsOf(application, spec).find(({ kind, name }) => isMissing(context, kind, name));
-  if (missing === undefined) return undefined;
-  const { host, kind, name } = missing;
-  const message =
-    `host ${host}: ${kind.toLowerCase()} ${name} does not exist in the Controller: create it, or ` +
-    "correct container.extraHosts";
-  return { reason: reasons.HOST_MISSING, message };
 }
 
 /** `name/key` */

@@ -6,9 +6,9 @@
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
 import { ageOf } from "../../../operator/claims.ts";
 import { type Blocked, foundIn } from "../assessment.ts";
-import { type EdgeGroup, edgeResourceOf } from "../crds.ts";
 import * as reasons from "../reasons.ts";
 import { AGENT, MICROSERVICE, type Port } from "../world.ts";
+import { ownersIn, statedBy } from "./stated.ts";
 
 /** What a custom resource says of a microservice. */
 interface Claim {
@@ -38,7 +38,7 @@ export function portState(
   context: DesiredContext,
   name: string,
   wanted: Pick<Claim, "agent" | "ports">,
-  siblings: ReadonlySet<string>,
+  siblings: Pick<ReadonlyMap<string, unknown>, "has">,
 ): PortState {
   const all = wanted.ports.map((port) => ({ port, holder: holderOf(context, wanted.agent, port) }));
   const free = all.filter(({ holder }) => holder === undefined).map(({ port }) => port);
@@ -81,7 +81,7 @@ function taken(port: number, agent: string, holder: string, claim: Claim | undef
 /** Who gets a port that nobody has yet although this custom resource wants it: an older one that wants it too. */
 function takerOf(context: DesiredContext, own: string, agent: string, ports: readonly number[]) {
   const age = ageOf(context.parent);
-  for (const parent of claimants(context)) {
+  for (const parent of ownersIn(context)) {
     for (const [name, claim] of claimsOf(parent)) {
       if (claim.ports.length === 0 || claim.agent !== agent || claim.age >= age || name === own) continue;
       const port = ports.find((each) => claim.ports.includes(each));
@@ -123,50 +123,27 @@ function wayBack(
 
 /** What all custom resources of the namespace want, by the names that microservices have in the Controller. */
 function claimsIn(context: DesiredContext): ReadonlyMap<string, Claim> {
-  return new Map(claimants(context).flatMap(claimsOf));
-}
-
-/** Whatever has microservices. */
-function claimants({ parent, snapshot }: DesiredContext): readonly Parent[] {
-  const group = parent.apiVersion?.split("/")[0] as EdgeGroup;
-  const list = (kind: "Application" | "Microservice", plural?: string) =>
-    snapshot.list(edgeResourceOf(kind, group, plural)) as readonly Parent[];
-  return [...list("Application"), ...list("Application", "apps"), ...list("Microservice")];
+  return new Map(ownersIn(context).flatMap(claimsOf));
 }
 
 /** What a custom resource wants, by name; an object that was read never changes, and each plan looks at all. */
 function claimsOf(parent: Parent): readonly (readonly [string, Claim])[] {
   const known = claimsMade.get(parent);
   if (known !== undefined) return known;
-  const { kind, metadata: { name }, spec } = parent;
-  const claim = (application: string, name: string, { agent, container }: Stated) => {
-    const ports = Array.isArray(container?.ports) ? container.ports : [];
-    return [`${application}/${name}`, {
+  const made = statedBy(parent).map(([name, { agent, container }]) => {
+    const ports = (Array.isArray(container?.ports) ? container.ports : []) as readonly Port[];
+    return [name, {
       agent: `${agent?.name}`,
       ports: ports.map(({ external }) => external),
-      owner: `${kind} ${parent.metadata.name}`,
+      owner: `${parent.kind} ${parent.metadata.name}`,
       age: ageOf(parent),
     }] as const;
-  };
-  const { application, microservices, name: own = name } = (spec ?? {}) as {
-    readonly name?: string;
-    readonly application?: string;
-    readonly microservices?: readonly (Stated & { readonly name: string })[];
-  };
-  const made = kind === "Microservice"
-    ? [claim(`${application}`, own, (spec ?? {}) as Stated)]
-    : (Array.isArray(microservices) ? microservices : []).map((each) => claim(own, each.name, each));
+  });
   claimsMade.set(parent, made);
   return made;
 }
 
 const claimsMade = new WeakMap<Parent, readonly (readonly [string, Claim])[]>();
-
-/** A spec that was not checked. */
-interface Stated {
-  readonly agent?: { readonly name?: string };
-  readonly container?: { readonly ports?: readonly { readonly external: number }[] };
-}
 
 /** Each that takes a port from another of them waits while that one cannot give it up. */
 export function withPortsAwaited(
