@@ -5,7 +5,7 @@
  * run at every pass; it never throws. Nothing here reads a clock, and no reason holds anything of a key.
  */
 
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { CertificateData, LeafShape } from "./certificate_issuing.ts";
 import { canonicalIp, isIpAddress } from "./ip_address.ts";
 import { generateKeys } from "./rsa_keys.ts";
@@ -154,6 +154,8 @@ export interface Trusted {
   readonly text: string;
   /** SHA-256 of the certificate, in lower case hexadecimal digits: what openssl calls its fingerprint, without colons. */
   readonly fingerprint: string;
+  /** SHA-256 of its name and public key: whoever trusts one certificate trusts what another of the same signer signs. */
+  readonly signer: string;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
 }
@@ -178,8 +180,14 @@ function readBundle(pemText: string): readonly Trusted[] {
   return certificatesIn(pemText).map((certificate) => ({
     text: `${certificate.toString().trimEnd()}\n`,
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    signer: signerOf(certificate),
     notAfter: Date.parse(certificate.validTo),
   }));
+}
+
+function signerOf({ publicKey, subject }: X509Certificate): string {
+  return createHash("sha256").update(subject).update("\0")
+    .update(publicKey.export({ type: "spki", format: "der" })).digest("hex");
 }
 
 /** Whether the first certificate of `pemText` was signed by that of `authority`. */

@@ -22,7 +22,6 @@ import { type ExternalBackend, ExternalError } from "../../../operator/external.
 import { markerKind } from "../../../operator/inventory.ts";
 import type { ExternalWrite } from "../../../operator/write.ts";
 import { decodeBase64 } from "../../child.ts";
-import { trustedIn } from "../../pki.ts";
 import type { ControllerLocation } from "../iofog/backend.ts";
 import type { ControllerAccess, NoAccess } from "../../edge/backend.ts";
 import * as reasons from "../reasons.ts";
@@ -30,6 +29,8 @@ import { controllerCa, controllerServerName } from "./controller.ts";
 import {
   authoritiesOf,
   AUTHORITY,
+  type AuthorityFields,
+  authorityFields,
   DEFAULT_ROUTER,
   type Details,
   facts,
@@ -85,7 +86,7 @@ interface Connection extends Login {
   /** Whether it was seen with every authority. Where an agent comes before, it makes others under their names. */
   hasAuthorities: boolean;
   /** Fingerprints by name, and what the list said of them then. */
-  readonly authorities: Map<string, { readonly listed: string; readonly fingerprint: string }>;
+  readonly authorities: Map<string, { readonly listed: string; readonly fields: AuthorityFields }>;
   bootstrap: { readonly answer: NatsBootstrap; readonly askAt: number } | undefined;
   /** Why Keycloak did not tell of the viewer's client with this name. */
   viewer: { readonly name: string; readonly refusal: Refusal; readonly askAt: number } | undefined;
@@ -287,16 +288,18 @@ export class PotBackend implements ExternalBackend {
       const entry = listed.get(name);
       const cached = authorities.get(name);
       // One that is wrong may be replaced by one with the same name and end.
-      if (cached !== undefined && cached.listed === entry && cached.fingerprint === fields["fingerprint"]) {
-        objects.push({ kind, name, fields: { fingerprint: cached.fingerprint } });
+      if (
+        cached !== undefined && cached.listed === entry && cached.fields.fingerprint === fields["fingerprint"]
+      ) {
+        objects.push({ kind, name, fields: { ...cached.fields } });
         continue;
       }
       authorities.delete(name);
       const authority = entry === undefined ? undefined : await client.certificateAuthority(name, call);
       if (entry === undefined || authority === undefined) continue;
-      const fingerprint = trustedIn(authority.certificatePem)[0]?.fingerprint ?? "unreadable";
-      authorities.set(name, { listed: entry, fingerprint });
-      objects.push({ kind, name, fields: { fingerprint } });
+      const found = authorityFields(authority.certificatePem);
+      authorities.set(name, { listed: entry, fields: found });
+      objects.push({ kind, name, fields: { ...found } });
     }
     return objects;
   }

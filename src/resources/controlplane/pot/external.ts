@@ -3,11 +3,11 @@
  * router, the NATS hub, the authorities that sign certificates of agents, and the root URL of the viewer's client.
  */
 
-import type { Child, ExternalChild, Snapshot } from "../../../operator/definition.ts";
+import type { Child, ExternalChild } from "../../../operator/definition.ts";
 import type { NatsHubAddress } from "../../../controller/pot_client.ts";
 import type { NatsAccount, NatsBootstrap } from "../../../controller/schemas.ts";
 import { secretValues } from "../../child.ts";
-import { trustedIn } from "../../pki.ts";
+import { RENEWAL_MS, trustedIn } from "../../pki.ts";
 import * as component from "../component.ts";
 import * as reasons from "../reasons.ts";
 import { type CertificatePair, pairsOf } from "./certificates.ts";
@@ -70,29 +70,53 @@ function external(kind: string, name: string, fields: Readonly<Record<string, un
   return { type: "external", kind, name, fields, singleton: true };
 }
 
+/** What is known of an authority in the Controller. */
+export interface AuthorityFields {
+  readonly fingerprint: string;
+  readonly signer: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/** Of the certificate in a PEM text. */
+export function authorityFields(pemText: string | undefined): AuthorityFields {
+  const [found] = trustedIn(pemText);
+  if (found === undefined) return { fingerprint: "unreadable", signer: "unreadable", notAfter: 0 };
+  const { fingerprint, notAfter, signer } = found;
+  return { fingerprint, signer, notAfter };
+}
+
 /** The authority of a Secret; where the Controller has another one of that name, only a person can say which is right. */
 function authorityChild(
-  { snapshot, uid }: Inputs,
+  { now, snapshot, uid }: Inputs,
   { authority: name, field }: CertificatePair,
 ): readonly Child[] {
-  const fingerprint = fingerprintOf(snapshot, name);
-  if (fingerprint === undefined) return [];
-  const child = external(AUTHORITY, name, { fingerprint });
+  const [own] = trustedIn(secretValues(snapshot, name)?.["tls.crt"]);
+  if (own === undefined) return [];
+  const child = external(AUTHORITY, name, { fingerprint: own.fingerprint });
   const observed = snapshot.external(uid).objects.find((each) =>
     each.kind === AUTHORITY && each.name === name
   );
-  if (observed === undefined || observed.fields["fingerprint"] === fingerprint) return [child];
+  const found = observed?.fields as unknown as AuthorityFields | undefined;
+  if (found === undefined || found.fingerprint === own.fingerprint) return [child];
+  const again =
+    `removed it from the Controller (DELETE /api/v3/certificates/ca/${name}; it is imported again then)`;
+  if (found.signer === own.signer) {
+    // Renewed with the same key: the Controller's certificate is as good until it ends.
+    if (now < found.notAfter - RENEWAL_MS) {
+      return [external(AUTHORITY, name, { fingerprint: found.fingerprint })];
+    }
+    const end = new Date(found.notAfter).toISOString().slice(0, 10);
+    const message =
+      `the Controller has an earlier certificate of the authority in Secret ${name}, which ends on ` +
+      `${end}: agents that are provisioned get the new one once you ${again}`;
+    return [{ ...child, blocked: { reason: reasons.AUTHORITY_MISMATCH, message } }];
+  }
   const message =
     `the Controller has another certificate authority ${name} than Secret ${name}, so agents do not ` +
-    "trust what that one signs: provision agents of the other one anew after you removed it from the Controller " +
-    `(DELETE /api/v3/certificates/ca/${name}; it is imported again then), or put it into a Secret that ` +
-    `spec.certificates.${field}.name names`;
+    `trust what that one signs: provision agents of the other one anew after you ${again}, or put it into a Secret ` +
+    `that spec.certificates.${field}.name names`;
   return [{ ...child, blocked: { reason: reasons.AUTHORITY_MISMATCH, message } }];
-}
-
-/** SHA-256 of the certificate in the Secret of an authority. */
-function fingerprintOf(snapshot: Snapshot, name: string): string | undefined {
-  return trustedIn(secretValues(snapshot, name)?.["tls.crt"])[0]?.fingerprint;
 }
 
 /** Where agents' NATS servers connect; undefined where that is nowhere, or not known yet. */
