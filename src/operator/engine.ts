@@ -16,7 +16,7 @@ import { ExternalLane } from "./external_lane.ts";
 import { Failures } from "./failures.ts";
 import { Halt } from "./halt.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { KubernetesLane } from "./kubernetes_lane.ts";
+import { KubernetesLane, type Pass } from "./kubernetes_lane.ts";
 import {
   childRelistMs,
   type EngineOptions,
@@ -31,6 +31,7 @@ import { Reporter } from "./reporter.ts";
 import { Secrets } from "./secrets.ts";
 import { keyOf, Store, type StoredKind } from "./store.ts";
 
+export type { Pass } from "./kubernetes_lane.ts";
 export type { EngineOptions, Managed, PassResult } from "./lane.ts";
 
 /** What changed, for whoever schedules passes. */
@@ -151,16 +152,22 @@ export class Engine {
     }
   }
 
-  /**
-   * One pass over Kubernetes: children first, then the status.
-   *
-   * @param only The parents to look at. @default all
-   */
-  async convergeKubernetes(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
+  /** One pass over Kubernetes: children first, then the status. */
+  async convergeKubernetes(signal: AbortSignal, pass: Pass = {}): Promise<PassResult> {
     await this.#context.secrets.read(signal);
-    const result = await this.#kubernetes.converge(signal, only);
+    const result = await this.#kubernetes.converge(signal, pass);
     if (this.#options.clock.monotonic() >= this.#forgetAt) this.#forgetGone();
     return result;
+  }
+
+  /** Resolves when no write of a pass over Kubernetes is under way. */
+  async answered(): Promise<void> {
+    await this.#kubernetes.answered();
+  }
+
+  /** Gives a sign of life of the passes over Kubernetes, unless a write waits for what never comes. */
+  beat(): void {
+    this.#kubernetes.beat();
   }
 
   /** One pass over the external systems: look, write what differs, look again. */

@@ -650,7 +650,7 @@ Deno.test("Engine looks at the dirty parents only, if asked to", async () => {
   });
   for (const name of ["x", "y"]) makeWidget({ name });
   await engine.store.listAll();
-  await engine.convergeKubernetes(never, new Set(["y-uid"]));
+  await engine.convergeKubernetes(never, { only: new Set(["y-uid"]) });
   assertEquals(sentSince(api), ["apply configmaps y", "update widgets y/status"]);
 });
 

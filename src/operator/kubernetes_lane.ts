@@ -4,6 +4,7 @@
  */
 
 import { Secret } from "../kubernetes/generated/core_v1.ts";
+import { errorText } from "../telemetry/log.ts";
 import type { WriteReason, WriteResult, WriteVerb } from "../telemetry/metrics.ts";
 import { inSpan, type SpanAttributes } from "../telemetry/trace.ts";
 import { applyWrite, type Outcome } from "./apply.ts";
@@ -20,22 +21,32 @@ interface Carried extends Done {
   readonly outcome: Outcome;
 }
 
+/** How a pass is made. */
+export interface Pass {
+  /** The parents to look at. @default all */
+  readonly only?: ReadonlySet<string>;
+  /**
+   * Milliseconds after which it goes on without the answer to a write, whose object is then left out until the answer
+   * comes. @default it waits for each
+   */
+  readonly patienceMs?: number;
+}
+
 /** See the module. */
 export class KubernetesLane {
   readonly #context: LaneContext;
   readonly #status: StatusWriter;
+  /** Writes under way, by what is written, oldest first. */
+  readonly #underWay = new Map<string, { readonly since: number; readonly answer: Promise<unknown> }>();
 
   constructor(context: LaneContext) {
     this.#context = context;
     this.#status = new StatusWriter(context);
   }
 
-  /**
-   * One pass: children first, then the status.
-   *
-   * @param only The parents to look at. @default all
-   */
-  async converge(signal: AbortSignal, only?: ReadonlySet<string>): Promise<PassResult> {
+  /** One pass: children first, then the status. */
+  async converge(signal: AbortSignal, pass: Pass = {}): Promise<PassResult> {
+    const { only } = pass;
     const { planner, reporter, store } = this.#context;
     reporter.lacking(store.snapshot());
     const planned = this.#context.options.managed.flatMap(({ definition }) => {
@@ -48,7 +59,7 @@ export class KubernetesLane {
       "pass",
       { "iofog.lane": "kubernetes", "iofog.parents": planned.length },
       async (span) => {
-        const result = await this.#carryOutPlans(planned, signal);
+        const result = await this.#carryOutPlans(planned, pass, signal);
         span.setAttribute("iofog.writes", result.writes);
         return result;
       },
@@ -57,13 +68,14 @@ export class KubernetesLane {
 
   async #carryOutPlans(
     planned: readonly { readonly definition: Definition; readonly each: ParentPlan }[],
+    pass: Pass,
     signal: AbortSignal,
   ): Promise<PassResult> {
     const { clock, metrics } = this.#context.options;
     const results = await all(planned.map(async ({ definition, each }) => {
       const startedAt = clock.monotonic();
       const controller = definition.resource.kind.toLowerCase();
-      const converge = () => this.#convergeParent(definition, each, signal);
+      const converge = () => this.#convergeParent(definition, each, pass, signal);
       let failed = true;
       metrics.reconciling(controller);
       try {
@@ -85,6 +97,52 @@ export class KubernetesLane {
     };
   }
 
+  /** Resolves when no write is under way. */
+  async answered(): Promise<void> {
+    await Promise.allSettled([...this.#underWay.values()].map(({ answer }) => answer));
+  }
+
+  /** Gives a sign of life, unless a write waits for what never comes. */
+  beat(): void {
+    const [oldest] = this.#underWay.values();
+    const { clock } = this.#context.options;
+    if (oldest !== undefined && clock.monotonic() - oldest.since > longestWriteMs) return;
+    this.#context.heartbeat.beat("kubernetes");
+  }
+
+  /**
+   * Carries out `work`, which writes `target` for a parent. Undefined where its answer takes too long, or that of an
+   * earlier one does: then nothing else is written to `target`, and with the answer the parent is looked at again.
+   *
+   * @param work Tells when it is about to be sent: making a key takes its time.
+   * @param late Told of an answer for which nobody waited.
+   */
+  async #patiently<T>(
+    { metadata: { uid } }: Parent,
+    target: string,
+    { patienceMs }: Pass,
+    work: (sending: () => void) => Promise<T>,
+    late: (answer: T) => void = () => {},
+  ): Promise<T | undefined> {
+    const { clock, log } = this.#context.options;
+    const key = `${uid} ${target}`;
+    if (this.#underWay.has(key)) return undefined;
+    const sent = Promise.withResolvers<void>();
+    const answer = work(sent.resolve).finally(() => {
+      this.#underWay.delete(key);
+      this.beat();
+    });
+    this.#underWay.set(key, { since: clock.monotonic(), answer });
+    if (patienceMs === undefined) return await answer;
+    const over = new AbortController();
+    const patience = sent.promise.then(() => clock.sleep(patienceMs, over.signal)).then(() => tooLong);
+    const first = await Promise.race([answer, patience]).finally(() => over.abort());
+    if (first !== tooLong) return first as T;
+    answer.then(late, (error) => log.error("pass failed", { lane: "kubernetes", error: errorText(error) }))
+      .then(() => this.#context.changed(uid));
+    return undefined;
+  }
+
   /** Forgets parents that are gone. */
   keepOnly(parentUids: ReadonlySet<string>): void {
     this.#status.keepOnly(parentUids);
@@ -93,6 +151,7 @@ export class KubernetesLane {
   async #convergeParent(
     definition: Definition,
     planned: ParentPlan,
+    pass: Pass,
     signal: AbortSignal,
   ): Promise<PassResult & { readonly failed: boolean }> {
     const uid = planned.parent.metadata.uid;
@@ -110,7 +169,7 @@ export class KubernetesLane {
         if (now === undefined) return { writes, again: false, settled: false, failed: false };
         current = now;
       }
-      const carried = await this.#carryOutAll(current, signal);
+      const carried = await this.#carryOutAll(definition, current, pass, signal);
       const done = carried.filter(({ outcome }) => outcome.type === "written");
       const outdated = carried.filter(({ outcome }) => outcome.type === "outdated");
       writes += done.length;
@@ -131,11 +190,13 @@ export class KubernetesLane {
       if (!again) break;
     }
     this.#context.progress.note(current);
-    if (
-      current.status !== undefined &&
-      await this.#status.write(definition, current.parent, current.status, signal)
-    ) {
-      writes += 1;
+    const { parent, status } = current;
+    if (status !== undefined) {
+      const write = async (sending: () => void) => {
+        sending();
+        return await this.#status.write(definition, parent, status, signal);
+      };
+      if (await this.#patiently(parent, "status", pass, write)) writes += 1;
     }
     const failed = current.failures.length > 0;
     return { writes, again, settled: current.waves.length === 0 && !failed, failed };
@@ -145,20 +206,34 @@ export class KubernetesLane {
    * Carries out every write of a plan, wave by wave. Making a key takes long and keeps a core busy, which the API
    * server may need for all the others: what needs one comes last.
    */
-  async #carryOutAll(planned: ParentPlan, signal: AbortSignal): Promise<readonly Carried[]> {
-    const carryOut = async (write: KubernetesWrite): Promise<Carried> => {
+  async #carryOutAll(
+    definition: Definition,
+    planned: ParentPlan,
+    pass: Pass,
+    signal: AbortSignal,
+  ): Promise<readonly Carried[]> {
+    const carryOut = async (write: KubernetesWrite): Promise<readonly Carried[]> => {
       const drift = this.#context.progress.isDrift(write, planned);
-      const outcome = await this.#carryOut(write, planned, drift, signal);
-      this.#context.heartbeat.beat("kubernetes");
-      return { write, drift, outcome };
+      const carried = await this.#patiently(
+        planned.parent,
+        describeTarget(write),
+        pass,
+        async (sending) => {
+          if (!generates(write)) sending();
+          return { write, drift, outcome: await this.#carryOut(write, planned, { drift, sending }, signal) };
+        },
+        (late) =>
+          late.outcome.type === "written" && this.#context.reporter.wrote(definition, planned, [late]),
+      );
+      return carried === undefined ? [] : [carried];
     };
     const carried: Carried[] = [];
     try {
       for (const wave of planned.waves) {
-        carried.push(...await all(wave.filter((write) => !generates(write)).map(carryOut)));
+        carried.push(...(await all(wave.filter((write) => !generates(write)).map(carryOut))).flat());
       }
     } finally {
-      carried.push(...await all(planned.waves.flat().filter(generates).map(carryOut)));
+      carried.push(...(await all(planned.waves.flat().filter(generates).map(carryOut))).flat());
     }
     return carried;
   }
@@ -221,7 +296,7 @@ export class KubernetesLane {
   async #carryOut(
     write: KubernetesWrite,
     planned: ParentPlan,
-    drift: boolean,
+    { drift, sending }: { readonly drift: boolean; readonly sending: () => void },
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { client, clock, identity, metrics, log } = this.#context.options;
@@ -240,7 +315,10 @@ export class KubernetesLane {
           identity,
           mayWrite: () => mayWriteFor(this.#context, parent),
           signal,
-          onGenerated: (resource, object) => this.#context.secrets.learn(resource, object),
+          onGenerated: (resource, object) => {
+            this.#context.secrets.learn(resource, object);
+            sending();
+          },
         });
         span.setAttribute("iofog.outcome", outcome.type);
         return outcome;
@@ -308,6 +386,11 @@ export class KubernetesLane {
     }
   }
 }
+
+const tooLong = Symbol();
+
+/** Milliseconds after which a write without an answer is no work any more; each request of it has half of them. */
+const longestWriteMs = 60_000;
 
 /** Like `Promise.all`, but nothing goes on behind the back of whoever hears of a failure. */
 async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {

@@ -31,6 +31,8 @@ export interface LoopOptions {
 const sliceSize = 25;
 /** Milliseconds for which hints are gathered: the events of one apply arrive together. */
 const debounceMs = 10;
+/** Milliseconds after which a pass goes on without the answer to a write: what hangs delays nothing else. */
+const patienceMs = 1_000;
 /** Milliseconds between two slices of what a pass over the external systems found out, while it goes on. */
 const newsMs = 1_000;
 /** Milliseconds between two passes over the external systems that hints asked for. */
@@ -68,7 +70,7 @@ export async function runLoop(options: LoopOptions, signal: AbortSignal): Promis
     // First, so that no answer to a list is read before the one about the Lease.
     ...leases.map((lease) => lease.run(stop, () => changed(undefined))),
     headStart(options, stop).then(() => engine.store.follow(stop)),
-    kubernetesLane(options, kubernetes, stop, writing.signal),
+    kubernetesLane(options, kubernetes, stop, writing.signal).finally(() => engine.answered()),
     externalLane(options, external, news, stop, writing.signal),
   ];
   try {
@@ -110,7 +112,7 @@ async function kubernetesLane(
   let resyncAt = 0;
   const round: string[] = [];
   while (!signal.aborted) {
-    engine.heartbeat.beat("kubernetes");
+    engine.beat();
     const blocked = !engine.store.ready || !leases.every((lease) => lease.held);
     const untilResync = Math.max(0, resyncAt - clock.monotonic());
     const retryMs = engine.failures.nextRetryMs() ?? resyncMs;
@@ -135,7 +137,7 @@ async function kubernetesLane(
       options.onQueued?.(dirty.size);
       const slice = new Set([...definite(dirty), ...engine.failures.due(), ...round.splice(0, sliceSize)]);
       options.onQueue?.(slice.size + round.length);
-      const result = await engine.convergeKubernetes(writeSignal, slice);
+      const result = await engine.convergeKubernetes(writeSignal, { only: slice, patienceMs });
       if (round.length === 0) options.onPass();
       options.onQueue?.(round.length);
       if (result.again) { for (const uid of slice) hints.mark(uid); }

@@ -118,9 +118,9 @@ Deno.test("runLoop() lets a change in the cluster go before news from outside of
     await clock.advance(5_000);
     const slices: string[][] = [];
     const converge = engine.convergeKubernetes.bind(engine);
-    engine.convergeKubernetes = (signal, only) => {
-      slices.push([...only ?? []]);
-      return converge(signal, only);
+    engine.convergeKubernetes = (signal, pass) => {
+      slices.push([...pass?.only ?? []]);
+      return converge(signal, pass);
     };
     for (let index = 0; index < 100; index++) changed(`w${index}-uid`, "external");
     changed("w99-uid", "kubernetes");
@@ -143,11 +143,11 @@ Deno.test("runLoop() looks at thousands a slice at a time, and lets a change go 
     const slices: number[] = [];
     passes();
     const converge = engine.convergeKubernetes.bind(engine);
-    engine.convergeKubernetes = (signal, only) => {
-      slices.push(only?.size ?? Infinity);
+    engine.convergeKubernetes = (signal, pass) => {
+      slices.push(pass?.only?.size ?? Infinity);
       // In the middle of the full look, somebody deletes something of the one that is looked at last.
       if (slices.length === 2) api.remove(ConfigMap, "w999");
-      return converge(signal, only);
+      return converge(signal, pass);
     };
     await clock.advance(30_000);
     assert(Math.max(...slices) <= 200, `${slices}`);
@@ -308,6 +308,56 @@ Deno.test("F15 F16 runLoop() is stuck when a lane waits for what never comes, an
     assertMatch(engine.heartbeat.stuck() ?? "", /^the kubernetes lane has not gone on for/);
     answer = "right";
     goOn();
+  });
+});
+
+Deno.test("F16 runLoop() lets a write that hangs delay no other by more than a second, and sends none beside it", async () => {
+  let hanging = "";
+  let answer: "late" | "none" = "none";
+  const sent: string[] = [];
+  const { api, clock, makeWidget, running, told } = operator({
+    desired: ({ parent: { metadata: { name }, spec } }) =>
+      ["a", "b"].map((child) => configMap(`${name}-${child}`, spec as Record<string, string>)),
+    definition: { singleton: false },
+    hook: async ({ name, options, verb }, proceed) => {
+      if (`${verb} ${name}` !== hanging) return await proceed();
+      sent.push(`${verb} ${name}`);
+      await clock.sleep(29_000);
+      if (answer === "late") return await proceed();
+      throw new ApiError("no answer", { status: 0, reason: "DeadlineExceeded", ...options });
+    },
+  });
+  for (const name of ["w", "x"]) makeWidget({ name, uid: `${name}-uid` }, { x: "1" });
+  const all = ["w-a", "w-b", "x-a", "x-b"];
+  const there = () => api.all(ConfigMap).map(({ metadata }) => metadata?.name).sort();
+  const cases = [
+    { what: "apply w-a", child: "w-a", end: "none", others: ["w-b", "x-a"] },
+    { what: "apply x-b", child: "x-b", end: "late", others: ["x-a", "w-a"] },
+    // A status.
+    { what: "update x", child: undefined, end: "none", others: ["x-a", "w-a"] },
+  ] as const;
+  await running(async () => {
+    await clock.advance(1_000);
+    for (const { what, child, end, others } of cases) {
+      [hanging, answer] = [what, end];
+      if (child !== undefined) api.remove(ConfigMap, child);
+      else api.edit(Widget, "x", (object) => Object.assign(object, { spec: { x: "2" } }));
+      await clock.advance(100);
+      assertEquals(sent.splice(0), [what]);
+      for (const name of others) api.remove(ConfigMap, name);
+      await clock.advance(1_100);
+      const meanwhile = all.filter((name) => name !== child);
+      assertEquals(there(), meanwhile, what);
+      await clock.advance(25_000);
+      assertEquals([sent, there()], [[], meanwhile], what);
+      hanging = "";
+      await clock.advance(10_000);
+      assertEquals(there(), all, what);
+    }
+    assert((await told()).includes("Repaired: Put right ConfigMap x-b (missing)"));
+    hanging = "apply w-a";
+    api.remove(ConfigMap, "w-a");
+    await clock.advance(5_000);
   });
 });
 
