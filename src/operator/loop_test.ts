@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError } from "../kubernetes/errors.ts";
 import { Lease } from "../kubernetes/generated/coordination_v1.ts";
-import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
+import { ConfigMap, Secret } from "../kubernetes/generated/core_v1.ts";
 import type { RequestHook } from "../kubernetes/intercept.ts";
 import { FakeBackend, harness, type HarnessOptions, sentSince } from "../../tests/engine_harness.ts";
 import { refusal } from "../../tests/memory_transport.ts";
@@ -358,6 +358,33 @@ Deno.test("F16 runLoop() lets a write that hangs delay no other by more than a s
     hanging = "apply w-a";
     api.remove(ConfigMap, "w-a");
     await clock.advance(5_000);
+  });
+});
+
+Deno.test("F16 runLoop() waits for a key that is made, and not for one that is not stored", async () => {
+  const { api, clock, makeWidget, running } = operator({
+    desired: () => [
+      configMap("a"),
+      generatedKey({ generate: () => clock.sleep(5_000).then(() => ({ "tls.key": "bWFkZQ==" })) }),
+    ],
+    hook: async ({ name, verb }, proceed) => {
+      if (verb === "create" && name === "key") await clock.sleep(29_000);
+      return await proceed();
+    },
+  });
+  makeWidget();
+  await running(async () => {
+    const statuses = () => sentSince(api).filter((line) => line.endsWith("/status")).length;
+    assertEquals(api.all(ConfigMap).length, 1);
+    await clock.advance(4_000);
+    assertEquals(statuses(), 0, "there is nothing new to say yet");
+    await clock.advance(3_000);
+    assertEquals([statuses(), api.all(Secret).length], [1, 0]);
+    api.remove(ConfigMap, "a");
+    await clock.advance(100);
+    assertEquals(api.all(ConfigMap).length, 1);
+    await clock.advance(30_000);
+    assertEquals([statuses(), api.all(Secret).length], [2, 1]);
   });
 });
 
