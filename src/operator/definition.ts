@@ -185,6 +185,8 @@ export interface Desired {
   readonly problems: readonly Problem[];
   /** What a predecessor made and nothing needs any more, or what has to be made again since it cannot be changed. */
   readonly retired?: readonly Retired[] | undefined;
+  /** What else `status` is to know of what `desired` found out. */
+  readonly found?: unknown;
 }
 
 /**

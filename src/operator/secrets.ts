@@ -24,6 +24,8 @@ export interface SecretsOptions {
 /** See the module. */
 export class Secrets {
   readonly #options: SecretsOptions;
+  /** What each custom resource names, as it is now. */
+  readonly #named = new WeakMap<Parent, readonly string[]>();
 
   constructor(options: SecretsOptions) {
     this.#options = options;
@@ -79,9 +81,15 @@ export class Secrets {
 
   #needs(): readonly { readonly parent: Parent; readonly names: readonly string[] }[] {
     return this.#options.definitions.flatMap((definition) =>
-      this.#parents(definition).map((parent) => ({ parent, names: definition.secretNames(parent) }))
+      this.#parents(definition).map((parent) => ({ parent, names: this.#namesOf(definition, parent) }))
         .filter(({ names }) => names.length > 0)
     );
+  }
+
+  #namesOf(definition: Definition, parent: Parent): readonly string[] {
+    const names = this.#named.get(parent) ?? definition.secretNames(parent);
+    this.#named.set(parent, names);
+    return names;
   }
 
   #parents(definition: Definition): readonly Parent[] {

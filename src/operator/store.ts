@@ -12,6 +12,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError, isStatus } from "../kubernetes/errors.ts";
 import type { KubeObject, Resource } from "../kubernetes/resource.ts";
 import { backoffMs, forbiddenMs } from "./backoff.ts";
+import { sameJson } from "./compare.ts";
 import {
   type Definition,
   type ExternalState,
@@ -387,7 +388,7 @@ export class Store {
     if (previous !== undefined && asBefore && (partial || isComplete(kind, name))) return;
     if (how.consistent === true) kind.gone.delete(uid);
     else if (kind.gone.has(uid) || isKnown(object, previous)) return observer.stale(kind.stored.resource);
-    const kept = trim(partial ? metadataOf(object) : object, identity);
+    const kept = withKnownSpec(trim(partial ? metadataOf(object) : object, identity), previous);
     this.#unindex(kind, previous);
     kind.objects.set(name, kept);
     this.#revision++;
@@ -548,6 +549,14 @@ function isKnown(object: KubeObject, known: KubeObject | undefined): boolean {
 
 function metadataOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   return { apiVersion, kind, metadata };
+}
+
+/** With the spec that is known already where it is the same: what was found out about that need not be found out again. */
+function withKnownSpec(object: KubeObject, known: KubeObject | undefined): KubeObject {
+  const [before, now] = [known, object].map((each) =>
+    (each as { readonly spec?: unknown } | undefined)?.spec
+  );
+  return before !== undefined && sameJson(before, now) ? { ...object, spec: before } as KubeObject : object;
 }
 
 function trim(object: KubeObject, identity: Identity): KubeObject {

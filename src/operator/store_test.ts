@@ -3,7 +3,7 @@ import { KubernetesClient } from "../kubernetes/client.ts";
 import { ApiError } from "../kubernetes/errors.ts";
 import { ConfigMap, Secret } from "../kubernetes/generated/core_v1.ts";
 import { intercept, type InterceptedRequest, type RequestHook } from "../kubernetes/intercept.ts";
-import type { ManagedFieldsEntry } from "../kubernetes/resource.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../kubernetes/resource.ts";
 import { MemoryApi, refusal } from "../../tests/memory_transport.ts";
 import { settle, VirtualClock } from "../../tests/virtual_clock.ts";
 import { identity, observed, Widget } from "./fixtures.ts";
@@ -688,4 +688,22 @@ Deno.test("Store.failingMs() counts from the last answer of the server also wher
   assertEquals(await after(403), Infinity);
   assertEquals([await after(503), await after(503)], [5_000, 10_000]);
   assertEquals([await after(404), await after(503), await after(503)], [0, 5_000, 10_000]);
+});
+
+Deno.test("Store keeps the spec that it knows where only the rest of an object is another", async () => {
+  const { api, following, store } = stored();
+  api.make(Widget, { metadata: { name: "w", namespace: "ns" }, spec: { size: 1 } } as KubeObject);
+  await following(async () => {
+    const specOf = () => (store.snapshot().get(Widget, "w") as { readonly spec?: unknown }).spec;
+    const before = specOf();
+    api.edit(Widget, "w", (object) => (object as { status?: unknown }).status = { ready: true });
+    await settle();
+    assertEquals((store.snapshot().get(Widget, "w") as { readonly status?: unknown }).status, {
+      ready: true,
+    });
+    assert(specOf() === before);
+    api.edit(Widget, "w", (object) => (object as { spec?: unknown }).spec = { size: 2 });
+    await settle();
+    assertEquals(specOf(), { size: 2 });
+  });
 });

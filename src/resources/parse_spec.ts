@@ -54,7 +54,9 @@ function check<Spec>(
   const oversized = oversizedProblem(raw, largest);
   if (oversized !== undefined) return { problems: [oversized], unknownFields: [] };
   const given = forgotten.reduce<unknown>(withoutPath, withoutUnset(raw ?? {}, emptyLevels));
-  const unknown = (spec.safeParse(given).error?.issues ?? []).flatMap((issue) =>
+  const first = spec.safeParse(given);
+  if (first.success) return { spec: first.data, unknownFields: [] };
+  const unknown = first.error.issues.flatMap((issue) =>
     issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : []
   );
   const unknownFields = unknown.map(pathText).sort();

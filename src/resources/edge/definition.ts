@@ -69,10 +69,10 @@ function define(kind: EdgeKind, { account, assess }: Behaviour, options: EdgeDef
     singleton: false,
     secretsIn,
     desired: (context) => {
-      const { children, problems } = assess(context);
-      return { children, problems };
+      const found = assess(context);
+      return { children: found.children, problems: found.problems, found };
     },
-    status: (context) => statusOf(context, assess(context), account(context)),
+    status: (context) => statusOf(context, context.desired.found as Assessment, account(context)),
     claims: (context) => claimsOf(kind, context),
     arrange,
   };
