@@ -23,7 +23,10 @@ export function arrange(given: readonly ExternalWrite[]): readonly ExternalWrite
   const deletions = writes.filter(({ verb }) => verb === "delete")
     .toSorted((one, other) => rank(other) - rank(one) || Number(isInterior(one)) - Number(isInterior(other)));
   const rest = writes.filter(({ verb }) => verb !== "delete")
-    .toSorted((one, other) => rank(one) - rank(other) || Number(isInterior(other)) - Number(isInterior(one)));
+    .toSorted((one, other) =>
+      rank(one) - rank(other) || Number(isInterior(other)) - Number(isInterior(one)) ||
+      Number(isNewRoute(one)) - Number(isNewRoute(other))
+    );
   const isMoved = (write: ExternalWrite) => write.child.kind === MICROSERVICE && write.verb === "update";
   const before = rest.filter((write) => rank(write) < order.indexOf(MICROSERVICE));
   const moved = withFreedPorts(rest.filter(isMoved));
@@ -50,6 +53,11 @@ function replaced(write: ExternalWrite): readonly ExternalWrite[] {
 function isInterior({ child, observed }: ExternalWrite): boolean {
   const mode = child.fields["routerMode"] ?? observed?.fields["routerMode"];
   return child.kind === AGENT && mode === "interior";
+}
+
+/** There is one for each pair of microservices, so that those that are changed give theirs up first. */
+function isNewRoute({ child, verb }: ExternalWrite): boolean {
+  return child.kind === ROUTE && verb === "create";
 }
 
 /** Each after those that hold a port that it takes; in a circle, one of them gives up its ports first. */

@@ -4,6 +4,7 @@ import type { DesiredContext } from "../../operator/definition.ts";
 import { contentOf } from "./application/desired.ts";
 import { parseApplication } from "./application/schema.ts";
 import type { EdgeKind } from "./crds.ts";
+import { routeName } from "./route/desired.ts";
 import { AGENT, APPLICATION, EDGE_RESOURCE, EDGE_RESOURCE_LINK, MICROSERVICE, ROUTE } from "./world.ts";
 
 /** What of a spec names something; nothing of it was checked. */
@@ -66,10 +67,6 @@ function within(
     ...rowsOf(microservices).map(({ name }) => ({ kind: MICROSERVICE, name: `${application}/${name}` })),
     ...rowsOf(routes).map((route) => ({ kind: ROUTE, name: `${application}/${routeName(route)}` })),
   ];
-}
-
-function routeName({ from, name, to }: Readonly<Record<string, unknown>>): unknown {
-  return name ?? `r-${from}-${to}`;
 }
 
 function rowsOf(list: unknown): readonly Readonly<Record<string, unknown>>[] {

@@ -103,6 +103,7 @@ const nats = [
 const observedOnly = [
   ...[
     "fogType",
+    "behind",
     "tags",
     "upstreamRouters",
     "networkRouter",

@@ -37,6 +37,8 @@ export const PORT_TAKEN = "PortTaken";
 export const APPLICATION_MISSING = "ApplicationMissing";
 /** A microservice at an end of a route does not exist. */
 export const ROUTE_END_MISSING = "RouteEndMissing";
+/** Another route leads from the one microservice to the other. */
+export const ROUTE_TAKEN = "RouteTaken";
 /** This Controller has no routes. */
 export const ROUTES_NOT_SUPPORTED = "RoutesNotSupported";
 /** The agent or microservice that an additional host name stands for does not exist. */
@@ -47,6 +49,8 @@ export const UPSTREAM_MISSING = "UpstreamMissing";
 export const UPSTREAM_NOT_INTERIOR = "UpstreamNotInterior";
 /** An upstream NATS server that is named is not of mode server. */
 export const UPSTREAM_NOT_SERVER = "UpstreamNotServer";
+/** Agents connect to a router that is to be one that nobody can connect to. */
+export const ROUTERS_BEHIND = "RoutersBehind";
 /** Upstream routers, or NATS servers, go round in a circle. */
 export const UPSTREAM_CYCLE = "UpstreamCycle";
 /** An edge resource that is named does not exist. */
@@ -82,7 +86,7 @@ export const NONE = "None";
 export const stalling: ReadonlySet<string> = new Set([
   ...["Conflict", "NotOurs", IMAGE_MISSING, PORT_TAKEN, ROUTES_NOT_SUPPORTED, UPSTREAM_CYCLE, REFUSED],
   ...[UPSTREAM_NOT_INTERIOR, UPSTREAM_NOT_SERVER, VALUE_MISSING, VARIABLE_MISSING, TEMPLATE_INVALID],
-  ...[REGISTRY_AMBIGUOUS, TOO_LARGE, unsettled],
+  ...[REGISTRY_AMBIGUOUS, TOO_LARGE, ROUTE_TAKEN, ROUTERS_BEHIND, unsettled],
 ]);
 
 /** Something that is named is not there: it may come, or the name is wrong. */

@@ -143,6 +143,11 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
         ]),
         provisioned: isProvisioned(row),
         violations: ["memory", "disk", "cpu"].filter((which) => isViolated(row[`${which}Violation`])),
+        behind: sorted(
+          rows.agents.filter(({ upstreamRouters, uuid }) =>
+            uuid !== row.uuid && upstreamRouters?.includes(row.uuid) === true
+          ).map(({ name }) => name),
+        ),
         linkedTags: sorted(links.flatMap((link) => tags.get(link) ?? [])),
         links,
         ports: Object.fromEntries([
@@ -180,6 +185,7 @@ export function worldOf(rows: EdgeRows): EdgeWorld {
       fields: {
         description: row.description ?? "",
         isActivated: row.isActivated ?? false,
+        routes: Object.fromEntries((row.routes ?? []).map(({ from, name, to }) => [`${from} ${to}`, name])),
         ...natsOf(row),
       },
       contains: [...microservices, ...routes].map(keyOfExternal),

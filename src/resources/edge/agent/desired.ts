@@ -87,6 +87,7 @@ export function assessAgent(context: DesiredContext, provideKey?: ProvideKey): A
     ...(spec.deletionPolicy && { deletionPolicy: spec.deletionPolicy }),
   };
   const blocked = sizeProblem(agent, dialect) ?? upstreamProblem(spec, name, context) ??
+    downstreamProblem(spec, name, context) ??
     natsProblem(spec, name, context, isOld) ?? awaited(name, context);
   const key = keySecret(spec, name, context, provideKey);
   return {
@@ -212,6 +213,27 @@ function upstreamProblem(spec: AgentSpec, name: string, context: DesiredContext)
     }
   }
   return undefined;
+}
+
+/** Why the agent's router cannot become one that no other connects to. */
+function downstreamProblem(
+  { config }: AgentSpec,
+  name: string,
+  context: DesiredContext,
+): Blocked | undefined {
+  const { behind = [], routerMode } = foundIn(context, AGENT, name)?.fields ?? {};
+  const names = behind as readonly string[];
+  if (config?.routerConfig?.routerMode !== "edge" || routerMode !== "interior" || names.length === 0) {
+    return undefined;
+  }
+  const shown = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
+  const message =
+    `${
+      names.length === 1 ? `agent ${shown} connects` : `agents ${shown} connect`
+    } to its router, which only one ` +
+    "of mode interior takes: name another router in spec.config.upstreamRouters there first, or keep " +
+    "spec.config.routerConfig.routerMode interior here";
+  return { reason: reasons.ROUTERS_BEHIND, message };
 }
 
 function natsServersOf({ config = {} }: AgentSpec, isOld: boolean): readonly string[] {

@@ -6,7 +6,7 @@ import { sizeProblem } from "../body_size.ts";
 import * as reasons from "../reasons.ts";
 import { ignoredIn, microserviceChild, natsFields } from "../microservice/desired.ts";
 import { withPortsAwaited } from "../microservice/ports.ts";
-import { routeChild } from "../route/desired.ts";
+import { routeChild, routeName } from "../route/desired.ts";
 import { APPLICATION, MICROSERVICE, ROUTE, TEMPLATE } from "../world.ts";
 import { rendered, type Template } from "../template.ts";
 import { type ApplicationSpec, parseApplication, parseRendered } from "./schema.ts";
@@ -42,13 +42,13 @@ export function assessApplication(context: DesiredContext): Assessment {
     wanted.map((each) => microserviceChild(context, name, each, siblings)),
   );
   const made = new Set(microservices.filter(({ blocked }) => blocked === undefined).map((each) => each.name));
-  const routes = (dialect.hasRoutes ? content.routes ?? [] : []).map((route) =>
-    routeChild(
-      context,
-      name,
-      { ...route, name: route.name ?? `r-${route.from}-${route.to}` },
-      (end) => made.has(`${name}/${end}`),
-    )
+  const wantedRoutes = (dialect.hasRoutes ? content.routes ?? [] : []).map((route) => ({
+    ...route,
+    name: routeName(route),
+  }));
+  const own = new Set(wantedRoutes.map((route) => route.name));
+  const routes = wantedRoutes.map((route) =>
+    routeChild(context, name, route, own, (end) => made.has(`${name}/${end}`))
   );
   return {
     children: [
