@@ -166,6 +166,7 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
 };
 
 function foundType(found: unknown): string {
+  if (found === null) return "nothing";
   if (Array.isArray(found)) return "a list";
   if (typeof found === "number") return Number.isInteger(found) ? "a number" : "a fraction";
   return typeof found === "boolean" ? "true or false" : TYPE_WORDS[typeof found] ?? typeof found;

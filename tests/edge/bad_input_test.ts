@@ -367,6 +367,50 @@ Deno.test("what is too large for the Controller is told before it is sent, whate
   assertEquals((await edge.converge()).map((call) => call.split(" {")[0]), ["POST /microservices"]);
 });
 
+/** As CRDs without a schema let them through. */
+const shapeless: readonly (readonly [EdgeKind, unknown])[] = [
+  ["Application", { microservices: "x" }],
+  ["Application", { microservices: [null, 5, { name: 5 }] }],
+  ["Application", { microservices: [{ name: "m", agent: null, container: { ports: {}, env: "x" } }] }],
+  ["Application", one({ container: { ports: [null, { external: "80", internal: 1 }], extraHosts: [null] } })],
+  ["Application", { name: 5, template: "x" }],
+  ["Application", []],
+  ["Microservice", null],
+  ["Microservice", {
+    application: 5,
+    agent: "a",
+    images: [],
+    container: { ports: [5, null], extraHosts: "x" },
+  }],
+  ["Agent", { host: 5, config: "x", tags: "y", edgeResources: [null] }],
+  ["Agent", { host: "h", config: { upstreamRouters: "x", upstreamNatsServers: [5], routerConfig: 5 } }],
+  ["Agent", { host: "h", provisioning: { secretName: 5 } }],
+  ["EdgeResource", { version: 1, interfaceProtocol: "http" }],
+  ["Route", { application: {}, from: [], to: 5 }],
+];
+
+Deno.test("specs of any shape, where a CRD has no schema, are told, and disturb no others", async () => {
+  await using edge = await EdgeTest.open();
+  edge.make("Agent", "a", { host: "10.0.0.1", config: { agentType: "x86" } });
+  shapeless.forEach(([kind, spec], index) => edge.make(kind, `shape-${index}`, spec));
+  const container = { ports: [{ internal: 80, external: 5000 }] };
+  const extraHosts = [{ name: "other", address: "${Apps.sound.n.local}" }];
+  edge.make("Application", "sound", {
+    microservices: [{ name: "m", ...on, container: { ...container, extraHosts } }, { name: "n", ...on }],
+  });
+  edge.make("Agent", "below", { host: "10.0.0.2", config: { upstreamRouters: ["shape-9"] } });
+  await edge.converge();
+  shapeless.forEach(([kind], index) =>
+    assertMatch(edge.condition(kind, `shape-${index}`, "Stalled"), /^True InvalidSpec: spec/, `${index}`)
+  );
+  assertMatch(
+    edge.condition("Application", "shape-1", "Stalled"),
+    /microservices\[0\] must be an object, not nothing/,
+  );
+  assertEquals(edge.controller.state.microservices.map(({ name }) => name).toSorted(), ["m", "n"]);
+  assertEquals(await edge.converge(), []);
+});
+
 Deno.test("names of 253 characters, and an application beyond what one body may hold, come through", async () => {
   await using edge = await EdgeTest.open();
   const name = "n".repeat(253);

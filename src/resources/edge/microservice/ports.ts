@@ -4,6 +4,7 @@
  */
 
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
+import { isRecord } from "../../../operator/compare.ts";
 import { ageOf } from "../../../operator/claims.ts";
 import { type Blocked, foundIn } from "../assessment.ts";
 import * as reasons from "../reasons.ts";
@@ -131,10 +132,10 @@ function claimsOf(parent: Parent): readonly (readonly [string, Claim])[] {
   const known = claimsMade.get(parent);
   if (known !== undefined) return known;
   const made = statedBy(parent).map(([name, { agent, container }]) => {
-    const ports = (Array.isArray(container?.ports) ? container.ports : []) as readonly Port[];
+    const ports: readonly unknown[] = Array.isArray(container?.ports) ? container.ports : [];
     return [name, {
       agent: `${agent?.name}`,
-      ports: ports.map(({ external }) => external),
+      ports: ports.filter(isRecord).map(({ external }) => external as number),
       owner: `${parent.kind} ${parent.metadata.name}`,
       age: ageOf(parent),
     }] as const;
