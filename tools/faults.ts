@@ -16,9 +16,9 @@ const CI_SHARE = 6;
 const CI_POT_SHARE = 24;
 const CI_EDGE_SHARE = 48;
 /** Files with what is only run here, or runs longer here; see `tests/faults/long.ts`. */
-const LONG_TESTS = ["api_server", "model", "two_writers", "process", "pot", "slow_server"].map((name) =>
-  `tests/faults/${name}_test.ts`
-);
+const LONG_TESTS = ["api_server", "edge", "model", "two_writers", "process", "pot", "slow_server"].map((
+  name,
+) => `tests/faults/${name}_test.ts`);
 
 if (import.meta.main) {
   const [ci, onlyMutants] = [Deno.args.includes("--ci"), Deno.args.includes("--mutants")];

@@ -200,6 +200,18 @@ export function edgeDialectOf(version: string): EdgeDialect {
   };
 }
 
+/** Why a Controller of this version cannot be the one of a ControlPlane; undefined where it can, or tells no number. */
+export function otherGeneration(version: string, wanted: "ioFog" | "PoT", url: string): string | undefined {
+  const [, major = NaN, minor = NaN] = (/^(\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+  const isOther = wanted === "ioFog"
+    ? major > 3 || (major === 3 && minor >= 5)
+    : major < 3 || (major === 3 && minor < 4);
+  if (!isOther) return undefined;
+  const other = wanted === "ioFog" ? "PoT" : "ioFog";
+  return `the Controller at ${url} is of version ${version}, as ${other} has it, and ${wanted}'s is wanted: nothing is ` +
+    "changed in it. Put the former image of the Controller back";
+}
+
 export function createEdgeCalls({ read, write }: Requests): EdgeCalls {
   const list = <T>(schema: z.ZodType<T>, route: string, call?: CallOptions, query?: Record<string, string>) =>
     read(schema, { ...call, method: "GET", route, query, cached: true });

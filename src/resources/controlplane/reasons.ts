@@ -102,6 +102,8 @@ export const CLIENT_NOT_FOUND = "ClientNotFound";
 export const OTHER_ISSUER = "OtherIssuer";
 /** A certificate of a server cannot be verified. */
 export const NOT_TRUSTED = "CertificateNotTrusted";
+/** The Controller is of another generation than the custom resource is for. */
+export const OTHER_GENERATION = "OtherControllerGeneration";
 /** The Controller refused a request. */
 export const REFUSED = "RefusedByController";
 /** NATS waits for its operator and accounts, which the Controller has. */

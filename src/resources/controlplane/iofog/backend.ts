@@ -14,6 +14,7 @@ import {
   isInvalidCredentials,
   isOldPasswordIncorrect,
 } from "../../../controller/errors.ts";
+import { otherGeneration } from "../../../controller/edge.ts";
 import type { Credentials } from "../../../controller/session.ts";
 import type {
   ExternalChild,
@@ -52,7 +53,7 @@ interface Connection {
   readonly url: string;
   readonly client: ControllerClient;
   /** What it said of its version last. */
-  version?: string;
+  version?: string | undefined;
   loggedInAs: Credentials | undefined;
   /** What the Controller last accepted: the way back where our Secret has not followed yet. */
   accepted: Credentials | undefined;
@@ -84,7 +85,11 @@ export class ControllerBackend implements ExternalBackend {
     try {
       const status = await client.status(call);
       const known = { controllerVersion: status.versions.controller };
-      connection.version = known.controllerVersion;
+      const message = otherGeneration(known.controllerVersion, "ioFog", location.url);
+      connection.version = message === undefined ? known.controllerVersion : undefined;
+      if (message !== undefined) {
+        return { phase: "unreachable", reason: reasons.OTHER_GENERATION, message, objects: [], facts: known };
+      }
       const user = children.find((child) => child.kind === USER);
       const others = children.filter((child) => child.kind !== USER).map((child) => child.kind);
       if (user === undefined || !await this.#logIn(connection, credentialsOf(user), signal)) {

@@ -6,6 +6,7 @@
  * token. What Keycloak has against the operator is a fact that the status tells, and no failure of the Controller.
  */
 
+import { otherGeneration } from "../../../controller/edge.ts";
 import type { KeycloakClient, KeycloakClientOptions } from "../../../controller/keycloak.ts";
 import type { NatsHubAddress, PotControllerClient } from "../../../controller/pot_client.ts";
 import { ControllerError, isForbidden, KeycloakError } from "../../../controller/errors.ts";
@@ -149,6 +150,11 @@ export class PotBackend implements ExternalBackend {
       const connection = this.#connect(parent, location.url, spec, snapshot);
       const status = await connection.client.status({ abortSignal: signal });
       const known = { [facts.controllerVersion]: status.versions.controller };
+      const message = otherGeneration(status.versions.controller, "PoT", location.url);
+      if (message !== undefined) {
+        connection.version = undefined;
+        return { ...unreachable(reasons.OTHER_GENERATION, message), facts: known };
+      }
       try {
         await connection.keycloak.accessToken({ abortSignal: signal });
         connection.version = status.versions.controller;
