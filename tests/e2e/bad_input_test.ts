@@ -371,9 +371,10 @@ scenario("names of the greatest length and of every script are taken as they are
   await scene.untilReady({ name });
   const [signedUp] = scene.controller.state.users;
   assertEquals([signedUp?.firstName, signedUp?.lastName], [user.name, user.surname]);
-  assert(
-    (await scene.list(Event)).some(({ involvedObject, reason }) =>
-      involvedObject.name === name && reason === "Ready"
-    ),
+  await eventually(
+    "an Event that names it",
+    async () => (await scene.list(Event)).filter(({ involvedObject }) => involvedObject.name === name),
+    (events) => events.some(({ reason }) => reason === "Ready"),
+    { show: (events) => events.map(({ reason }) => reason).join() },
   );
 });

@@ -171,8 +171,13 @@ scenario(
       { show: ({ stdout }) => stdout },
     );
     assertMatch(status.stdout, /office-01 +RUNNING +3\.0\.1 .*\n +mill-monitor\/dashboard +RUNNING/);
-    const { code, stdout } = await scene.command("diff");
-    assertEquals([code, stdout], [0, ""]);
+    const nothing = await eventually(
+      "nothing to differ",
+      () => scene.command("diff"),
+      ({ code }) => code === 0,
+      { show: ({ stdout }) => stdout },
+    );
+    assertEquals(nothing.stdout, "");
   },
 );
 

@@ -97,6 +97,7 @@ scenario("every child belongs to its ControlPlane, and Events tell what was made
   scene.operate();
   const { metadata } = await scene.create();
   await scene.untilReady();
+  await scene.untilAtRest();
   const children = (await scene.children()).map(({ object }) => object);
   assertEquals(children.length, 20);
   for (const child of children) {
