@@ -3,10 +3,11 @@
  *
  * The Controller makes a copy once and forgets where it is from; here the template is read and rendered with every look,
  * so that what it gives is compared, repaired and changed like anything else that a spec says. Expressions are those of
- * the Controller: Liquid, with `toNumber`, `toBoolean` and `toString`, over the variables and `self`.
+ * the Controller: Liquid, with `toNumber`, `toBoolean` and `toString`, over the variables and `self`. What a template may
+ * take is counted, not timed, so that it is refused or not whatever else the machine does.
  */
 
-import type { Liquid } from "liquidjs";
+import type { Context, Liquid } from "liquidjs";
 import { isRecord } from "../../operator/compare.ts";
 import type { Problem } from "../../operator/definition.ts";
 import * as reasons from "./reasons.ts";
@@ -30,13 +31,26 @@ export interface Rendered {
   readonly routes: readonly unknown[];
 }
 
-let engine: Liquid | undefined;
+/** What one application may take: steps of its templates, elements and characters that filters make, and characters. */
+const mostSteps = 20_000;
+const mostMade = 1_000_000;
+const longestText = 100_000;
+const longestResult = 1_000_000;
+
+let engine:
+  | { readonly liquid: Liquid; readonly contextOf: (scope: object, taken: Taken) => Context }
+  | undefined;
 
 /** Loads what rendering needs; it is large, and most do without. */
 export async function prepareTemplates(): Promise<void> {
   if (engine !== undefined) return;
-  const { Liquid } = await import("liquidjs");
-  const made = new Liquid({ keepOutputType: true, strictVariables: true, lenientIf: true });
+  const { Context, Liquid } = await import("liquidjs");
+  const made = new Liquid({
+    keepOutputType: true,
+    strictVariables: true,
+    lenientIf: true,
+    parseLimit: longestText,
+  });
   made.registerFilter("toNumber", parsed);
   made.registerFilter("toBoolean", parsed);
   made.registerFilter("toString", (value: unknown) => `${value}`);
@@ -45,8 +59,8 @@ export async function prepareTemplates(): Promise<void> {
       throw new Error(`${name} looks something up that only the Controller has: use a variable`);
     });
   }
-  // A template has no files, and no need of loops that never end.
-  for (const name of ["for", "tablerow", "include", "render", "layout", "block"]) {
+  // A template has no files.
+  for (const name of ["include", "render", "layout", "block"]) {
     made.registerTag(name, {
       parse() {
         throw new Error(`the tag ${name} cannot be used here`);
@@ -54,7 +68,14 @@ export async function prepareTemplates(): Promise<void> {
       render: () => {},
     });
   }
-  engine = made;
+  const contextOf = (scope: object, taken: Taken) =>
+    new Context(
+      scope,
+      made.options,
+      { sync: true },
+      taken as unknown as Record<string, Context["renderLimit"]>,
+    );
+  engine = { liquid: made, contextOf };
 }
 
 /** The application that `template` gives, or why it gives none. `prepareTemplates` has to be done. */
@@ -83,7 +104,7 @@ export function rendered(
         Object.assign(microservice, { config: JSON.parse(microservice["config"] || "{}") });
       }
     }
-    renderInside(engine, application, { ...variables, self: application });
+    renderInside(engine, application, { ...variables, self: application }, takenOf());
     return {
       microservices: listIn(application, "microservices").map(specOfMicroservice),
       routes: listIn(application, "routes"),
@@ -117,13 +138,45 @@ function listIn(application: Readonly<Record<string, unknown>>, key: string): re
   return Array.isArray(list) ? list : [];
 }
 
-function renderInside(liquid: Liquid, container: unknown, scope: object): void {
+/** What an application has taken so far, as liquidjs asks for it: at each step, and before something is made. */
+interface Taken {
+  readonly renderLimit: { check(): void; use(): void };
+  readonly memoryLimit: { check(size: number): void; use(size: number): void };
+  readonly take: (length: number) => void;
+}
+
+function takenOf(): Taken {
+  const counter = (most: number, what: string) => {
+    let left = most;
+    return (count: number) => {
+      left -= Number.isFinite(count) ? Math.max(count, 0) : most + 1;
+      if (left < 0) throw new RangeError(`it takes more than ${most} ${what}`);
+    };
+  };
+  const step = counter(mostSteps, "steps");
+  const make = counter(mostMade, "elements and characters on the way");
+  return {
+    renderLimit: { check: () => step(1), use: () => {} },
+    memoryLimit: { check: () => {}, use: make },
+    take: counter(longestResult, "characters"),
+  };
+}
+
+function renderInside(
+  { contextOf, liquid }: NonNullable<typeof engine>,
+  container: unknown,
+  scope: object,
+  taken: Taken,
+): void {
   if (typeof container !== "object" || container === null) return;
   const values = container as Record<string, unknown>;
   for (const key of Object.keys(values)) {
     const value = values[key];
-    if (typeof value === "string") values[key] = liquid.parseAndRenderSync(value, scope);
-    else renderInside(liquid, value, scope);
+    if (typeof value === "string") {
+      const result: unknown = liquid.parseAndRenderSync(value, contextOf(scope, taken));
+      if (typeof result === "string") taken.take(result.length);
+      values[key] = result;
+    } else renderInside({ contextOf, liquid }, value, scope, taken);
   }
 }
 
