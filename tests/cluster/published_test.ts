@@ -138,8 +138,11 @@ Deno.test("publishedSource() falls through when an archive is not published", as
 });
 
 Deno.test("publishedSource() asks a site that does not answer only once", async () => {
-  // A listener that never accepts: the connection stands, and no answer comes.
-  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let asked = 0;
+  const silent = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ signal }) => {
+    asked++;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(new Response())));
+  });
   const origin = `http://127.0.0.1:${silent.addr.port}`;
   const unreachable = new Set<string>();
   const search = publishedSource({
@@ -148,15 +151,15 @@ Deno.test("publishedSource() asks a site that does not answer only once", async 
     arch: "amd64",
     envtestIndex: `${origin}/index.yaml`,
     kubernetesReleases: origin,
-    answerTimeoutMs: 50,
+    answerTimeoutMs: 500,
     unreachable,
   });
-  const began = performance.now();
   const { paths, remark } = await search({ missing: binaryNames });
+  await silent.shutdown();
   assertEquals(paths.size, 0);
   assertEquals([...unreachable], [origin]);
   assertEquals(remark, Array(3).fill(`${origin} does not answer`).join("; "));
-  assertEquals(performance.now() - began < 1000, true);
+  assertEquals(asked, 1);
 });
 
 Deno.test("publishedSource() tells on macOS that nobody publishes the controller manager", async () => {
