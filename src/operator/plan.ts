@@ -190,7 +190,7 @@ export function planParent(input: PlanInput, parent: Parent): ParentPlan {
   return {
     parent,
     paused,
-    waves: inWaves(writes.filter((write) => write.world === "kubernetes")),
+    waves: inWaves(withoutEarlyRevisions(writes.filter((write) => write.world === "kubernetes"))),
     external: input.definition.arrange?.(externals) ?? externals,
     forgotten: isJudged ? obsoleteExternals(input, parent, desired.children).forgotten : [],
     failures,
@@ -443,7 +443,13 @@ function handOver(
     if (templateOf(wanted) !== undefined) {
       const differences = compare(wanted, live, rulesOf(resource)).differences;
       const pair = { [settledAnnotation(identity, "template")]: pairOf("template", wanted, differences) };
-      operations.push({ op: "add", path: "/metadata/annotations", value: { ...annotations, ...pair } });
+      // With our mark, so that it is not taken for one that lost it when something else is desired.
+      const mark = { [ownerAnnotation(identity)]: parent.metadata.uid };
+      operations.push({
+        op: "add",
+        path: "/metadata/annotations",
+        value: { ...annotations, ...mark, ...pair },
+      });
       paths.push("metadata.annotations");
     }
   }
@@ -581,6 +587,15 @@ function deletion(resource: Resource, live: KubeObject, why: string): Kubernetes
   const { name = "", namespace = "", resourceVersion = "", uid = "" } = live.metadata ?? {};
   const precondition = { uid, resourceVersion };
   return { world: "kubernetes", verb: "delete", resource, namespace, name, live, paths: [why], precondition };
+}
+
+/**
+ * While something is handed over, what pods have to follow waits: a pod template is settled as it is then, and would be
+ * with a revision that its pods have not seen.
+ */
+function withoutEarlyRevisions(writes: readonly KubernetesWrite[]): readonly KubernetesWrite[] {
+  if (!writes.some(({ verb }) => verb === "adopt")) return writes;
+  return writes.filter((write) => !("freshRevision" in write && write.freshRevision === true));
 }
 
 /**
