@@ -330,9 +330,14 @@ function planUpdate(
     ? found.differences.filter(({ fields }) => isInTemplate(fields))
     : found.differences;
   const obsolete = obsoleteFields(owned, object);
-  const absent = child.type === "applied"
-    ? (child.absent ?? []).filter((path) => at(live, path) !== undefined)
-    : [];
+  // A pair that no longer holds, and that no apply of ours has taken over yet, no apply takes away.
+  const outdated = parts.filter((part) => !settled.includes(part))
+    .map((part) => settledAnnotation(input.identity, part))
+    .filter((annotation) => fieldsAt(owned, ["metadata", "annotations"])?.[`f:${annotation}`] === undefined);
+  const absent = [
+    ...(child.type === "applied" ? child.absent ?? [] : []),
+    ...outdated.map((annotation) => ["metadata", "annotations", annotation]),
+  ].filter((path) => at(live, path) !== undefined);
   const disowned = child.retained === true ? withoutReference(live, parent.metadata.uid) : [];
   const corrected = live.metadata?.managedFields?.some((entry) =>
     entry.manager === correctionManager(fieldManager)

@@ -326,6 +326,8 @@ Deno.test("plan() takes over what a predecessor made, and leaves its pod templat
   // Something else may be desired by then.
   const sooner = only(planFor([newImage("newer")], [[Deployment, taken]]));
   assertEquals((objectOf(sooner) as Deployment).spec?.template, podTemplate("newer"));
+  const gone = { "example.org/settled-template": null, "example.org/owner-uid": "w-uid" };
+  assertEquals("before" in sooner && sooner.before, { metadata: { annotations: gone } });
 
   const settled = after(taken, second);
   assertEquals(describe(planFor([newImage("new")], [[Deployment, settled]])), []);
