@@ -2,6 +2,7 @@ import { absent, anything, type Chapter, failure, invalid, notFound } from "./st
 
 const noName = failure("Error", 'WHERE parameter "name" has invalid "undefined" value');
 const image = (containerImage: string) => [{ fogTypeId: 1, containerImage }];
+const role = (name: string) => ({ roleRef: { kind: "Role", name } });
 const base = { agentName: "<run>-edge", application: "<run>-demo", images: image("x") };
 const refused = (body: Record<string, unknown>, status: number, answer: unknown) => ({
   ask: "POST /microservices",
@@ -186,6 +187,16 @@ export const microservices: Chapter = {
       { healthCheck: { test: ["CMD", "true"], interval: 5 } },
       "3.7",
     ),
+    // Each change that names no role takes it away.
+    ...change({ serviceAccount: role("sre") }, { serviceAccount: role("sre") }, "3.7"),
+    ...change({}, { serviceAccount: role("microservice") }, "3.7"),
+    {
+      only: "3.7",
+      ask: "PATCH /microservices/<m2>",
+      body: { agentName: "<run>-edge", serviceAccount: role("nope") },
+      status: 400,
+      answer: invalid("Referenced role 'nope' does not exist"),
+    },
     ...change({ images: image("x:2") }, { images: image("x:2") }),
     {
       ask: "PATCH /microservices/<m2>",

@@ -26,6 +26,19 @@ export const edgeResources: Chapter = {
     },
     {
       ask: "POST /edgeResource",
+      body: { name: "<run>-cam", version: "1.0", ...camera },
+      status: 400,
+      answer: invalid(/does not match allOf schema <\/edgeResource> with 1 error/),
+    },
+    {
+      ask: "POST /edgeResource",
+      body: { name: "<run>-cam", version: "1.0.0-rc.1", ...camera },
+      status: 200,
+      answer: { version: "1.0.0-rc.1" },
+    },
+    { ask: "DELETE /edgeResource/<run>-cam/1.0.0-rc.1", status: 202 },
+    {
+      ask: "POST /edgeResource",
       body: { name: "<run>-cam", version: "v1.0.0" },
       status: 500,
       answer: failure("TypeError", "Cannot read properties of undefined (reading 'id')"),
