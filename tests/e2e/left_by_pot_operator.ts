@@ -4,12 +4,12 @@ import { parse, parseAll } from "@std/yaml";
 import { systemClock } from "../../src/clock.ts";
 import type { KubeObject, Resource } from "../../src/kubernetes/resource.ts";
 import { AUTH_SECRET } from "../../src/resources/controlplane/pot/controller.ts";
-import { potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
+import { PotControlPlane, potDefinition } from "../../src/resources/controlplane/pot/definition.ts";
 import { type CertificateData, makeCa, makeLeaf } from "../../src/resources/pki.ts";
 import type { Json } from "../json.ts";
 import { registerSecret } from "../secrets.ts";
 import { goManager } from "./go_operator.ts";
-import type { Scene } from "./harness.ts";
+import type { ControlPlaneObject, Scene } from "./harness.ts";
 
 type Recorded = KubeObject & { readonly stringData?: Readonly<Record<string, string>> };
 
@@ -74,13 +74,16 @@ export function recordedKind(child: KubeObject): Resource {
 /**
  * Writes all of it, where there is no Controller to play the rest with.
  *
- * @param uid Of the ControlPlane, which is called `pot`.
+ * @param uid Of the ControlPlane, which is called `pot`, and which the Controller was told of Keycloak by.
  */
 export async function leaveAsPotOperator(
   scene: Pick<Scene, "client" | "kubelet" | "namespace">,
   uid: string,
 ): Promise<void> {
-  for (const child of (await readPotRecording(scene)).children(uid)) {
+  const { client, namespace } = scene;
+  const { spec } = await client.get(PotControlPlane, { namespace, name: "pot" }) as ControlPlaneObject;
+  const auth = spec?.["auth"] as Record<string, string>;
+  for (const child of (await readPotRecording(scene, auth)).children(uid)) {
     await scene.client.create(recordedKind(child), child, goManager);
   }
 }
