@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { type EdgeGroup, edgeGroups } from "../../src/resources/edge/crds.ts";
 import { EdgeTest } from "./edge_world.ts";
 
 const agent = { host: "10.20.0.11", config: { agentType: "x86", memoryLimit: 2048 } };
@@ -25,8 +26,8 @@ const application = {
 };
 
 /** The stand-in with an agent and an application on it, at rest. */
-async function running(): Promise<EdgeTest> {
-  const edge = await EdgeTest.open();
+async function running(group?: EdgeGroup): Promise<EdgeTest> {
+  const edge = await EdgeTest.open(group);
   edge.make("Agent", "press-1", agent);
   edge.make("Application", "monitor", application);
   await edge.converge();
@@ -181,86 +182,93 @@ Deno.test("ports that two microservices exchange are given up first", async () =
   ]);
 });
 
-Deno.test("F28 what somebody else changes is put right within one sweep, what a spec leaves open is left alone", async () => {
-  await using edge = await running();
-  const [press] = edge.controller.state.agents;
-  const [first] = edge.controller.state.microservices;
-  if (press === undefined || first === undefined) throw new Error("nothing there");
-  // The agent changes its own settings.
-  press.columns["cpuLimit"] = 55;
-  press.columns["memoryLimit"] = 1;
-  Object.assign(first, { logSize: 77, cmd: [] });
-  const calls = await edge.converge();
-  assertEquals(calls, [
-    'PATCH /iofog/<press-1> {"memoryLimit":2048}',
-    'PATCH /microservices/<reader> {"agentName":"press-1","logSize":77,"cmd":["--profile","press"]}',
-  ]);
-  const repaired = (await edge.told()).filter((line) => line.startsWith("Repaired"));
-  assertEquals(repaired.length, 2);
-  assertStringIncludes(repaired.join(), "Updated Microservice monitor/reader (cmd)");
-  assertEquals(await edge.converge(), []);
-});
+const natsLeaf = ',"natsMode":"leaf","natsServerPort":4222,"natsLeafPort":7422,"natsMqttPort":8883,' +
+  '"natsHttpPort":8222,"jsStorageSize":"10g","jsMemoryStoreSize":"1g","upstreamNatsServers":["default-nats-hub"]';
 
-Deno.test("F27 F53 a Controller that lost everything is filled again, but only once the inventory's id is planted", async () => {
-  await using edge = await running();
-  const { config, router, users, tokens } = edge.controller.state;
-  edge.controller.forgetEverything();
-  Object.assign(edge.controller.state, { router, users, tokens });
-  edge.delete("Agent", "press-1");
-  assertEquals(await edge.converge(), []);
-  assertMatch(edge.condition("Application", "monitor"), /^False Applying/);
-  Object.assign(edge.controller.state, { config });
-  edge.make("Agent", "press-1", agent);
-  const calls = await edge.converge();
-  assertEquals(calls.map((call) => call.split(" {")[0]).toSorted(), [
-    "POST /application",
-    "POST /iofog",
-    "POST /microservices",
-    "POST /microservices",
-    "POST /routes",
-  ]);
-});
+for (const group of edgeGroups) {
+  const isPot = group === "datasance.com";
+  Deno.test(`F28 in ${group}, what somebody else changes is put right within one sweep, what a spec leaves open is left alone`, async () => {
+    await using edge = await running(group);
+    const [press] = edge.controller.state.agents;
+    const first = edge.controller.state.microservices.find(({ name }) => name === "reader");
+    if (press === undefined || first === undefined) throw new Error("nothing there");
+    // The agent changes its own settings.
+    press.columns["cpuLimit"] = 55;
+    press.columns["memoryLimit"] = 1;
+    Object.assign(first, { logSize: 77, cmd: [] });
+    const calls = await edge.converge();
+    assertEquals(calls, [
+      // Every change of an agent of PoT carries its NATS settings.
+      `PATCH /iofog/<press-1> {"memoryLimit":2048${isPot ? natsLeaf : ""}}`,
+      'PATCH /microservices/<reader> {"agentName":"press-1","logSize":77,"cmd":["--profile","press"]}',
+    ]);
+    const repaired = (await edge.told()).filter((line) => line.startsWith("Repaired"));
+    assertEquals(repaired.length, 2);
+    assertStringIncludes(repaired.join(), "Updated Microservice monitor/reader (cmd)");
+    assertEquals(await edge.converge(), []);
+  });
 
-Deno.test("F24 a Controller that does not answer makes everything Unknown, and nothing is forgotten", async () => {
-  await using edge = await running();
-  await edge.controller.goDown();
-  edge.delete("Agent", "press-1");
-  await edge.converge();
-  assertMatch(edge.condition("Application", "monitor"), /^Unknown ControllerUnreachable/);
-  await edge.controller.comeUp();
-  // The agent is kept: microservices of an application that is still wanted run on it.
-  assertEquals(await edge.converge(), []);
-  assertStringIncludes(edge.lines.join("\n"), "still holds Microservice monitor/reader");
-  edge.delete("Application", "monitor");
-  assertEquals(await edge.converge(), ["DELETE /application/monitor", "DELETE /iofog/<press-1>"]);
-});
+  Deno.test(`F27 F53 in ${group}, a Controller that lost everything is filled again, but only once the inventory's id is planted`, async () => {
+    await using edge = await running(group);
+    const { config, natsHub, router, users, tokens } = edge.controller.state;
+    edge.controller.forgetEverything();
+    Object.assign(edge.controller.state, { natsHub, router, users, tokens });
+    edge.delete("Agent", "press-1");
+    assertEquals(await edge.converge(), []);
+    assertMatch(edge.condition("Application", "monitor"), /^False Applying/);
+    Object.assign(edge.controller.state, { config });
+    edge.make("Agent", "press-1", agent);
+    const calls = await edge.converge();
+    assertEquals(calls.map((call) => call.split(" {")[0]).toSorted(), [
+      "POST /application",
+      "POST /iofog",
+      "POST /microservices",
+      "POST /microservices",
+      ...(isPot ? [] : ["POST /routes"]),
+    ]);
+  });
 
-Deno.test("F26 answers that are not the Controller's lose nothing at the edge, whichever list they stand for", async () => {
-  await using edge = await running();
-  const before = structuredClone(edge.controller.state.microservices);
-  const json = "application/json";
-  const actions = [
-    { type: "answer", status: 200, body: "<form>log in</form>" },
-    { type: "answer", status: 200, contentType: json, body: "{}" },
-    { type: "answer", status: 302, location: "http://elsewhere.example/" },
-    { type: "cut" },
-  ] as const;
-  for (const path of ["/iofog-list", "/application", "/edgeResources"]) {
-    for (const action of actions) {
-      const mended = edge.controller.breakAt({ action, method: "GET", path, times: Infinity });
-      assertEquals(await edge.converge(), [], `${path} ${JSON.stringify(action)}`);
-      // Half an answer may look like a connection that broke.
-      const reason = action.type === "cut"
-        ? /^Unknown (BadResponse|ControllerUnreachable)/
-        : /^Unknown BadResponse/;
-      assertMatch(edge.condition("Application", "monitor"), reason);
-      mended();
-      assertEquals(await edge.converge(), []);
-      assertMatch(edge.condition("Application", "monitor"), /^(True|False) (Ready|Starting)/);
+  Deno.test(`F24 in ${group}, a Controller that does not answer makes everything Unknown, and nothing is forgotten`, async () => {
+    await using edge = await running(group);
+    await edge.controller.goDown();
+    edge.delete("Agent", "press-1");
+    await edge.converge();
+    assertMatch(edge.condition("Application", "monitor"), /^Unknown ControllerUnreachable/);
+    await edge.controller.comeUp();
+    // The agent is kept: microservices of an application that is still wanted run on it.
+    assertEquals(await edge.converge(), []);
+    assertStringIncludes(edge.lines.join("\n"), "still holds Microservice monitor/reader");
+    edge.delete("Application", "monitor");
+    assertEquals(await edge.converge(), ["DELETE /application/monitor", "DELETE /iofog/<press-1>"]);
+  });
+
+  Deno.test(`F26 in ${group}, answers that are not the Controller's lose nothing at the edge, whichever list they stand for`, async () => {
+    await using edge = await running(group);
+    const before = structuredClone(edge.controller.state.microservices);
+    const json = "application/json";
+    const actions = [
+      { type: "answer", status: 200, body: "<form>log in</form>" },
+      { type: "answer", status: 200, contentType: json, body: "{}" },
+      { type: "answer", status: 302, location: "http://elsewhere.example/" },
+      { type: "cut" },
+    ] as const;
+    for (const path of ["/iofog-list", "/application", "/edgeResources"]) {
+      for (const action of actions) {
+        const mended = edge.controller.breakAt({ action, method: "GET", path, times: Infinity });
+        assertEquals(await edge.converge(), [], `${path} ${JSON.stringify(action)}`);
+        // Half an answer may look like a connection that broke.
+        const reason = action.type === "cut"
+          ? /^Unknown (BadResponse|ControllerUnreachable)/
+          : /^Unknown BadResponse/;
+        assertMatch(edge.condition("Application", "monitor"), reason);
+        mended();
+        assertEquals(await edge.converge(), []);
+        assertMatch(edge.condition("Application", "monitor"), /^(True|False) (Ready|Starting)/);
+      }
     }
-  }
-  assertEquals(edge.controller.state.microservices, before);
-});
+    assertEquals(edge.controller.state.microservices, before);
+  });
+}
 
 Deno.test("after a creation without an answer it looks before it tries again, and what is half made is made anew", async () => {
   await using edge = await EdgeTest.open();

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Secret } from "../../src/kubernetes/generated/core_v1.ts";
+import { edgeGroups } from "../../src/resources/edge/crds.ts";
 import { SimulatedAgent } from "../controller/simulated_agent.ts";
 import { registerSecret } from "../secrets.ts";
 import { EdgeTest } from "./edge_world.ts";
@@ -37,15 +38,21 @@ Deno.test("routers are connected by the names of agents, those of mode interior 
   assertEquals(await edge.converge(), ["DELETE /iofog/<leaf>", "DELETE /iofog/<hub>"]);
 });
 
-Deno.test("F36 upstream routers in a circle, and a route to nowhere, are told and change nothing", async () => {
-  await using edge = await EdgeTest.open();
-  edge.make("Agent", "a", { host: "10.0.0.1", config: { upstreamRouters: ["b"] } });
-  edge.make("Agent", "b", { host: "10.0.0.2", config: { upstreamRouters: ["a"] } });
-  edge.make("Application", "app", { routes: [{ from: "x", to: "y" }] });
-  assertEquals(verbs(await edge.converge()), ["POST /application"]);
-  assertMatch(edge.condition("Agent", "a", "Stalled"), /^True UpstreamCycle: .*a -> b -> a/);
-  assertMatch(edge.condition("Application", "app"), /^False RouteEndMissing: .*microservice x/);
-});
+for (const group of edgeGroups) {
+  Deno.test(`F36 in ${group}, upstream routers in a circle, and a route to nowhere, are told and change nothing`, async () => {
+    await using edge = await EdgeTest.open(group);
+    edge.make("Agent", "a", { host: "10.0.0.1", config: { upstreamRouters: ["b"] } });
+    edge.make("Agent", "b", { host: "10.0.0.2", config: { upstreamRouters: ["a"] } });
+    edge.make("Application", "app", { routes: [{ from: "x", to: "y" }] });
+    assertEquals(verbs(await edge.converge()), ["POST /application"]);
+    assertMatch(edge.condition("Agent", "a", "Stalled"), /^True UpstreamCycle: .*a -> b -> a/);
+    const hasRoutes = group === "iofog.org";
+    assertMatch(
+      edge.condition("Application", "app", hasRoutes ? "Ready" : "Warning"),
+      hasRoutes ? /^False RouteEndMissing: .*microservice x/ : /spec.routes .*no routes/,
+    );
+  });
+}
 
 Deno.test("an agent is linked to edge resources, and keeps its tags and theirs", async () => {
   await using edge = await EdgeTest.open();
@@ -109,23 +116,27 @@ Deno.test("an agent is linked to edge resources, and keeps its tags and theirs",
   );
 });
 
-Deno.test("F31 F33 what was deleted while no operator ran goes from the Controller when one is back, and nothing else", async () => {
-  await using edge = await EdgeTest.open();
-  const on = { agent: { name: "a" }, images: { x86: "image:1" } };
-  for (const name of ["a", "b"]) edge.make("Agent", name, { host: "10.0.0.1", config: { agentType: "x86" } });
-  for (const name of ["app", "stays"]) {
-    edge.make("Application", name, { microservices: [{ name: `${name}-one`, ...on }] });
-  }
-  await edge.converge();
-  edge.delete("Application", "app");
-  edge.delete("Agent", "b");
-  // Another process, which never saw what is gone: the inventory alone tells of it.
-  edge.restart();
-  assertEquals(verbs(await edge.converge()).toSorted(), ["DELETE /application/app", "DELETE /iofog/<b>"]);
-  assertEquals(edge.controller.state.agents.map(({ name }) => name), ["a"]);
-  edge.restart();
-  assertEquals(await edge.converge(), []);
-});
+for (const group of edgeGroups) {
+  Deno.test(`F31 F33 in ${group}, what was deleted while no operator ran goes from the Controller when one is back, and nothing else`, async () => {
+    await using edge = await EdgeTest.open(group);
+    const on = { agent: { name: "a" }, images: { x86: "image:1" } };
+    for (const name of ["a", "b"]) {
+      edge.make("Agent", name, { host: "10.0.0.1", config: { agentType: "x86" } });
+    }
+    for (const name of ["app", "stays"]) {
+      edge.make("Application", name, { microservices: [{ name: `${name}-one`, ...on }] });
+    }
+    await edge.converge();
+    edge.delete("Application", "app");
+    edge.delete("Agent", "b");
+    // Another process, which never saw what is gone: the inventory alone tells of it.
+    edge.restart();
+    assertEquals(verbs(await edge.converge()).toSorted(), ["DELETE /application/app", "DELETE /iofog/<b>"]);
+    assertEquals(edge.controller.state.agents.map(({ name }) => name), ["a"]);
+    edge.restart();
+    assertEquals(await edge.converge(), []);
+  });
+}
 
 Deno.test("a Microservice and a Route of their own live in an Application that somebody else made, and F35 one owns each", async () => {
   await using edge = await EdgeTest.open();
