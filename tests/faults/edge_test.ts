@@ -5,7 +5,7 @@
  * `deno task faults` runs it.
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { CustomResourceDefinition } from "../../src/kubernetes/generated/apiextensions_v1.ts";
 import { isStatus } from "../../src/kubernetes/errors.ts";
@@ -17,7 +17,8 @@ import { contentsOf, differences } from "../controller/edge_contents.ts";
 import { edgeOf, installEdgeCrds } from "../e2e/edge_scene.ts";
 import { conditionOf, type ControlPlaneObject, scenario, type Scene, untilServed } from "../e2e/harness.ts";
 import { potCluster, potScenario } from "../e2e/pot_harness.ts";
-import { eventually } from "../e2e/waiting.ts";
+import { eventually, pause } from "../e2e/waiting.ts";
+import { registerSecret } from "../secrets.ts";
 import { LONG_VARIABLE } from "./long.ts";
 
 const flags = ["--resync-interval=1s"];
@@ -108,13 +109,53 @@ async function changeVersions(
   assertEquals(controller.state.routings.length, group === "iofog.org" ? 1 : 0);
 }
 
+/** Somebody else changes what the operator is let in with, and the tokens that there are end. */
+async function changePassword(
+  scene: Scene,
+  controller: Controller,
+  group: EdgeGroup,
+  { change, logins, mend, until }: {
+    readonly change: () => Promise<void>;
+    /** How often it was tried so far. */
+    readonly logins: () => number;
+    readonly mend: () => Promise<unknown>;
+    readonly until: (what: string, accept: (object: ControlPlaneObject) => boolean) => Promise<unknown>;
+  },
+): Promise<void> {
+  const world = edgeOf(scene, group, controller);
+  const before = contentsOf(controller.state);
+  await change();
+  controller.expireTokens();
+  await world.change("Application", "app", { description: "after the password" });
+  await until(
+    "the password to be told",
+    ({ status }) => status?.conditions?.some(({ reason }) => reason === "InvalidCredentials") ?? false,
+  );
+  await world.until("Application", "app", /Unknown ControllerUnreachable/);
+  await world.until("Agent", "press", /Unknown ControllerUnreachable/);
+  const tried = logins();
+  await pause(3_000);
+  // Looked at each second, tried again less and less.
+  assert(logins() - tried <= 1, `${logins() - tried} logins`);
+  assertEquals(differences(before, contentsOf(controller.state)), []);
+  await mend();
+  await eventually(
+    "what was wanted meanwhile",
+    () => Promise.resolve(controller.state.applications.find(({ name }) => name === "app")),
+    (found) => found?.description === "after the password",
+    { withinMs: 60_000 },
+  );
+  await world.until("Application", "app", /False Starting/);
+  await world.until("Agent", "press", /True NotProvisioned/);
+}
+
 if (Deno.env.has(LONG_VARIABLE)) {
   const cluster = await potCluster();
   Deno.test.afterAll(() => cluster.stop());
   await installEdgeCrds(cluster, "iofog.org");
 
   scenario(
-    "F53 a Controller that answers as PoT's is left alone and told, and converges when it is ioFog's again",
+    "F25 F53 a Controller that answers as PoT's, or lets nobody in, is left alone and told, and converges when it is mended",
     async (scene) => {
       await scene.create();
       scene.operateHere((_, proceed) => proceed(), flags);
@@ -126,15 +167,41 @@ if (Deno.env.has(LONG_VARIABLE)) {
         (what, accept) => scene.until(what, accept, { withinMs: 60_000 }),
       );
       await scene.untilReady({ withinMs: 60_000 });
+
+      // A later one of its own generation is served as before.
+      const { controller } = scene;
+      const versions = { controller: "3.0.5", ecnViewer: "3.0.2" };
+      const body = JSON.stringify({ status: "online", timestamp: 1, uptimeSec: 1, versions });
+      const action = { type: "answer", status: 200, contentType: "application/json", body } as const;
+      controller.breakAt({ path: "/status", action, times: Infinity });
+      await scene.until("the other version", ({ status }) => status?.controllerVersion === "3.0.5");
+      controller.forgetRequests();
+      const world = edgeOf(scene);
+      await world.change("Application", "app", { description: "third" });
+      await eventually("the change", () => Promise.resolve(world.calls()), (calls) => calls.length > 0);
+      assertEquals(world.calls(), ["PATCH /application/app"]);
+      await scene.untilReady();
+
+      const password = registerSecret(`Pw-${crypto.randomUUID()}`);
+      await changePassword(scene, controller, "iofog.org", {
+        change() {
+          for (const user of controller.state.users) user.password = password;
+          return Promise.resolve();
+        },
+        logins: () => controller.requests.filter(({ path }) => path.endsWith("/user/login")).length,
+        mend: () => scene.change({ user: { password: btoa(password) } }),
+        until: (what, accept) => scene.until(what, accept),
+      });
+      await scene.untilReady();
     },
     { cluster },
   );
 
   potScenario(
-    "F37 F53 PoT: its kinds of the edge come long after the start; a Controller that answers as ioFog's is left alone",
+    "F25 F37 F53 PoT: its kinds of the edge come long after the start; a Controller that answers as ioFog's, or lets nobody in, is left alone",
     cluster,
     async (pot) => {
-      const { controller, scene } = pot;
+      const { controller, keycloak, scene } = pot;
       await pot.create();
       const operator = scene.operateHere((_, proceed) => proceed(), [
         ...flags,
@@ -149,6 +216,13 @@ if (Deno.env.has(LONG_VARIABLE)) {
         "datasance.com",
         (what, accept) => pot.until(what, accept, { withinMs: 60_000 }),
       );
+      await pot.untilReady();
+      await changePassword(scene, controller, "datasance.com", {
+        change: () => keycloak.changeSecret(`another-${crypto.randomUUID()}`),
+        logins: () => keycloak.requests.length,
+        mend: () => pot.change({ auth: { controllerSecret: keycloak.issuing.clientSecret } }),
+        until: pot.until,
+      });
       await pot.untilReady();
       assertEquals(operator.lines.filter((line) => line.includes("deploy/edge-addon/pot")).length, 1);
     },
