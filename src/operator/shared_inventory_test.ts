@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { FakeBackend, harness, type HarnessOptions } from "../../tests/engine_harness.ts";
+import { FakeBackend, harness, type HarnessOptions, refuse } from "../../tests/engine_harness.ts";
 import { refusal } from "../../tests/memory_transport.ts";
 import { settle } from "../../tests/virtual_clock.ts";
 import { ConfigMap } from "../kubernetes/generated/core_v1.ts";
@@ -98,6 +98,34 @@ Deno.test("F35 Engine gives an object to the first that wants it, and tells the 
   assertStringIncludes(failure?.message ?? "", "Widget.example.org/older");
   api.remove(Widget, "older");
   assertEquals(await converge(), ["update Thing one"]);
+});
+
+Deno.test("F35 Engine gives an object that nobody made to the oldest that asks for it, whatever was recorded before", async () => {
+  const { api, backend, conditions, converge, entries, make, thing } = shared({
+    definition: {
+      sharedInventoryName: "inventory",
+      singleton: false,
+      claims: ({ parent }) => Object.keys(parent.spec as object).map((name) => ({ kind: "Thing", name })),
+    },
+  });
+  const [older, younger] = [1, 2].map((day) => ({ creationTimestamp: `2025-01-0${day}T00:00:00Z` }));
+  make("younger", { one: thing(2) }, younger);
+  backend.before = (what) => {
+    if (what.startsWith("create")) refuse("Down", "no answer");
+  };
+  await converge();
+  assertEquals(entries(), ["one undefined of younger"]);
+  backend.before = () => {};
+  make("older", { one: thing(1) }, older);
+  assertEquals(await converge(), ["create Thing one"]);
+  assertEquals(entries(), ["one one-1 of older"]);
+  assertStringIncludes(conditions()[0]?.message ?? "", "is kept by Widget.example.org/older");
+  // What was made stays with whoever made it.
+  make("oldest", { one: thing(3) }, { creationTimestamp: "2024-01-01T00:00:00Z" });
+  assertEquals(await converge(), []);
+  api.remove(Widget, "older");
+  assertEquals(await converge(), ["update Thing one"]);
+  assertEquals(entries(), ["one one-1 of oldest"]);
 });
 
 Deno.test("Engine touches nothing that somebody else made, until the custom resource says that it is to be adopted", async () => {

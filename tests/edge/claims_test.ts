@@ -50,7 +50,7 @@ const rivalries: readonly Rivalry[] = [
     needed,
   },
   {
-    what: "an edge resource that is linked",
+    what: "an edge resource",
     rivals: ["one", "two"].map((name) => ({
       kind: "EdgeResource",
       name,
@@ -100,7 +100,7 @@ for (const { needed, rivals, what } of rivalries) {
             if (restarts) edge.restart();
             return calls;
           };
-          const isAgentNeeded = what !== "an edge resource that is linked";
+          const isAgentNeeded = what !== "an edge resource";
           if (comesFirst !== "both" && isAgentNeeded) {
             add[comesFirst as "older" | "younger"]();
             await pass();
@@ -131,3 +131,27 @@ for (const { needed, rivals, what } of rivalries) {
     });
   }
 }
+
+Deno.test("what the template of an older Application gives is not made for a younger Microservice", async () => {
+  await using edge = await EdgeTest.open();
+  const template = {
+    name: "shop",
+    variables: [],
+    application: {
+      microservices: [{ name: "web", agentName: "a", images: [{ fogTypeId: 1, containerImage: "image:1" }] }],
+      routes: [],
+    },
+  };
+  await edge.client.edge.change({ method: "POST", route: "/applicationTemplate", bodyJson: template });
+  const older = { kind: "Application", name: "app", spec: { template: { name: "shop" } } } as const;
+  const younger = { kind: "Microservice", name: "web", spec: { application: "app", ...on } } as const;
+  // Both wait for the agent.
+  make(edge, younger, "2025-01-02T00:00:00Z");
+  make(edge, older, "2025-01-01T00:00:00Z");
+  await edge.converge();
+  edge.restart();
+  make(edge, needed, "2025-01-03T00:00:00Z");
+  await edge.converge();
+  assertMatch(edge.condition("Microservice", "web"), /^False Conflict: .*Application\.iofog\.org\/app/);
+  assertMatch(edge.condition("Application", "app"), /^False Starting: web on a/);
+});
