@@ -36,7 +36,7 @@ export function help(): string {
   const variables = relatedImages.map(({ variable, text }) =>
     `  ${variable.padEnd(nameColumns)}${text}, where spec.images names none\n`
   ).join("");
-  return `iofog-operator manages ioFog edge compute networks on Kubernetes.
+  return `iofog-operator manages ioFog and Datasance PoT edge compute networks on Kubernetes.
 
 Usage: iofog-operator [COMMAND] [FLAGS]
 

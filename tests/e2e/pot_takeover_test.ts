@@ -46,7 +46,7 @@ async function treasures({ scene }: PotScene) {
 }
 
 potScenario(
-  "what PoT operator 3.7.2 left is taken over without a restart, given back, and taken again",
+  "F40 what PoT operator 3.7.2 left is taken over without a restart, given back, and taken again",
   cluster,
   async (pot) => {
     const { controller, scene } = pot;
