@@ -860,6 +860,14 @@ Deno.test("F31 Engine looks before it writes outside, records first what it is a
   assertEquals(sentSince(api, before), ["update configmaps inventory"]);
   assertEquals(counted().filter((line) => line.startsWith("drift")), ["drift Thing"]);
   assertEquals((await told()).filter((line) => line.startsWith("Repaired")).length, 1);
+
+  // Whatever it takes, it is one piece of news.
+  await pass();
+  backend.objects.delete("Thing b");
+  backend.objects.set("Thing a", { kind: "Thing", name: "a", fields: { x: 7 } });
+  assertEquals((await externalPass()).writes, 2);
+  const [, ...repaired] = (await told()).filter((line) => line.startsWith("Repaired"));
+  assertEquals(repaired, ["Repaired: Registered Thing b; Updated Thing a (x)"]);
 });
 
 Deno.test("Engine writes nothing outside when another process has written the inventory", async () => {

@@ -92,7 +92,7 @@ export class Reporter {
     });
   }
 
-  /** Writes to an external system succeeded: one Event for all of a sort, since each is a request of its own. */
+  /** Writes to an external system succeeded: one Event for all of a sort, and one for all that was put right. */
   wroteExternals(
     parent: Parent,
     done: readonly { readonly drift: boolean; readonly write: ExternalWrite }[],
@@ -101,15 +101,16 @@ export class Reporter {
       writes.map((write) => `${describeTarget(write)} (${write.paths.join(", ")})`).join(", ");
     const of = (verb: ExternalWrite["verb"], isDrift: boolean) =>
       done.filter(({ drift, write }) => drift === isDrift && write.verb === verb).map(({ write }) => write);
-    const say = (reason: string, what: string, writes: readonly ExternalWrite[], shown: typeof changes) => {
-      if (writes.length > 0) this.event(parent, "Normal", reason, `${what} ${shown(writes)}`);
-    };
-    say("Registered", "Registered", of("create", false), names);
-    say("Registered", "Updated", of("update", false), changes);
-    say("Deleted", "Deleted", of("delete", false), names);
-    say("Repaired", "Registered", of("create", true), names);
-    say("Repaired", "Updated", of("update", true), changes);
-    say("Repaired", "Deleted", of("delete", true), names);
+    const texts = (isDrift: boolean) => ({
+      made: said("Registered", of("create", isDrift), names),
+      changed: said("Updated", of("update", isDrift), changes),
+      deleted: said("Deleted", of("delete", isDrift), names),
+    });
+    const { made, changed, deleted } = texts(false);
+    for (const text of [...made, ...changed]) this.event(parent, "Normal", "Registered", text);
+    for (const text of deleted) this.event(parent, "Normal", "Deleted", text);
+    const drift = Object.values(texts(true)).flat();
+    if (drift.length > 0) this.event(parent, "Normal", "Repaired", drift.join("; "));
   }
 
   /**
@@ -207,6 +208,14 @@ export class Reporter {
   over(key: string): void {
     this.#said.delete(key);
   }
+}
+
+function said<T>(
+  what: string,
+  writes: readonly T[],
+  shown: (writes: readonly T[]) => string,
+): readonly string[] {
+  return writes.length === 0 ? [] : [`${what} ${shown(writes)}`];
 }
 
 /** e.g. `Service router, Deployment router`. */
