@@ -14,6 +14,11 @@ export function ageOf({ metadata: { creationTimestamp, uid } }: Parent): string 
   return `${creationTimestamp ?? ""} ${uid}`;
 }
 
+/** Sorts the oldest first. */
+export function byAge(one: Parent, other: Parent): number {
+  return ageOf(one).localeCompare(ageOf(other));
+}
+
 /** What was taken in of one custom resource. */
 interface Claimant {
   readonly parent: Parent;
@@ -48,7 +53,7 @@ export class Claims {
     const parents = [...uids].map((uid) => this.#claimants.get(uid)?.parent).filter((each) =>
       each !== undefined
     );
-    return parents.toSorted((one, other) => ageOf(one).localeCompare(ageOf(other)))[0];
+    return parents.toSorted(byAge)[0];
   }
 
   #takeIn(now: number): void {

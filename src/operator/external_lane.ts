@@ -6,7 +6,7 @@
 import { isStatus } from "../kubernetes/errors.ts";
 import { inSpan } from "../telemetry/trace.ts";
 import { errorText } from "../telemetry/log.ts";
-import { ageOf } from "./claims.ts";
+import { byAge } from "./claims.ts";
 import { sameJson } from "./compare.ts";
 import type { Definition, ExternalChild, Parent } from "./definition.ts";
 import { type ExternalBackend, ExternalError } from "./external.ts";
@@ -383,5 +383,5 @@ function isSettled({ desired, settled }: ParentPlan): boolean {
 }
 
 function oldestFirst(plans: readonly ParentPlan[]): readonly ParentPlan[] {
-  return plans.toSorted((one, other) => ageOf(one.parent).localeCompare(ageOf(other.parent)));
+  return plans.toSorted((one, other) => byAge(one.parent, other.parent));
 }

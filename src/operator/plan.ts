@@ -10,7 +10,7 @@ import type { JsonPatchOperation } from "../kubernetes/client.ts";
 import { Secret } from "../kubernetes/generated/core_v1.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../kubernetes/resource.ts";
 import { mergeRuleAt } from "../kubernetes/schema.ts";
-import { ageOf } from "./claims.ts";
+import { byAge } from "./claims.ts";
 import { compare, type Difference, isRecord, type MergeRules, type RenamedItems } from "./compare.ts";
 import type {
   AppliedChild,
@@ -214,7 +214,7 @@ function refuseRival({ definition, rivals = [], snapshot }: PlanInput, parent: P
   const all = [resource, ...rivals].flatMap((each) =>
     (snapshot.list(each) as readonly Parent[]).map((object) => ({ object, group: each.group }))
   );
-  const [oldest] = all.toSorted((one, other) => ageOf(one.object).localeCompare(ageOf(other.object)));
+  const [oldest] = all.toSorted((one, other) => byAge(one.object, other.object));
   if (oldest === undefined || oldest.object === parent) return undefined;
   const { group, object: { kind, metadata } } = oldest;
   const foreign = group === resource.group ? "" : ` of ${group}`;

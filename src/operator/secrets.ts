@@ -62,7 +62,7 @@ export class Secrets {
       for (const secret of secrets) redactor.learn(secret);
       if (keyOf(resource) !== keyOf(definition.resource)) continue;
       // What a custom resource names may have been read before it was known what for.
-      for (const name of definition.secretNames(object as Parent)) {
+      for (const name of this.#namesOf(definition, object as Parent)) {
         const named = store.snapshot().get(Secret, name);
         if (named !== undefined) this.learn(Secret, named);
       }

@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../clock.ts";
 import type { Resource } from "../../kubernetes/resource.ts";
-import { ageOf } from "../../operator/claims.ts";
+import { byAge } from "../../operator/claims.ts";
 import type { Definition, Parent, Snapshot } from "../../operator/definition.ts";
 import type { ExternalBackend } from "../../operator/external.ts";
 import { type ControllerAccess, EdgeBackend, type NoAccess } from "./backend.ts";
@@ -45,7 +45,7 @@ function accessIn(
   access: EdgeOptions["access"],
 ): ControllerAccess | NoAccess {
   const [oldest] = (snapshot.list(controlPlane) as readonly Parent[])
-    .toSorted((one, other) => ageOf(one).localeCompare(ageOf(other)));
+    .toSorted(byAge);
   if (oldest === undefined || oldest.metadata.deletionTimestamp !== undefined) {
     return {
       reason: "NoControlPlane",

@@ -18,6 +18,7 @@ import {
   isMissing,
 } from "../assessment.ts";
 import { sizeProblem } from "../body_size.ts";
+import { peersIn } from "../peers.ts";
 import * as reasons from "../reasons.ts";
 import {
   AGENT,
@@ -295,16 +296,8 @@ function cycleFrom(
   context: DesiredContext,
   next: (config: NonNullable<AgentSpec["config"]>) => unknown,
 ): readonly string[] | undefined {
-  const { group, kind } = groupAndKind(context.parent);
   const agents = new Map(
-    (context.snapshot.list({
-      group,
-      version: "v3",
-      kind,
-      plural: "agents",
-      namespaced: true,
-    }) as readonly Parent[])
-      .map((parent) => [agentName(parent), parent.spec as Pick<AgentSpec, "config">]),
+    peersIn(context, "Agent").map((parent) => [agentName(parent), parent.spec as Pick<AgentSpec, "config">]),
   );
   const seen = new Set<string>();
   const open = wanted.map((next) => [name, next]);
@@ -316,10 +309,6 @@ function cycleFrom(
     for (const each of listed(next(agents.get(last)?.config ?? {}))) open.push([...way, each]);
   }
   return undefined;
-}
-
-function groupAndKind({ apiVersion = "", kind = "" }: Parent) {
-  return { group: apiVersion.split("/")[0] ?? "", kind };
 }
 
 function links(spec: AgentSpec, agent: string, context: DesiredContext): readonly ExternalChild[] {

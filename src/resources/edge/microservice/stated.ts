@@ -1,7 +1,7 @@
 /** What the custom resources of a namespace say of microservices, whatever their kind; nothing of it was checked. */
 
 import type { DesiredContext, Parent } from "../../../operator/definition.ts";
-import { type EdgeGroup, edgeResourceOf } from "../crds.ts";
+import { peersIn } from "../peers.ts";
 
 /** Of the spec of a microservice, what others of the namespace have to know. */
 export interface Stated {
@@ -11,11 +11,8 @@ export interface Stated {
 }
 
 /** Whatever has microservices. */
-export function ownersIn({ parent, snapshot }: DesiredContext): readonly Parent[] {
-  const group = parent.apiVersion?.split("/")[0] as EdgeGroup;
-  const list = (kind: "Application" | "Microservice", plural?: string) =>
-    snapshot.list(edgeResourceOf(kind, group, plural)) as readonly Parent[];
-  return [...list("Application"), ...list("Application", "apps"), ...list("Microservice")];
+export function ownersIn(context: DesiredContext): readonly Parent[] {
+  return peersIn(context, "Application", "Microservice");
 }
 
 /** The microservices of one of them, by their names in the Controller. */

@@ -3,7 +3,7 @@
 import { ageOf } from "../../../operator/claims.ts";
 import type { DesiredContext, ExternalChild, Parent } from "../../../operator/definition.ts";
 import { type Assessment, dialectOf, foundIn, isMissing } from "../assessment.ts";
-import { type EdgeGroup, edgeResourceOf } from "../crds.ts";
+import { peersIn } from "../peers.ts";
 import * as reasons from "../reasons.ts";
 import { APPLICATION, MICROSERVICE, ROUTE } from "../world.ts";
 import { parseRoute } from "./schema.ts";
@@ -89,17 +89,14 @@ function rivalOf(
   { name, from, to }: { readonly name: string; readonly from: string; readonly to: string },
   siblings: ReadonlySet<string>,
 ): string | undefined {
-  const { parent, snapshot } = context;
+  const { parent } = context;
   const pairs = foundIn(context, APPLICATION, application)?.fields["routes"] as
     | Readonly<Record<string, string>>
     | undefined;
   const holder = pairs?.[`${from} ${to}`];
   // What is there stays, and of those that are not, the oldest is made.
   if (holder === name) return undefined;
-  const group = parent.apiVersion?.split("/")[0] as EdgeGroup;
-  const list = (kind: "Application" | "Route", plural?: string) =>
-    snapshot.list(edgeResourceOf(kind, group, plural)) as readonly Parent[];
-  const wanted = [...list("Application"), ...list("Application", "apps"), ...list("Route")]
+  const wanted = peersIn(context, "Application", "Route")
     .flatMap((owner) => statedBy(owner).map((each) => ({ ...each, owner })))
     .filter((each) => each.application === application && each.name !== name);
   if (holder !== undefined) {
